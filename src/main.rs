@@ -1,0 +1,2 @@
+//! The `partfs` program.
+fn main() {}

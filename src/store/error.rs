@@ -1,0 +1,172 @@
+//! What can go wrong with a store, by meaning. Provider codes are translated by the dialects;
+//! everything above decides on [`ErrorKind`], never on text.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// The meaning of a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The object does not exist.
+    NotFound,
+    /// The bucket does not exist.
+    BucketMissing,
+    /// The multipart upload does not exist: completed, aborted, or never there.
+    NoSuchUpload,
+    /// The object changed: If-Match did not hold.
+    PreconditionFailed,
+    /// Create-only met an existing object.
+    AlreadyExists,
+    /// The credentials are good but may not do this.
+    AccessDenied,
+    /// Unknown access key, wrong secret, expired or malformed token; or none found.
+    BadCredentials,
+    /// Our clock and the service's differ by more than it allows.
+    ClockSkew,
+    /// The request is for another endpoint or region.
+    WrongEndpoint,
+    /// Quota or arrears.
+    QuotaExceeded,
+    /// Larger than the service allows.
+    TooLarge,
+    /// Complete met a part that is missing, too small or out of order: a defect of ours.
+    InvalidPart,
+    /// The range starts past the end.
+    InvalidRange,
+    /// The object is archived and not readable now.
+    Archived,
+    /// The service refused the request as malformed, or does not know the operation.
+    InvalidRequest,
+    /// The service asked for fewer requests, to the end of our patience.
+    Throttled,
+    /// 5xx to the end of our patience.
+    Unavailable,
+    /// No connection, or it broke, to the end of our patience.
+    Network,
+    /// No answer within the time allowed.
+    Timeout,
+    /// An answer that is not what the protocol says: wrong root element, truncated, HTML …
+    InvalidAnswer,
+    /// Bytes arrived that are not the bytes sent: a checksum differs.
+    Corrupt,
+    /// The key cannot be stored by this service (too long, forbidden characters).
+    InvalidKey,
+}
+
+/// Which operation failed, for messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(missing_docs, reason = "the names are the operations of the store")]
+pub enum Operation {
+    Head,
+    Get,
+    List,
+    Put,
+    Delete,
+    DeleteMany,
+    Copy,
+    StartUpload,
+    PutPart,
+    CopyPart,
+    CompleteUpload,
+    AbortUpload,
+    ListParts,
+    ListUploads,
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Head => "HEAD object",
+            Self::Get => "GET object",
+            Self::List => "list objects",
+            Self::Put => "PUT object",
+            Self::Delete => "DELETE object",
+            Self::DeleteMany => "delete multiple objects",
+            Self::Copy => "copy object",
+            Self::StartUpload => "initiate multipart upload",
+            Self::PutPart => "upload part",
+            Self::CopyPart => "upload part copy",
+            Self::CompleteUpload => "complete multipart upload",
+            Self::AbortUpload => "abort multipart upload",
+            Self::ListParts => "list parts",
+            Self::ListUploads => "list multipart uploads",
+        })
+    }
+}
+
+/// A failed store operation. Cheap to clone: a failure is told to every later caller.
+#[derive(Debug, Clone)]
+pub struct StoreError {
+    /// What it means.
+    pub kind: ErrorKind,
+    /// What was tried.
+    pub operation: Operation,
+    /// The key, if one was named.
+    pub key: Option<Box<str>>,
+    /// The service's own code (`NoSuchKey`), if it gave one.
+    pub code: Option<Box<str>>,
+    /// HTTP status, if there was an answer.
+    pub status: Option<u16>,
+    /// The service's id of the request, for its support desk.
+    pub request_id: Option<Box<str>>,
+    /// How often it was tried; at least 1.
+    pub attempts: u32,
+    /// What happened, in words: the service's message or our own.
+    pub message: Box<str>,
+    /// The error below, if there is one.
+    pub cause: Option<Arc<dyn Error + Send + Sync>>,
+}
+
+impl StoreError {
+    /// An error with the least: what it means, what was tried, what happened.
+    pub fn new(kind: ErrorKind, operation: Operation, message: impl Into<Box<str>>) -> Self {
+        Self {
+            kind,
+            operation,
+            key: None,
+            code: None,
+            status: None,
+            request_id: None,
+            attempts: 1,
+            message: message.into(),
+            cause: None,
+        }
+    }
+
+    /// Names the key.
+    pub fn with_key(mut self, key: &str) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.operation)?;
+        if let Some(key) = &self.key {
+            write!(f, " {key:?}")?;
+        }
+        write!(f, ": {}", self.message)?;
+        if let Some(status) = self.status {
+            write!(f, " (status {status}")?;
+            if let Some(code) = &self.code {
+                write!(f, ", {code}")?;
+            }
+            write!(f, ")")?;
+        }
+        if let Some(id) = &self.request_id {
+            write!(f, ", request id {id}")?;
+        }
+        if self.attempts > 1 {
+            write!(f, ", after {} attempts", self.attempts)?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as &(dyn Error + 'static))
+    }
+}

@@ -1,0 +1,35 @@
+//! What a service can do. Each dialect states one constant; everything above reads it and never asks
+//! which provider it is.
+
+use crate::store::ChecksumKind;
+
+/// Limits and abilities of a service. All sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    /// Smallest part that is not the last one.
+    pub part_min_bytes: u64,
+    /// Largest part.
+    pub part_max_bytes: u64,
+    /// Most parts of one upload.
+    pub parts_max: u32,
+    /// Number of the first part (QingStor counts from 0; the client maps, callers count from 1).
+    pub first_part_number: u32,
+    /// Largest object of a single PUT.
+    pub put_bytes: u64,
+    /// Largest object at all.
+    pub object_bytes: u64,
+    /// Largest source of a single copy.
+    pub copy_bytes: u64,
+    /// Longest key.
+    pub key_bytes: usize,
+    /// Most bytes of user metadata, names and values together.
+    pub metadata_bytes: usize,
+    /// Most keys of one `delete_many`.
+    pub delete_batch: usize,
+    /// Most entries of one listing page.
+    pub list_page: u16,
+    /// The CRC-64 that the service computes for parts and objects, if any.
+    pub checksum: Option<ChecksumKind>,
+    /// Whether "create only when absent" exists.
+    pub create_only: bool,
+}

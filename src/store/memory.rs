@@ -1,0 +1,1 @@
+//! The bucket model in memory. Stub.

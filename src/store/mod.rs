@@ -1,0 +1,273 @@
+//! An object store as partfs sees it: the trait every backend implements and the values that pass
+//! through it. Knows no provider, no HTTP and no file system.
+//!
+//! Backends: [`memory`](crate::store::memory) (the bucket model, used directly in tests and behind the mock server)
+//! and `dialect::client` (the real services over HTTP). [`prefix`](crate::store::prefix) narrows a bucket to the keys below a
+//! prefix.
+
+mod checksum;
+mod error;
+mod key;
+mod limits;
+pub mod memory;
+mod metadata;
+mod part;
+mod payload;
+pub mod prefix;
+mod range;
+mod version;
+
+use std::fmt::Debug;
+use std::time::SystemTime;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+pub use checksum::{Checksum, ChecksumKind, RunningChecksum};
+pub use error::{ErrorKind, Operation, StoreError};
+pub use key::{InvalidKey, Key};
+pub use limits::Limits;
+pub use metadata::Metadata;
+pub use part::{InvalidPartNumber, PartNumber, PartReceipt, Upload, UploadId};
+pub use payload::Payload;
+pub use range::ByteRange;
+pub use version::{ETag, ObjectInfo, ObjectVersion};
+
+/// The result of every store operation.
+pub type StoreResult<T> = Result<T, StoreError>;
+
+/// One bucket of an object store. Handles are shared behind `Arc`.
+///
+/// Every method may wait on the network and ends by itself: each implementation bounds attempts and
+/// time and then reports [`ErrorKind::Timeout`] or [`ErrorKind::Unavailable`]. Retrying is the
+/// implementation's business; callers do not repeat calls except where they know more.
+///
+/// Unless a method says otherwise, an absent key is [`ErrorKind::NotFound`] and the call is safe
+/// to repeat.
+#[async_trait]
+pub trait ObjectStore: Send + Sync + Debug + 'static {
+    /// What this service allows: sizes, counts, abilities. Constant for the life of the store.
+    fn limits(&self) -> &Limits;
+
+    /// Size, version, times and metadata of one object.
+    async fn head(&self, key: &Key) -> StoreResult<ObjectInfo>;
+
+    /// The bytes `range` of an object (the whole object when `None`), in the chunks in which they
+    /// arrived. The answer holds exactly the bytes asked for: an answer that is shorter, longer or
+    /// for other offsets is an error ([`ErrorKind::InvalidAnswer`]) after retries, never data.
+    ///
+    /// The range must lie inside the object: one that starts at or past its end is
+    /// [`ErrorKind::InvalidRange`]; one that reaches past the end is cut at the end.
+    /// With `if_match`, an object whose ETag differs is [`ErrorKind::PreconditionFailed`].
+    async fn get(
+        &self,
+        key: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<Content>;
+
+    /// One page of a listing. Loop while `next` is set, never on the number of entries: a page may
+    /// be empty and still not be the last.
+    async fn list(&self, request: &ListRequest) -> StoreResult<ListPage>;
+
+    /// Creates or replaces an object in one request. Atomic: readers see the old or the new object.
+    /// Safe to repeat unless `options.create_only` is set; then a lost answer is resolved by
+    /// looking at the object. With `create_only` an existing key is [`ErrorKind::AlreadyExists`].
+    async fn put(
+        &self,
+        key: &Key,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<ObjectVersion>;
+
+    /// Removes an object. An absent key is success.
+    async fn delete(&self, key: &Key) -> StoreResult<()>;
+
+    /// Removes up to [`Limits::delete_batch`] objects in one request and returns the keys that could
+    /// not be removed with the reason. Not atomic: some may be gone and others not.
+    async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>>;
+
+    /// Copies one object on the server, at most [`Limits::copy_bytes`] long. Atomic on the target.
+    async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions)
+    -> StoreResult<ObjectVersion>;
+
+    /// Opens a multipart upload (Initiate). Not idempotent: each call makes a new upload, and one
+    /// whose answer was lost is found only by [`list_uploads`](Self::list_uploads).
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload>;
+
+    /// Sends one part. Safe to repeat: the last upload of a number wins. An aborted or completed
+    /// upload is [`ErrorKind::NoSuchUpload`].
+    async fn put_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        payload: Payload,
+    ) -> StoreResult<PartReceipt>;
+
+    /// Makes one part from a range of an existing object, on the server. Safe to repeat.
+    async fn copy_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        from: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<PartReceipt>;
+
+    /// Completes an upload: the object appears at its key, whole. Atomic. A lost answer is resolved
+    /// by looking: success is reported only when the object at the key has the size and checksum
+    /// of `expected`. `parts` must ascend by number.
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[PartReceipt],
+        expected: &Expected,
+    ) -> StoreResult<ObjectVersion>;
+
+    /// Gives an upload up and frees its parts. An upload that is already gone is success.
+    async fn abort_upload(&self, upload: &Upload) -> StoreResult<()>;
+
+    /// One page of the parts that an upload holds, ascending, after part `after`.
+    async fn list_parts(
+        &self,
+        upload: &Upload,
+        after: Option<PartNumber>,
+    ) -> StoreResult<PartsPage>;
+
+    /// One page of the uploads in progress whose keys begin with `prefix`, ordered by key.
+    async fn list_uploads(
+        &self,
+        prefix: &str,
+        after: Option<&UploadCursor>,
+    ) -> StoreResult<UploadsPage>;
+}
+
+/// What a [`ObjectStore::get`] brought: the chunks in order and which version they belong to.
+#[derive(Debug, Clone)]
+pub struct Content {
+    /// The version the bytes are from.
+    pub version: ObjectVersion,
+    /// Offset of the first byte in the object.
+    pub start: u64,
+    /// The bytes, as they arrived. Never empty chunks.
+    pub chunks: Vec<Bytes>,
+    /// CRC-64 of the whole object where the service gives one.
+    pub checksum: Option<Checksum>,
+}
+
+impl Content {
+    /// Sum of the chunk lengths, in bytes.
+    pub fn len(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.len() as u64).sum()
+    }
+
+    /// Whether there are no bytes (an empty object).
+    pub fn is_empty(&self) -> bool {
+        self.chunks.is_empty()
+    }
+}
+
+/// What a listing asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListRequest {
+    /// Only keys that begin with this; may be empty.
+    pub prefix: String,
+    /// Whether keys are rolled up at the next `/` after the prefix.
+    pub by_directory: bool,
+    /// Where to go on: the `next` of the page before.
+    pub after: Option<String>,
+    /// At most so many entries (objects and prefixes together); 0 means the service's own maximum.
+    pub max_entries: u16,
+}
+
+/// One page of a listing.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ListPage {
+    /// Objects in the order of the service.
+    pub objects: Vec<ListedObject>,
+    /// Rolled-up prefixes, each with its trailing `/`.
+    pub prefixes: Vec<String>,
+    /// Cursor of the next page, or `None` on the last.
+    pub next: Option<String>,
+}
+
+/// One object of a listing. Listings carry no metadata.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedObject {
+    /// The key exactly as the bucket holds it.
+    pub key: Key,
+    /// Its ETag.
+    pub etag: ETag,
+    /// Size in bytes.
+    pub size: u64,
+    /// When the service last changed it.
+    pub last_modified: SystemTime,
+}
+
+/// What is stored with the bytes of a new object.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PutOptions {
+    /// Content-Type; the service's default when `None`.
+    pub content_type: Option<String>,
+    /// User metadata.
+    pub metadata: Metadata,
+    /// Refuse with [`ErrorKind::AlreadyExists`] when the key exists. Ignored (not sent) where
+    /// [`Limits::create_only`] is false.
+    pub create_only: bool,
+}
+
+/// How an object is copied.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CopyOptions {
+    /// Copy only this version; otherwise [`ErrorKind::PreconditionFailed`].
+    pub if_match: Option<ETag>,
+    /// `Some`: the copy gets exactly these properties. `None`: those of the source.
+    /// A copy of an object onto itself needs `Some`.
+    pub replace: Option<PutOptions>,
+}
+
+/// What a completed upload must be; the proof that no byte was lost or exchanged.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Expected {
+    /// Size of the object, in bytes.
+    pub size: u64,
+    /// CRC-64 of the object, when the writer knows it (not when parts were copied from an object
+    /// without one).
+    pub checksum: Option<Checksum>,
+}
+
+/// One page of the parts of an upload.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PartsPage {
+    /// Parts, ascending by number.
+    pub parts: Vec<PartReceipt>,
+    /// Whether more follow; go on after the last number of this page.
+    pub more: bool,
+}
+
+/// One page of the uploads in progress.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UploadsPage {
+    /// The uploads.
+    pub uploads: Vec<ListedUpload>,
+    /// Cursor of the next page, or `None` on the last.
+    pub next: Option<UploadCursor>,
+}
+
+/// An upload in progress.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUpload {
+    /// Key and id.
+    pub upload: Upload,
+    /// When it was initiated.
+    pub initiated: SystemTime,
+}
+
+/// Where a listing of uploads goes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadCursor {
+    /// Key marker as the service gave it.
+    pub key: String,
+    /// Upload id marker as the service gave it.
+    pub upload_id: String,
+}
