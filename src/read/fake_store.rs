@@ -24,6 +24,24 @@ pub(crate) enum Fault {
     Panic,
 }
 
+/// Which answers are held back.
+#[derive(Debug)]
+enum Gate {
+    Open,
+    Closed,
+    ClosedAt(u64),
+}
+
+impl Gate {
+    fn lets_through(&self, offset: u64) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Closed => false,
+            Self::ClosedAt(start) => *start != offset,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct FakeStore {
     limits: Limits,
@@ -31,7 +49,7 @@ pub(crate) struct FakeStore {
     log: Mutex<Vec<(u64, u64)>>,
     faults: Mutex<VecDeque<Fault>>,
     gate: Semaphore,
-    gated: watch::Sender<bool>,
+    gated: watch::Sender<Gate>,
     outstanding: watch::Sender<usize>,
     /// Requests whose futures were dropped before they were answered.
     pub(crate) aborted: AtomicU64,
@@ -115,7 +133,7 @@ impl FakeStore {
             log: Mutex::default(),
             faults: Mutex::default(),
             gate: Semaphore::new(0),
-            gated: watch::Sender::new(false),
+            gated: watch::Sender::new(Gate::Open),
             outstanding: watch::Sender::new(0),
             aborted: AtomicU64::new(0),
             answered: AtomicU64::new(0),
@@ -136,7 +154,12 @@ impl FakeStore {
 
     /// From now on answers wait for [`open_gate`](Self::open_gate) or [`let_through`](Self::let_through).
     pub(crate) fn close_gate(&self) {
-        self.gated.send_replace(true);
+        self.gated.send_replace(Gate::Closed);
+    }
+
+    /// From now on answers to requests that begin at this offset wait.
+    pub(crate) fn close_gate_at(&self, start: u64) {
+        self.gated.send_replace(Gate::ClosedAt(start));
     }
 
     pub(crate) fn let_through(&self, requests: usize) {
@@ -144,7 +167,7 @@ impl FakeStore {
     }
 
     pub(crate) fn open_gate(&self) {
-        self.gated.send_replace(false);
+        self.gated.send_replace(Gate::Open);
     }
 
     /// The next answers, in order of arrival, go wrong like this.
@@ -243,7 +266,7 @@ impl ObjectStore for FakeStore {
         let mut aborted = Aborted(self, false);
         let mut gated = self.gated.subscribe();
         tokio::select! {
-            _ = gated.wait_for(|gated| !gated) => {}
+            _ = gated.wait_for(|gate| gate.lets_through(range_asked.start())) => {}
             permit = self.gate.acquire() => permit.unwrap().forget(),
         }
         aborted.1 = true;

@@ -35,7 +35,6 @@ pub(crate) type Awaited = Arc<watch::Receiver<Outcome>>;
 #[derive(Debug)]
 pub(crate) struct Piece {
     range: ByteRange,
-    id: u64,
     outcome: Awaited,
     task: Option<AbortHandle>,
     used: u64,
@@ -111,17 +110,10 @@ pub(crate) struct Keep {
 #[derive(Debug, Default)]
 pub(crate) struct Pieces {
     by_start: BTreeMap<u64, Piece>,
-    last_id: u64,
     tick: u64,
 }
 
 impl Pieces {
-    /// The id for the next piece, by which its task finds it again.
-    pub(crate) fn new_id(&mut self) -> u64 {
-        self.last_id += 1;
-        self.last_id
-    }
-
     /// Adds a piece inside a gap, and returns where its outcome appears.
     ///
     /// # Contract
@@ -129,18 +121,18 @@ impl Pieces {
     pub(crate) fn insert(
         &mut self,
         range: ByteRange,
-        id: u64,
         outcome: watch::Receiver<Outcome>,
         task: Option<AbortHandle>,
     ) -> Awaited {
         debug_assert!(self.by_start.values().all(|piece| !piece.overlaps(range)));
         let outcome = Arc::new(outcome);
         let awaited = Arc::clone(&outcome);
-        self.by_start.insert(range.start(), Piece { range, id, outcome, task, used: self.tick });
+        self.by_start.insert(range.start(), Piece { range, outcome, task, used: self.tick });
         awaited
     }
 
-    /// The piece at an offset, marked as used. One whose request ended without bytes is removed.
+    /// The piece at an offset, marked as used. One whose request ended without bytes is removed, so
+    /// that a failure is told to those who waited for it and the next read asks anew.
     pub(crate) fn at(&mut self, offset: u64) -> Option<&Piece> {
         let (&start, piece) = self.by_start.range(..=offset).next_back()?;
         if piece.range.end() <= offset {
@@ -166,13 +158,6 @@ impl Pieces {
     /// The piece that begins exactly here and is still on its way.
     pub(crate) fn in_flight(&self, start: u64) -> Option<&Piece> {
         self.by_start.get(&start).filter(|piece| !piece.is_ready() && !piece.is_dead())
-    }
-
-    /// Forgets a piece whose request failed, unless another took its place.
-    pub(crate) fn remove(&mut self, start: u64, id: u64) {
-        if self.by_start.get(&start).is_some_and(|piece| piece.id == id) {
-            self.by_start.remove(&start);
-        }
     }
 
     /// Gives up what is not worth keeping. Requests that somebody waits for go on.

@@ -109,18 +109,13 @@ impl Shared {
         cacheable: bool,
     ) -> Awaited {
         let (sender, receiver) = watch::channel(Outcome::Pending);
-        let id = state.pieces.new_id();
         let (shared, target) = (Arc::clone(self), Arc::clone(&state.target));
         let task = self.readers.runtime.spawn(async move {
             let outcome = shared.fetch(&target, range, Some(lease), cacheable).await;
-            if !matches!(outcome, Outcome::Ready(_)) {
-                // Gone before anybody hears of it, so that the next read asks anew.
-                shared.lock().pieces.remove(range.start(), id);
-            }
             // Nobody listens any more when the piece was given up meanwhile.
             let _ = sender.send(outcome);
         });
-        state.pieces.insert(range, id, receiver, Some(task.abort_handle()))
+        state.pieces.insert(range, receiver, Some(task.abort_handle()))
     }
 
     /// One GET to its end, and what the end means for this reader. With no lease, the caller holds
@@ -196,8 +191,7 @@ impl Shared {
         count(&self.readers.counters.cache_hits, 1);
         self.check_in(state, &chunk);
         let (_, receiver) = watch::channel(Outcome::Ready(Arc::clone(&chunk)));
-        let id = state.pieces.new_id();
-        state.pieces.insert(chunk.range(), id, receiver, None);
+        state.pieces.insert(chunk.range(), receiver, None);
         Some(chunk)
     }
 

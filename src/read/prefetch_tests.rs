@@ -86,6 +86,17 @@ async fn memory_stays_in_the_budget_with_readers_that_stopped_half_way() {
 }
 
 #[tokio::test]
+async fn a_reader_gives_up_old_pieces_for_new_ones() {
+    let world = World::new(48 << 10, 0);
+    let reader = world.open("k", &sample(1_000_000));
+    for i in 1..50_u64 {
+        reader.read(i * 377 % 100 * 10_000, 5000).await.unwrap();
+    }
+    let stats = world.readers.stats();
+    assert_eq!((stats.emergency_requests, stats.requests), (0, 49));
+}
+
+#[tokio::test]
 async fn readers_that_do_nothing_make_room_for_others() {
     let world = World::new(MIB, 0);
     let idle = world.open("idle", &sample(500_000));
