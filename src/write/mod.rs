@@ -1,1 +1,175 @@
-//! Stub.
+//! Bytes → parts → object: the write pipeline of a mount.
+//!
+//! One [`FileWriter`] per file takes bytes in any order and publishes them as one object. Bytes that
+//! arrive in order fill a part in memory; when the first part is full an upload is opened and parts
+//! go out in parallel while the file is being written. Anything else – a write in the middle of what
+//! was sent, a change of an existing object – goes on in an unlinked temporary file that holds the
+//! whole content. Knows no inodes, handles, kernel, HTTP or services; only
+//! [`store::ObjectStore`](crate::store::ObjectStore).
+//!
+//! - [`plan`]: part sizes, pure. [`upload`]: one multipart upload as a state machine, pure.
+//!   [`driver`]: runs its commands.
+//! - [`part`]: blocks of memory. [`staging`]: the temporary file. [`flight`]: what is on its way.
+//! - [`file_writer`]: the public face; [`live`]: content in memory and parts; [`write`](self::write):
+//!   the waiting path; [`change`]: moves content into the file; [`publish`]: commits.
+//!
+//! # Contract
+//! A store must not keep the chunks of a [`Payload`](crate::store::Payload) after it has answered: they
+//! are the memory of the mount. A store that remembers bytes copies them.
+//!
+//! # Memory
+//! Whoever holds a block holds its permit of the budget. A writer waits for memory only while bytes
+//! are in flight to the store, because those come back by themselves; if nothing is in flight, all
+//! memory is held by half-filled parts of files that may stay so for hours, and the writer sends its
+//! part early or goes on in the temporary file. What is sent from the temporary file has one lane of
+//! memory of its own ([`shared`]), so it moves even then. So no writer waits for another one's user.
+
+mod change;
+mod driver;
+mod error;
+mod file_writer;
+mod flight;
+mod live;
+mod part;
+mod plan;
+mod publish;
+mod shared;
+mod staging;
+mod upload;
+mod write;
+
+#[cfg(test)]
+mod fake_tests;
+#[cfg(test)]
+mod model_tests;
+#[cfg(test)]
+mod writer_tests;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use error::WriteError;
+pub use file_writer::FileWriter;
+
+use crate::budget::Budget;
+use crate::store::{Checksum, Key, ObjectStore, ObjectVersion, PutOptions};
+use shared::Shared;
+
+/// How a mount writes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WriteConfig {
+    /// Size of the first part, and of the largest file that is sent by one PUT, in bytes. Bent to the
+    /// service's limits and to a quarter of the budget.
+    pub part_bytes: u64,
+    /// Size of a block of memory, in bytes; at least 1.
+    pub block_bytes: usize,
+    /// Most bodies (parts and PUTs) in flight at a time for the whole mount; at least 1.
+    pub max_requests: usize,
+    /// Where temporary files are made. They have no name and mode 0600.
+    pub staging_dir: PathBuf,
+    /// How long a commit may take.
+    pub close_timeout: Duration,
+}
+
+impl WriteConfig {
+    /// The defaults, with temporary files in `staging_dir`.
+    pub fn new(staging_dir: PathBuf) -> Self {
+        Self {
+            part_bytes: 8 << 20,
+            block_bytes: 1 << 20,
+            max_requests: 8,
+            staging_dir,
+            close_timeout: Duration::from_secs(600),
+        }
+    }
+}
+
+/// What is on its way in a mount.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct WriteStats {
+    /// Bytes of parts and PUTs handed over and not confirmed yet (sent, or waiting for their turn).
+    pub bytes_in_flight: u64,
+    /// Parts and PUTs that are being sent now.
+    pub requests_in_flight: usize,
+    /// Multipart uploads that were opened and are neither completed nor cleaned up.
+    pub uploads_open: usize,
+}
+
+/// Content of a file before its first change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Base {
+    /// None: a new file, or one that was opened with O_TRUNC. It is dirty from the start, so that an
+    /// empty file is published too.
+    Empty,
+    /// An object.
+    Object {
+        /// Where it is.
+        key: Key,
+        /// Which version; another one found there is [`WriteError::Stale`].
+        version: ObjectVersion,
+        /// CRC-64 of the whole object, if known.
+        checksum: Option<Checksum>,
+    },
+}
+
+/// What a commit published.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The new version.
+    pub version: ObjectVersion,
+    /// CRC-64 of the object, where the service's kind is known.
+    pub checksum: Option<Checksum>,
+    /// What really went with the PUT or Initiate: compare to know whether newer metadata still must
+    /// be copied on. For an object that was never changed: the default.
+    pub options_sent: PutOptions,
+    /// Whether it was a multipart upload, not a PUT.
+    pub by_upload: bool,
+}
+
+/// All writers of a mount: they share memory, requests and the store.
+#[derive(Debug)]
+pub struct Writers {
+    shared: Arc<Shared>,
+}
+
+impl Writers {
+    /// Writers over `store`, with memory from `budget` and tasks on `runtime`.
+    ///
+    /// Takes a small part of the budget for good (an eighth, at most one part), which is the lane of
+    /// memory that files on disk are sent through.
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        budget: Budget,
+        config: WriteConfig,
+        runtime: tokio::runtime::Handle,
+    ) -> Arc<Self> {
+        Arc::new(Self { shared: Shared::new(store, budget, config, runtime) })
+    }
+
+    /// A writer for the object `key`. Sends nothing yet. Never waits.
+    pub fn create(
+        self: &Arc<Self>,
+        key: Key,
+        base: Base,
+        options: PutOptions,
+    ) -> Arc<FileWriter> {
+        Arc::new(FileWriter::new(Arc::clone(&self.shared), key, base, options))
+    }
+
+    /// What is on its way now.
+    pub fn stats(&self) -> WriteStats {
+        self.shared.stats()
+    }
+
+    /// The largest file that can be written in order, in bytes: the sum of the part schedule, bounded
+    /// by the service and by memory (a part is at most a quarter of the budget).
+    pub fn reach_bytes(&self) -> u64 {
+        self.shared.plan.reach_bytes(1, 0)
+    }
+
+    /// Waits until nothing runs in the background: parts, commits whose caller went away, aborts.
+    pub async fn idle(&self) {
+        self.shared.tasks.idle().await;
+    }
+}

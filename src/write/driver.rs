@@ -1,0 +1,219 @@
+//! Runs one multipart upload: feeds [`upload`](super::upload) with what happens and carries out what it
+//! says. Lock, apply, unlock, spawn; no lock is held while waiting.
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+use crate::store::{
+    ErrorKind, Expected, Key, ObjectVersion, Operation, PartNumber, PartReceipt, Payload,
+    PutOptions, StoreError, Upload as OpenUpload,
+};
+use crate::write::WriteError;
+use crate::write::shared::Shared;
+use crate::write::upload::{Command, Event, Outstanding, Upload};
+
+/// How often an upload that is still there after an abort is aborted again. S3: "it might be
+/// necessary to abort a given multipart upload multiple times".
+const ABORTS: usize = 3;
+
+/// One upload of one key with the options it was opened with.
+#[derive(Debug)]
+pub(super) struct Driver {
+    shared: Arc<Shared>,
+    key: Key,
+    options: PutOptions,
+    /// `None` only while an event is applied, under the lock.
+    state: Mutex<Option<Upload<Payload>>>,
+    progress: watch::Sender<Progress>,
+}
+
+/// What others may know of the state.
+#[derive(Debug, Clone, Default)]
+struct Progress {
+    unconfirmed: usize,
+    end: Option<Result<ObjectVersion, WriteError>>,
+    completing: bool,
+}
+
+impl Driver {
+    /// An upload that is opened with its first part.
+    pub(super) fn new(shared: Arc<Shared>, key: Key, options: PutOptions) -> Arc<Self> {
+        Arc::new(Self {
+            shared,
+            key,
+            options,
+            state: Mutex::new(Some(Upload::Empty)),
+            progress: watch::Sender::default(),
+        })
+    }
+
+    /// Where the object will appear.
+    pub(super) fn key(&self) -> &Key {
+        &self.key
+    }
+
+    /// What goes with Initiate.
+    pub(super) fn options(&self) -> &PutOptions {
+        &self.options
+    }
+
+    /// Hands over the next part. Never waits.
+    pub(super) fn seal(self: &Arc<Self>, part: Payload) {
+        self.feed(Event::Seal(part));
+    }
+
+    /// Nothing will be published any more, unless Complete is on its way already. Never waits; the
+    /// upload is aborted in the background. Safe to repeat; without effect after the end.
+    pub(super) fn give_up(self: &Arc<Self>, cause: WriteError) {
+        self.feed(Event::GiveUp(cause));
+    }
+
+    /// Completes the upload after all parts; the result is the result of the upload. Safe to cancel:
+    /// the upload goes on.
+    pub(super) async fn finish(
+        self: &Arc<Self>,
+        expected: Expected,
+    ) -> Result<ObjectVersion, WriteError> {
+        self.feed(Event::Finish(expected));
+        let mut progress = self.progress.subscribe();
+        let end = match progress.wait_for(|progress| progress.end.is_some()).await {
+            Ok(progress) => progress.end.clone(),
+            Err(_) => None,
+        };
+        end.unwrap_or(Err(WriteError::Internal("the upload has no end")))
+    }
+
+    /// Why it failed, if it did. Never waits.
+    pub(super) fn failure(&self) -> Option<WriteError> {
+        self.progress.borrow().end.as_ref().and_then(|end| end.as_ref().err().cloned())
+    }
+
+    /// Waits until fewer than `most` parts are unconfirmed, or the upload has ended.
+    pub(super) async fn room(&self, most: usize) {
+        let mut progress = self.progress.subscribe();
+        // The sender lives in `self`, so this cannot fail.
+        let _ = progress
+            .wait_for(|progress| progress.unconfirmed < most || progress.end.is_some())
+            .await;
+    }
+
+    /// Waits while a Complete is on its way: after that, an upload that was given up never changes
+    /// its key.
+    pub(super) async fn completed_or_never(&self) {
+        let mut progress = self.progress.subscribe();
+        let _ = progress.wait_for(|progress| !progress.completing).await;
+    }
+
+    fn feed(self: &Arc<Self>, event: Event<Payload>) {
+        let commands = {
+            let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            let now = state.take().unwrap_or_else(|| Upload::Failed {
+                cause: WriteError::Internal("an event of an upload panicked"),
+                out: Outstanding::Nothing,
+            });
+            let (next, commands) = now.apply(event);
+            let progress = Progress {
+                unconfirmed: next.unconfirmed(),
+                end: next.end(),
+                completing: next.is_completing(),
+            };
+            *state = Some(next);
+            // Under the lock, so that progress is never set back.
+            self.progress.send_replace(progress);
+            commands
+        };
+        for command in commands {
+            self.run(command);
+        }
+    }
+
+    fn run(self: &Arc<Self>, command: Command<Payload>) {
+        let me = Arc::clone(self);
+        self.shared.tasks.spawn(async move {
+            match command {
+                Command::Start => {
+                    me.shared.uploads_open.fetch_add(1, Ordering::AcqRel);
+                    let started = me.shared.store.start_upload(&me.key, &me.options).await;
+                    if started.is_err() {
+                        me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
+                    }
+                    me.feed(Event::Started(started));
+                }
+                Command::Send { upload, number, part } => {
+                    let sent = me.send(&upload, number, part).await;
+                    me.feed(Event::Sent(number, sent));
+                }
+                Command::Complete { upload, parts, expected } => {
+                    let completed = me.complete(&upload, &parts, expected).await;
+                    if completed.is_ok() {
+                        me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
+                    }
+                    me.feed(Event::Completed(completed));
+                }
+                Command::Abort { upload } => {
+                    me.abort(&upload).await;
+                    me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
+                }
+            }
+        });
+    }
+
+    async fn send(
+        &self,
+        upload: &OpenUpload,
+        number: PartNumber,
+        part: Payload,
+    ) -> Result<PartReceipt, WriteError> {
+        let _request = self.shared.request().await;
+        if let Some(cause) = self.failure() {
+            return Err(cause);
+        }
+        let (size, checksum) = (part.len(), part.checksum());
+        let receipt = self.shared.store.put_part(upload, number, part).await?;
+        let other_sum = receipt.checksum.zip(checksum).is_some_and(|(theirs, ours)| theirs != ours);
+        if receipt.number != number || receipt.size != size || other_sum {
+            return Err(self.corrupt(Operation::PutPart, "the service confirmed other bytes"));
+        }
+        Ok(receipt)
+    }
+
+    async fn complete(
+        &self,
+        upload: &OpenUpload,
+        parts: &[PartReceipt],
+        expected: Expected,
+    ) -> Result<ObjectVersion, WriteError> {
+        let version = self.shared.store.complete_upload(upload, parts, &expected).await?;
+        if version.size != expected.size {
+            return Err(self.corrupt(Operation::CompleteUpload, "the object has another size"));
+        }
+        Ok(version)
+    }
+
+    fn corrupt(&self, operation: Operation, message: &str) -> WriteError {
+        StoreError::new(ErrorKind::Corrupt, operation, message).with_key(self.key.as_str()).into()
+    }
+
+    /// Aborts, and looks whether it is really gone.
+    async fn abort(&self, upload: &OpenUpload) {
+        for _ in 0..ABORTS {
+            if let Err(error) = self.shared.store.abort_upload(upload).await {
+                if error.kind == ErrorKind::NoSuchUpload {
+                    return;
+                }
+                tracing::warn!(key = %self.key, upload = %upload.id, %error,
+                    "an upload could not be aborted; it stays in the bucket until it is removed");
+                return;
+            }
+            match self.shared.store.list_parts(upload, None).await {
+                Ok(page) if !page.parts.is_empty() || page.more => {}
+                // Gone, or empty, or not ours to look at.
+                _ => return,
+            }
+        }
+        tracing::warn!(key = %self.key, upload = %upload.id,
+            "an upload still holds parts after it was aborted");
+    }
+}

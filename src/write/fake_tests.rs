@@ -1,0 +1,323 @@
+//! A bucket for the tests of this folder: copies what it is given, checks what services check, and
+//! can be told to wait or to fail.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use tokio::sync::Semaphore;
+
+use crate::store::{
+    ByteRange, ChecksumKind, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
+    ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
+    PartReceipt, PartsPage, Payload, PutOptions, StoreError, StoreResult, Upload, UploadCursor,
+    UploadId, UploadsPage,
+};
+
+#[derive(Debug)]
+pub(super) struct FakeStore {
+    limits: Limits,
+    state: Mutex<State>,
+    /// Operations that wait for a permit here before they do anything.
+    gates: Mutex<HashMap<Operation, Arc<Semaphore>>>,
+    /// Each operation that was applied, by name.
+    pub(super) arrived: Semaphore,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: BTreeMap<Key, (Vec<u8>, ETag, PutOptions)>,
+    uploads: BTreeMap<UploadId, FakeUpload>,
+    count: u64,
+    applied: Vec<Operation>,
+    /// Operation, how many to let pass first, with what to fail. Used up once.
+    faults: Vec<(Operation, usize, ErrorKind)>,
+}
+
+#[derive(Debug)]
+struct FakeUpload {
+    key: Key,
+    options: PutOptions,
+    parts: BTreeMap<PartNumber, (Vec<u8>, ETag)>,
+}
+
+pub(super) fn limits(part_min_bytes: u64, parts_max: u32) -> Limits {
+    Limits {
+        part_min_bytes,
+        part_max_bytes: 5 << 30,
+        parts_max,
+        first_part_number: 1,
+        put_bytes: 5 << 30,
+        object_bytes: 5 << 40,
+        copy_bytes: 5 << 30,
+        key_bytes: 1024,
+        metadata_bytes: 2048,
+        delete_batch: 1000,
+        list_page: 1000,
+        checksum: Some(ChecksumKind::Crc64Xz),
+        create_only: true,
+    }
+}
+
+impl FakeStore {
+    pub(super) fn new(limits: Limits) -> Arc<Self> {
+        Arc::new(Self {
+            limits,
+            state: Mutex::default(),
+            gates: Mutex::default(),
+            arrived: Semaphore::new(0),
+        })
+    }
+
+    /// Makes an operation wait until permits are added.
+    pub(super) fn gate(&self, operation: Operation) -> Arc<Semaphore> {
+        let gate = Arc::new(Semaphore::new(0));
+        self.gates.lock().unwrap().insert(operation, Arc::clone(&gate));
+        gate
+    }
+
+    pub(super) fn fail(&self, operation: Operation, after: usize, kind: ErrorKind) {
+        self.state.lock().unwrap().faults.push((operation, after, kind));
+    }
+
+    pub(super) fn set(&self, key: &Key, bytes: &[u8]) -> ObjectVersion {
+        self.state.lock().unwrap().set(key, bytes.to_vec(), PutOptions::default())
+    }
+
+    pub(super) fn object(&self, key: &Key) -> Option<Vec<u8>> {
+        self.state.lock().unwrap().objects.get(key).map(|object| object.0.clone())
+    }
+
+    pub(super) fn options(&self, key: &Key) -> Option<PutOptions> {
+        self.state.lock().unwrap().objects.get(key).map(|object| object.2.clone())
+    }
+
+    pub(super) fn uploads(&self) -> usize {
+        self.state.lock().unwrap().uploads.len()
+    }
+
+    pub(super) fn applied(&self, operation: Operation) -> usize {
+        let state = self.state.lock().unwrap();
+        state.applied.iter().filter(|applied| **applied == operation).count()
+    }
+
+    async fn enter(&self, operation: Operation) -> StoreResult<()> {
+        let gate = self.gates.lock().unwrap().get(&operation).cloned();
+        if let Some(gate) = gate {
+            gate.acquire().await.unwrap().forget();
+        } else {
+            tokio::task::yield_now().await;
+        }
+        let mut state = self.state.lock().unwrap();
+        let mut failed = None;
+        state.faults.retain_mut(|(of, after, kind)| {
+            if *of != operation || failed.is_some() {
+                return true;
+            }
+            if *after > 0 {
+                *after -= 1;
+                return true;
+            }
+            failed = Some(*kind);
+            false
+        });
+        match failed {
+            Some(kind) => Err(StoreError::new(kind, operation, "injected")),
+            None => {
+                state.applied.push(operation);
+                self.arrived.add_permits(1);
+                Ok(())
+            }
+        }
+    }
+
+    /// The body as the service received it, after its own checksum.
+    fn receive(&self, operation: Operation, payload: &Payload) -> StoreResult<Vec<u8>> {
+        let bytes = payload.chunks().concat();
+        let sum = self.limits.checksum.map(|kind| kind.of(&bytes));
+        if bytes.len() as u64 != payload.len() || payload.checksum() != sum {
+            return Err(StoreError::new(ErrorKind::Corrupt, operation, "another checksum"));
+        }
+        Ok(bytes)
+    }
+}
+
+impl State {
+    fn set(&mut self, key: &Key, bytes: Vec<u8>, options: PutOptions) -> ObjectVersion {
+        self.count += 1;
+        let etag = ETag::new(&format!("etag-{}", self.count));
+        let version = ObjectVersion { etag: etag.clone(), size: bytes.len() as u64 };
+        self.objects.insert(key.clone(), (bytes, etag, options));
+        version
+    }
+}
+
+fn error(kind: ErrorKind, operation: Operation) -> StoreError {
+    StoreError::new(kind, operation, "fake")
+}
+
+fn unused<T>(operation: Operation) -> StoreResult<T> {
+    Err(error(ErrorKind::InvalidRequest, operation))
+}
+
+#[async_trait]
+impl ObjectStore for FakeStore {
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    async fn head(&self, _: &Key) -> StoreResult<ObjectInfo> {
+        unused(Operation::Head)
+    }
+
+    async fn get(
+        &self,
+        key: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<Content> {
+        self.enter(Operation::Get).await?;
+        let state = self.state.lock().unwrap();
+        let (bytes, etag, _) =
+            state.objects.get(key).ok_or(error(ErrorKind::NotFound, Operation::Get))?;
+        if if_match.is_some_and(|wanted| wanted != etag) {
+            return Err(error(ErrorKind::PreconditionFailed, Operation::Get));
+        }
+        let range = range.expect("the pipeline always names a range");
+        assert!(range.end() <= bytes.len() as u64);
+        let wanted = &bytes[range.start() as usize..range.end() as usize];
+        Ok(Content {
+            version: ObjectVersion { etag: etag.clone(), size: bytes.len() as u64 },
+            start: range.start(),
+            chunks: wanted.chunks(1000).map(Bytes::copy_from_slice).collect(),
+            checksum: None,
+        })
+    }
+
+    async fn list(&self, _: &ListRequest) -> StoreResult<ListPage> {
+        unused(Operation::List)
+    }
+
+    async fn put(
+        &self,
+        key: &Key,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<ObjectVersion> {
+        self.enter(Operation::Put).await?;
+        let bytes = self.receive(Operation::Put, &payload)?;
+        let mut state = self.state.lock().unwrap();
+        if options.create_only && state.objects.contains_key(key) {
+            return Err(error(ErrorKind::AlreadyExists, Operation::Put));
+        }
+        Ok(state.set(key, bytes, options.clone()))
+    }
+
+    async fn delete(&self, _: &Key) -> StoreResult<()> {
+        unused(Operation::Delete)
+    }
+
+    async fn delete_many(&self, _: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
+        unused(Operation::DeleteMany)
+    }
+
+    async fn copy(&self, _: &Key, _: &Key, _: &CopyOptions) -> StoreResult<ObjectVersion> {
+        unused(Operation::Copy)
+    }
+
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
+        self.enter(Operation::StartUpload).await?;
+        let mut state = self.state.lock().unwrap();
+        state.count += 1;
+        let id = UploadId::new(format!("upload-{}", state.count));
+        let upload =
+            FakeUpload { key: key.clone(), options: options.clone(), parts: BTreeMap::new() };
+        state.uploads.insert(id.clone(), upload);
+        Ok(Upload { key: key.clone(), id })
+    }
+
+    async fn put_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        payload: Payload,
+    ) -> StoreResult<PartReceipt> {
+        self.enter(Operation::PutPart).await?;
+        let bytes = self.receive(Operation::PutPart, &payload)?;
+        let mut state = self.state.lock().unwrap();
+        state.count += 1;
+        let etag = ETag::new(&format!("part-{}", state.count));
+        let open = state
+            .uploads
+            .get_mut(&upload.id)
+            .ok_or(error(ErrorKind::NoSuchUpload, Operation::PutPart))?;
+        open.parts.insert(number, (bytes, etag.clone()));
+        Ok(PartReceipt { number, etag, size: payload.len(), checksum: payload.checksum() })
+    }
+
+    async fn copy_part(
+        &self,
+        _: &Upload,
+        _: PartNumber,
+        _: &Key,
+        _: Option<ByteRange>,
+        _: Option<&ETag>,
+    ) -> StoreResult<PartReceipt> {
+        unused(Operation::CopyPart)
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[PartReceipt],
+        expected: &Expected,
+    ) -> StoreResult<ObjectVersion> {
+        self.enter(Operation::CompleteUpload).await?;
+        let invalid = || error(ErrorKind::InvalidPart, Operation::CompleteUpload);
+        let mut state = self.state.lock().unwrap();
+        let open = state
+            .uploads
+            .get(&upload.id)
+            .ok_or(error(ErrorKind::NoSuchUpload, Operation::CompleteUpload))?;
+        let mut bytes = Vec::new();
+        let mut previous = None;
+        for (index, part) in parts.iter().enumerate() {
+            let (data, etag) = open.parts.get(&part.number).ok_or_else(invalid)?;
+            let small =
+                (data.len() as u64) < self.limits.part_min_bytes && index + 1 < parts.len();
+            if small || *etag != part.etag || previous >= Some(part.number) {
+                return Err(invalid());
+            }
+            previous = Some(part.number);
+            bytes.extend_from_slice(data);
+        }
+        let sum = self.limits.checksum.map(|kind| kind.of(&bytes));
+        if parts.len() as u64 > u64::from(self.limits.parts_max)
+            || expected.size != bytes.len() as u64
+            || expected.checksum != sum
+        {
+            return Err(error(ErrorKind::Corrupt, Operation::CompleteUpload));
+        }
+        let (key, options) = (open.key.clone(), open.options.clone());
+        state.uploads.remove(&upload.id);
+        Ok(state.set(&key, bytes, options))
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> StoreResult<()> {
+        self.enter(Operation::AbortUpload).await?;
+        self.state.lock().unwrap().uploads.remove(&upload.id);
+        Ok(())
+    }
+
+    async fn list_parts(&self, upload: &Upload, _: Option<PartNumber>) -> StoreResult<PartsPage> {
+        match self.state.lock().unwrap().uploads.contains_key(&upload.id) {
+            true => Ok(PartsPage::default()),
+            false => Err(error(ErrorKind::NoSuchUpload, Operation::ListParts)),
+        }
+    }
+
+    async fn list_uploads(&self, _: &str, _: Option<&UploadCursor>) -> StoreResult<UploadsPage> {
+        unused(Operation::ListUploads)
+    }
+}

@@ -1,0 +1,153 @@
+//! Content that is being written in order: parts that were handed to the upload, then the part that
+//! is being filled. Nothing here waits.
+
+use std::sync::Arc;
+
+use crate::store::{Checksum, Expected, Payload};
+use crate::write::WriteError;
+use crate::write::driver::Driver;
+use crate::write::file_writer::Inner;
+use crate::write::part::{Block, PartBuffer};
+
+/// Zeros for gaps.
+const ZEROS: [u8; 64 << 10] = [0; 64 << 10];
+
+/// Bytes `0..sent` are parts of the upload, `sent..` are held.
+#[derive(Debug)]
+pub(super) struct Live {
+    /// The upload, opened with the first full part.
+    pub(super) driver: Option<Arc<Driver>>,
+    pub(super) sent: u64,
+    sent_sum: Option<Checksum>,
+    /// Number of the part that is being filled, from 1.
+    number: u32,
+    pub(super) filling: PartBuffer,
+}
+
+/// What became of bytes offered in order.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// So many from the front, at least one.
+    Bytes(usize),
+    /// None before a block of this capacity is added.
+    NeedsBlock(usize),
+    /// None; the content must leave memory first.
+    NeedsFile,
+}
+
+impl Live {
+    /// No bytes.
+    pub(super) fn new(inner: &Inner) -> Self {
+        let kind = inner.shared.checksum_kind();
+        Self {
+            driver: None,
+            sent: 0,
+            sent_sum: kind.map(|kind| kind.of_nothing()),
+            number: 1,
+            filling: PartBuffer::new(&inner.shared.pool, kind),
+        }
+    }
+
+    /// Size of the content.
+    pub(super) fn size(&self) -> u64 {
+        self.sent + self.filling.len()
+    }
+
+    /// Why the upload failed, if it did.
+    pub(super) fn failure(&self) -> Option<WriteError> {
+        self.driver.as_ref().and_then(|driver| driver.failure())
+    }
+
+    /// The largest size this content can grow to.
+    pub(super) fn reach_bytes(&self, inner: &Inner) -> u64 {
+        inner.shared.plan.reach_bytes(self.number, self.sent)
+    }
+
+    /// Size of the part that is being filled.
+    pub(super) fn part_bytes(&self, inner: &Inner) -> u64 {
+        inner.shared.plan.part_bytes(self.number).unwrap_or(0)
+    }
+
+    /// Takes bytes that belong at the end, as many as there is memory for. Full parts go out.
+    pub(super) fn append(&mut self, inner: &Inner, data: &[u8]) -> Taken {
+        let mut taken = 0;
+        let mut short = Taken::NeedsFile;
+        while taken < data.len() {
+            let part_bytes = self.part_bytes(inner);
+            if self.filling.len() >= part_bytes {
+                // An orphan must not send anything.
+                if part_bytes == 0 || inner.is_orphan() {
+                    break;
+                }
+                self.seal(inner);
+                continue;
+            }
+            let now = self.filling.append(&data[taken..], part_bytes);
+            taken += now;
+            if now > 0 {
+                continue;
+            }
+            if self.filling.is_shared() {
+                break;
+            }
+            let left = usize::try_from(part_bytes - self.filling.len()).unwrap_or(usize::MAX);
+            let wanted = self.filling.wanted_capacity(left.min(data.len() - taken));
+            match inner.shared.pool.try_block(wanted) {
+                Some(block) => self.filling.add(block),
+                None => {
+                    short = Taken::NeedsBlock(wanted);
+                    break;
+                }
+            }
+        }
+        // Once an upload is open a full part goes at once; the first part waits for one byte more,
+        // because without it the file is a single PUT.
+        if self.driver.is_some() && self.filling.len() >= self.part_bytes(inner).max(1) {
+            self.seal(inner);
+        }
+        if taken > 0 { Taken::Bytes(taken) } else { short }
+    }
+
+    /// As [`append`](Self::append), zeros; at most so many as there are between here and `offset`.
+    pub(super) fn append_zeros(&mut self, inner: &Inner, offset: u64) -> Taken {
+        let gap = offset.saturating_sub(self.size()).min(ZEROS.len() as u64);
+        self.append(inner, &ZEROS[..gap as usize])
+    }
+
+    /// Takes a block for the next bytes.
+    pub(super) fn add(&mut self, block: Block) {
+        self.filling.add(block);
+    }
+
+    /// Whether the part may go before it is full, to free its memory.
+    pub(super) fn may_seal_early(&self, inner: &Inner) -> bool {
+        // Early parts use up numbers; half of them are kept for parts of full size.
+        self.filling.len() >= inner.shared.plan.part_min_bytes()
+            && self.number < inner.store().limits().parts_max / 2
+            && !inner.is_orphan()
+    }
+
+    /// Hands the held bytes to the upload as the next part, and opens the upload if it is the first.
+    pub(super) fn seal(&mut self, inner: &Inner) {
+        let empty = PartBuffer::new(&inner.shared.pool, inner.shared.checksum_kind());
+        let mut part = std::mem::replace(&mut self.filling, empty);
+        self.seal_payload(inner, part.payload(&inner.shared.flight));
+    }
+
+    /// Hands `payload` to the upload as the next part. The held bytes must be none.
+    pub(super) fn seal_payload(&mut self, inner: &Inner, payload: Payload) {
+        let len = payload.len();
+        self.sent_sum = self
+            .sent_sum
+            .zip(payload.checksum())
+            .and_then(|(sum, next)| sum.followed_by(next, len));
+        self.sent += len;
+        self.number += 1;
+        self.driver.get_or_insert_with(|| inner.open_upload()).seal(payload);
+    }
+
+    /// What the object must be when all bytes were sent.
+    pub(super) fn expected(&self) -> Expected {
+        Expected { size: self.sent, checksum: self.sent_sum }
+    }
+}

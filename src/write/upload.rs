@@ -1,0 +1,263 @@
+//! One multipart upload as a state machine. Pure: no await, no clock, no store; [`driver`](super::driver)
+//! runs the commands and feeds the answers back.
+//!
+//! ```text
+//!            Seal             Started(ok)          Finish, all confirmed        Completed(ok)
+//!   Empty ──────────▶ Starting ──────────▶ Sending ─────────────────▶ Completing ──────────▶ Done
+//!     └───────GiveUp──────┴─── any failure ───┴──────── GiveUp ───────────┴──▶ Failed(first cause)
+//! ```
+//!
+//! Failed is not the end of the work: requests still out there are awaited, and only then the upload
+//! is aborted once, because a part that arrives after the abort may stay in the bucket for ever (OSS
+//! says so). An id that arrives after we gave up is aborted too.
+
+use std::collections::BTreeMap;
+
+use crate::store::{
+    Expected, ObjectVersion, PartNumber, PartReceipt, StoreResult, Upload as OpenUpload,
+};
+use crate::write::WriteError;
+
+/// What happened. `P` is the body of a part.
+#[derive(Debug)]
+pub(super) enum Event<P> {
+    /// The next part is complete; parts are numbered in the order of these.
+    Seal(P),
+    /// No further part comes; the object must be this.
+    Finish(Expected),
+    /// The answer to `Start`.
+    Started(StoreResult<OpenUpload>),
+    /// The answer to `Send`.
+    Sent(PartNumber, Result<PartReceipt, WriteError>),
+    /// The answer to `Complete`.
+    Completed(Result<ObjectVersion, WriteError>),
+    /// Nobody wants the object any more.
+    GiveUp(WriteError),
+}
+
+/// What is to be done.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Command<P> {
+    Start,
+    Send { upload: OpenUpload, number: PartNumber, part: P },
+    Complete { upload: OpenUpload, parts: Vec<PartReceipt>, expected: Expected },
+    Abort { upload: OpenUpload },
+}
+
+/// The states; data inside the state where it exists.
+#[derive(Debug)]
+pub(super) enum Upload<P> {
+    Empty,
+    Starting { queued: Vec<P>, finish: Option<Expected> },
+    Sending(Sending),
+    Completing { upload: OpenUpload },
+    Done { version: ObjectVersion },
+    Failed { cause: WriteError, out: Outstanding },
+}
+
+/// Parts are on their way.
+#[derive(Debug)]
+pub(super) struct Sending {
+    upload: OpenUpload,
+    /// How many parts were handed out; they are numbered 1 to this.
+    sealed: u64,
+    receipts: BTreeMap<PartNumber, PartReceipt>,
+    finish: Option<Expected>,
+}
+
+/// What a failed upload still waits for.
+#[derive(Debug)]
+pub(super) enum Outstanding {
+    Nothing,
+    Start,
+    Parts { upload: OpenUpload, count: u64 },
+    Complete { upload: OpenUpload },
+}
+
+type Step<P> = (Upload<P>, Vec<Command<P>>);
+
+impl<P> Upload<P> {
+    /// The next state and what to do. Events that have no meaning in a state change nothing; a part
+    /// sealed after the end is dropped.
+    pub(super) fn apply(self, event: Event<P>) -> Step<P> {
+        match (self, event) {
+            (Self::Empty, Event::Seal(part)) => {
+                (Self::Starting { queued: vec![part], finish: None }, vec![Command::Start])
+            }
+            (Self::Empty, Event::Finish(_)) => {
+                Self::failed(WriteError::Internal("an upload without parts"), Outstanding::Nothing)
+            }
+            (Self::Empty, Event::GiveUp(cause)) => Self::failed(cause, Outstanding::Nothing),
+
+            (Self::Starting { mut queued, finish: None }, Event::Seal(part)) => {
+                queued.push(part);
+                (Self::Starting { queued, finish: None }, vec![])
+            }
+            (Self::Starting { queued, .. }, Event::Finish(expected)) => {
+                (Self::Starting { queued, finish: Some(expected) }, vec![])
+            }
+            (Self::Starting { queued, finish }, Event::Started(Ok(upload))) => {
+                let sending = Sending { upload, sealed: 0, receipts: BTreeMap::new(), finish };
+                sending.send(queued)
+            }
+            (Self::Starting { .. }, Event::Started(Err(error))) => {
+                Self::failed(error.into(), Outstanding::Nothing)
+            }
+            (Self::Starting { .. }, Event::GiveUp(cause)) => {
+                Self::failed(cause, Outstanding::Start)
+            }
+
+            (Self::Sending(sending), Event::Seal(part)) if sending.finish.is_none() => {
+                sending.send(vec![part])
+            }
+            (Self::Sending(mut sending), Event::Finish(expected)) => {
+                sending.finish = Some(expected);
+                sending.complete_if_ready()
+            }
+            (Self::Sending(mut sending), Event::Sent(number, Ok(receipt))) => {
+                sending.receipts.insert(number, receipt);
+                sending.complete_if_ready()
+            }
+            (Self::Sending(sending), Event::Sent(_, Err(cause))) => sending.fail(cause, 1),
+            (Self::Sending(sending), Event::GiveUp(cause)) => sending.fail(cause, 0),
+
+            (Self::Completing { .. }, Event::Completed(Ok(version))) => {
+                (Self::Done { version }, vec![])
+            }
+            (Self::Completing { upload }, Event::Completed(Err(cause))) => {
+                (Self::failed(cause, Outstanding::Nothing).0, vec![Command::Abort { upload }])
+            }
+            (Self::Completing { upload }, Event::GiveUp(cause)) => {
+                Self::failed(cause, Outstanding::Complete { upload })
+            }
+
+            (Self::Failed { cause, out }, event) => out.after_failure(cause, event),
+            (state, _) => (state, vec![]),
+        }
+    }
+
+    /// The result, once there is one.
+    pub(super) fn end(&self) -> Option<Result<ObjectVersion, WriteError>> {
+        match self {
+            Self::Done { version } => Some(Ok(version.clone())),
+            Self::Failed { cause, .. } => Some(Err(cause.clone())),
+            _ => None,
+        }
+    }
+
+    /// Parts handed in and not yet confirmed.
+    pub(super) fn unconfirmed(&self) -> usize {
+        match self {
+            Self::Starting { queued, .. } => queued.len(),
+            Self::Sending(sending) => sending.unconfirmed() as usize,
+            _ => 0,
+        }
+    }
+
+    /// Whether a Complete is on its way.
+    pub(super) fn is_completing(&self) -> bool {
+        matches!(
+            self,
+            Self::Completing { .. } | Self::Failed { out: Outstanding::Complete { .. }, .. }
+        )
+    }
+
+    /// Whether no answer can come any more.
+    #[cfg(test)]
+    fn is_settled(&self) -> bool {
+        matches!(
+            self,
+            Self::Empty | Self::Done { .. } | Self::Failed { out: Outstanding::Nothing, .. }
+        )
+    }
+
+    fn failed(cause: WriteError, out: Outstanding) -> Step<P> {
+        (Self::Failed { cause, out }, vec![])
+    }
+}
+
+impl Sending {
+    fn unconfirmed(&self) -> u64 {
+        self.sealed - self.receipts.len() as u64
+    }
+
+    fn send<P>(mut self, parts: Vec<P>) -> Step<P> {
+        let mut commands = Vec::with_capacity(parts.len());
+        let before = self.unconfirmed();
+        for part in parts {
+            let Ok(number) = PartNumber::new(self.sealed + 1) else {
+                // None of `commands` will run, so only the parts from before are out.
+                let cause = WriteError::Internal("more parts than part numbers");
+                return self.fail_with_out(cause, before);
+            };
+            self.sealed += 1;
+            commands.push(Command::Send { upload: self.upload.clone(), number, part });
+        }
+        match self.complete_if_ready() {
+            (state, more) => {
+                commands.extend(more);
+                (state, commands)
+            }
+        }
+    }
+
+    fn complete_if_ready<P>(self) -> Step<P> {
+        match self.finish {
+            Some(expected) if self.unconfirmed() == 0 => {
+                let parts = self.receipts.into_values().collect();
+                let upload = self.upload.clone();
+                (
+                    Upload::Completing { upload: self.upload },
+                    vec![Command::Complete { upload, parts, expected }],
+                )
+            }
+            _ => (Upload::Sending(self), vec![]),
+        }
+    }
+
+    fn fail<P>(self, cause: WriteError, answered: u64) -> Step<P> {
+        let out = self.unconfirmed().saturating_sub(answered);
+        self.fail_with_out(cause, out)
+    }
+
+    fn fail_with_out<P>(self, cause: WriteError, out: u64) -> Step<P> {
+        Outstanding::parts(self.upload, out).into_step(cause)
+    }
+}
+
+impl Outstanding {
+    fn parts(upload: OpenUpload, count: u64) -> Self {
+        Self::Parts { upload, count }
+    }
+
+    /// Failed; aborts as soon as nothing is out there.
+    fn into_step<P>(self, cause: WriteError) -> Step<P> {
+        match self {
+            Self::Parts { upload, count: 0 } => {
+                (Upload::failed(cause, Self::Nothing).0, vec![Command::Abort { upload }])
+            }
+            out => Upload::failed(cause, out),
+        }
+    }
+
+    fn after_failure<P>(self, cause: WriteError, event: Event<P>) -> Step<P> {
+        match (self, event) {
+            (Self::Start, Event::Started(Ok(upload))) => Self::parts(upload, 0).into_step(cause),
+            (Self::Start, Event::Started(Err(_))) => Upload::failed(cause, Self::Nothing),
+            (Self::Parts { upload, count }, Event::Sent(..)) => {
+                Self::parts(upload, count.saturating_sub(1)).into_step(cause)
+            }
+            (Self::Complete { .. }, Event::Completed(Ok(_))) => {
+                Upload::failed(cause, Self::Nothing)
+            }
+            (Self::Complete { upload }, Event::Completed(Err(_))) => {
+                Self::parts(upload, 0).into_step(cause)
+            }
+            (out, _) => Upload::failed(cause, out),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "upload_tests.rs"]
+mod tests;
