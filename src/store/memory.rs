@@ -1,1 +1,0 @@
-//! The bucket model in memory. Stub.

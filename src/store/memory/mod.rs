@@ -1,0 +1,327 @@
+//! The bucket model: the truth about one bucket, in memory or in a folder. Used directly by tests
+//! through [`MemoryStore`] and served over HTTP by the mock. Knows no HTTP, no provider and no XML;
+//! limits of services are passed in by those who know them.
+//!
+//! Bytes stay in the chunks in which they came ([`Blob`]): copying an object, slicing a range and
+//! completing an upload share them. With a folder, bytes live in files and are read on demand.
+//!
+//! Locks: `changes` before `state`; `state` and the log are held for moments only. Everything that
+//! touches files runs outside the async threads.
+
+mod blob;
+mod effects;
+mod folder;
+mod incoming;
+mod listing;
+mod object;
+mod store;
+mod uploads;
+
+use std::collections::{BTreeMap, HashMap};
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use thiserror::Error;
+
+use crate::clock::Clock;
+use crate::store::{Key, Operation, PartNumber, UploadId};
+
+pub use blob::{Blob, DataFile, Segment, read_all};
+pub use effects::Effect;
+pub use incoming::{Body, Incoming};
+pub use listing::{Entry, ListQuery, Page};
+pub use object::{EtagMode, Object, Properties};
+pub use store::{MemoryStore, SMALL_LIMITS};
+pub use uploads::{CompleteRules, OpenUpload, Part, UploadsQuery};
+
+use effects::EffectLog;
+use folder::Folder;
+use uploads::Uploads;
+
+/// Why the bucket refuses. Nothing was changed.
+#[derive(Debug, Clone, Error)]
+pub enum BucketError {
+    /// No object at the key.
+    #[error("there is no object at this key")]
+    NoSuchKey,
+    /// The upload was completed, aborted or never opened.
+    #[error("there is no such multipart upload")]
+    NoSuchUpload,
+    /// Create-only met an object.
+    #[error("there is an object at this key already")]
+    AlreadyExists,
+    /// Complete named a part that was not uploaded, with another ETag, or left a gap.
+    #[error("a listed part was not uploaded, or has another ETag, or a number is left out")]
+    InvalidPart,
+    /// Complete named parts that do not ascend.
+    #[error("the parts are not in ascending order")]
+    InvalidPartOrder,
+    /// A part that is not the last is too small.
+    #[error("part {number} has {size} bytes, fewer than a part before the last must have")]
+    PartTooSmall {
+        /// Which one.
+        number: PartNumber,
+        /// Its size in bytes.
+        size: u64,
+    },
+    /// The folder failed: no space, no permission.
+    #[error("the folder of the bucket failed: {0}")]
+    Storage(Arc<io::Error>),
+}
+
+impl From<io::Error> for BucketError {
+    fn from(error: io::Error) -> Self {
+        Self::Storage(Arc::new(error))
+    }
+}
+
+/// The result of every bucket operation.
+pub type BucketResult<T> = Result<T, BucketError>;
+
+/// How a bucket behaves.
+#[derive(Debug, Clone)]
+pub struct BucketOptions {
+    /// What ETags are made of.
+    pub etags: EtagMode,
+    /// Gives modification times, cut to whole seconds as services do.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// One bucket. Every operation is atomic.
+#[derive(Debug)]
+pub struct MemoryBucket {
+    options: BucketOptions,
+    folder: Option<Folder>,
+    log: EffectLog,
+    /// Held by whoever changes objects or ends uploads, across the writing of files.
+    changes: Mutex<()>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    objects: BTreeMap<Box<str>, Arc<Object>>,
+    uploads: Uploads,
+}
+
+impl MemoryBucket {
+    /// An empty bucket in memory.
+    pub fn new(options: BucketOptions) -> Arc<Self> {
+        Self::with(options, None, Vec::new())
+    }
+
+    /// The bucket that `dir` holds; an empty one is made if the folder is new. Survives the death
+    /// of the process at any moment, not that of the machine (nothing is forced to disk). Uploads
+    /// in progress do not survive. Blocks while it reads.
+    ///
+    /// # Errors
+    /// When the folder is in use by another process, or an object's description cannot be read
+    /// (the error names the file).
+    pub fn open(dir: &Path, options: BucketOptions) -> io::Result<Arc<Self>> {
+        let (folder, objects) = Folder::open(dir)?;
+        Ok(Self::with(options, Some(folder), objects))
+    }
+
+    fn with(options: BucketOptions, folder: Option<Folder>, objects: Vec<Object>) -> Arc<Self> {
+        let objects = objects.into_iter().map(|object| (object.key.as_str().into(), object.into()));
+        let state = State { objects: objects.collect(), uploads: Uploads::default() };
+        Arc::new(Self {
+            options,
+            folder,
+            log: EffectLog::new(),
+            changes: Mutex::default(),
+            state: Mutex::new(state),
+        })
+    }
+
+    /// A new body for this bucket to take in, with its MD5 if the bucket's ETags or the caller need it.
+    pub async fn incoming(self: &Arc<Self>, with_md5: bool) -> BucketResult<Incoming> {
+        let with_md5 = with_md5 || self.options.etags == EtagMode::Md5;
+        let file = self.off_thread(|bucket| {
+            bucket.folder.as_ref().map(Folder::new_data_file).transpose().map_err(Into::into)
+        });
+        Ok(Incoming::new(file.await?, with_md5))
+    }
+
+    /// The object at a key.
+    pub fn head(&self, key: &Key) -> BucketResult<Arc<Object>> {
+        let state = lock(&self.state);
+        state.objects.get(key.as_str()).cloned().ok_or(BucketError::NoSuchKey)
+    }
+
+    /// One page of objects.
+    pub fn list(&self, query: ListQuery<'_>) -> Page<Arc<Object>> {
+        listing::page(&lock(&self.state).objects, query)
+    }
+
+    /// Creates or replaces an object.
+    pub async fn put(
+        self: &Arc<Self>,
+        key: &Key,
+        body: Body,
+        properties: Properties,
+        create_only: bool,
+    ) -> BucketResult<Arc<Object>> {
+        let etag = object::etag_of(self.options.etags, &body);
+        let object = Object {
+            key: key.clone(),
+            etag,
+            checksum: body.checksum,
+            last_modified: self.now(),
+            properties,
+            blob: body.blob,
+        };
+        self.off_thread(move |bucket| bucket.publish(Operation::Put, object, create_only)).await
+    }
+
+    /// Makes `to` a copy of `source`, with its properties or others.
+    pub async fn copy(
+        self: &Arc<Self>,
+        source: &Object,
+        to: &Key,
+        replace: Option<Properties>,
+        create_only: bool,
+    ) -> BucketResult<Arc<Object>> {
+        let object = Object {
+            key: to.clone(),
+            etag: object::etag_of_copy(&source.etag),
+            checksum: source.checksum,
+            last_modified: self.now(),
+            properties: replace.unwrap_or_else(|| source.properties.clone()),
+            blob: source.blob.clone(),
+        };
+        self.off_thread(move |bucket| bucket.publish(Operation::Copy, object, create_only)).await
+    }
+
+    /// Removes an object; tells whether there was one.
+    pub async fn delete(self: &Arc<Self>, key: &Key) -> BucketResult<bool> {
+        let key = key.clone();
+        self.off_thread(move |bucket| {
+            let _order = lock(&bucket.changes);
+            let Ok(old) = bucket.head(&key) else { return Ok(false) };
+            if let Some(folder) = &bucket.folder {
+                folder.remove(&old)?;
+            }
+            let mut state = lock(&bucket.state);
+            state.objects.remove(key.as_str());
+            bucket.log.append(bucket.effect(Operation::Delete, &key));
+            Ok(true)
+        })
+        .await
+    }
+
+    /// What was applied so far, oldest first (the last million).
+    pub fn effects(&self) -> Vec<Effect> {
+        self.log.snapshot()
+    }
+
+    /// The first effect that is `wanted`, past or to come. Waits as long as it takes.
+    pub async fn wait_for(&self, wanted: impl Fn(&Effect) -> bool) -> Effect {
+        self.log.wait_for(wanted).await
+    }
+
+    /// Counts a request, applied or not. For those who receive requests.
+    pub fn count_request(&self, operation: Operation) {
+        self.log.count(operation);
+    }
+
+    /// How many requests came for each operation.
+    pub fn requests(&self) -> HashMap<Operation, u64> {
+        self.log.requests()
+    }
+
+    /// How often `operation` was requested.
+    pub fn requests_of(&self, operation: Operation) -> u64 {
+        self.requests().get(&operation).copied().unwrap_or(0)
+    }
+
+    /// Puts an object in place: on disk first, then for everybody to see.
+    fn publish(
+        &self,
+        operation: Operation,
+        object: Object,
+        create_only: bool,
+    ) -> BucketResult<Arc<Object>> {
+        let _order = lock(&self.changes);
+        let effect = Effect { size: object.size(), ..self.effect(operation, &object.key) };
+        self.publish_in_order(object, create_only, effect, |_| ())
+    }
+
+    /// The part of [`publish`](Self::publish) under the `changes` lock, which the caller holds.
+    fn publish_in_order(
+        &self,
+        object: Object,
+        create_only: bool,
+        effect: Effect,
+        also: impl FnOnce(&mut State),
+    ) -> BucketResult<Arc<Object>> {
+        let old = self.head(&object.key).ok();
+        if create_only && old.is_some() {
+            return Err(BucketError::AlreadyExists);
+        }
+        if let Some(folder) = &self.folder {
+            folder.store(&object, old.as_deref())?;
+        }
+        let object = Arc::new(object);
+        let mut state = lock(&self.state);
+        state.objects.insert(object.key.as_str().into(), Arc::clone(&object));
+        also(&mut state);
+        self.log.append(effect);
+        Ok(object)
+    }
+
+    /// Runs `act` to its end, also when the caller is dropped meanwhile, and where it may block if
+    /// there are files to be written.
+    async fn off_thread<T: Send + 'static>(
+        self: &Arc<Self>,
+        act: impl FnOnce(&Self) -> BucketResult<T> + Send + 'static,
+    ) -> BucketResult<T> {
+        if self.folder.is_none() {
+            return act(self);
+        }
+        let bucket = Arc::clone(self);
+        tokio::task::spawn_blocking(move || act(&bucket)).await.map_err(io::Error::other)?
+    }
+
+    fn effect(&self, operation: Operation, key: &Key) -> Effect {
+        Effect {
+            sequence: 0,
+            operation,
+            key: key.clone(),
+            upload: None,
+            part: None,
+            size: 0,
+            time: self.options.clock.now(),
+        }
+    }
+
+    /// The time, cut to whole seconds.
+    fn now(&self) -> SystemTime {
+        let since_epoch = self.options.clock.now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        UNIX_EPOCH + Duration::from_secs(since_epoch.as_secs())
+    }
+}
+
+/// Fresh lower-case hexadecimal characters, two per byte.
+fn random_hex<const BYTES: usize>() -> io::Result<String> {
+    let mut bytes = [0; BYTES];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(object::hex(&bytes))
+}
+
+/// Locks; a panic of another thread leaves nothing half done behind these locks.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+/// A new upload id, as long as those of COS.
+fn new_upload_id(now: SystemTime) -> io::Result<UploadId> {
+    let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+    Ok(UploadId::new(format!("{seconds}{}", random_hex::<35>()?)))
+}
+
+#[cfg(test)]
+#[path = "bucket_tests.rs"]
+mod tests;

@@ -1,0 +1,375 @@
+//! [`ObjectStore`] directly on the bucket model, without HTTP: for tests of everything above.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::{
+    BucketError, BucketResult, CompleteRules, Entry, ListQuery, MemoryBucket, Object, Properties,
+    UploadsQuery, read_all,
+};
+use crate::store::{
+    ByteRange, Checksum, ChecksumKind, Content, CopyOptions, ETag, ErrorKind, Expected, Key,
+    Limits, ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore,
+    ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, StoreError,
+    StoreResult, Upload, UploadCursor, UploadsPage,
+};
+
+const GIB: u64 = 1 << 30;
+
+/// Limits like those of COS, but with parts from 16 bytes and pages of 10, so that tests need few
+/// bytes and few objects.
+pub const SMALL_LIMITS: Limits = Limits {
+    part_min_bytes: 16,
+    part_max_bytes: 5 * GIB,
+    parts_max: 10_000,
+    first_part_number: 1,
+    put_bytes: 5 * GIB,
+    object_bytes: 50_000 * GIB,
+    copy_bytes: 5 * GIB,
+    key_bytes: 850,
+    metadata_bytes: 2048,
+    delete_batch: 1000,
+    list_page: 10,
+    checksum: Some(ChecksumKind::Crc64Xz),
+    create_only: true,
+};
+
+/// A store on a bucket. Enforces the limits it is given.
+#[derive(Debug, Clone)]
+pub struct MemoryStore {
+    bucket: Arc<MemoryBucket>,
+    limits: Limits,
+}
+
+impl MemoryStore {
+    /// Shows `bucket` as a service with these limits.
+    pub fn new(bucket: Arc<MemoryBucket>, limits: Limits) -> Self {
+        Self { bucket, limits }
+    }
+
+    /// The bucket behind it.
+    pub fn bucket(&self) -> &Arc<MemoryBucket> {
+        &self.bucket
+    }
+
+    /// Counts a request and checks its key.
+    fn receive(&self, operation: Operation, key: &Key) -> StoreResult<At<'_>> {
+        self.bucket.count_request(operation);
+        let at = At { store: self, operation, key: key.as_str().into() };
+        let longest = self.limits.key_bytes;
+        if key.as_str().len() > longest {
+            let text = format!("the key is longer than {longest} bytes");
+            return Err(at.error(ErrorKind::InvalidKey, text));
+        }
+        Ok(at)
+    }
+
+    fn source(&self, at: &At<'_>, from: &Key, if_match: Option<&ETag>) -> StoreResult<Arc<Object>> {
+        let source = at.check(self.bucket.head(from))?;
+        if if_match.is_some_and(|etag| *etag != source.etag) {
+            return Err(at.error(ErrorKind::PreconditionFailed, "the object has another ETag"));
+        }
+        Ok(source)
+    }
+}
+
+/// One request, for its errors.
+struct At<'a> {
+    store: &'a MemoryStore,
+    operation: Operation,
+    key: Box<str>,
+}
+
+impl At<'_> {
+    fn error(&self, kind: ErrorKind, text: impl Into<Box<str>>) -> StoreError {
+        StoreError::new(kind, self.operation, text).with_key(&self.key)
+    }
+
+    fn check<T>(&self, result: BucketResult<T>) -> StoreResult<T> {
+        result.map_err(|error| self.error(kind_of(&error), error.to_string()))
+    }
+
+    fn at_most(&self, bytes: u64, limit: u64) -> StoreResult<()> {
+        if bytes > limit {
+            let text = format!("{bytes} bytes are more than {limit}");
+            return Err(self.error(ErrorKind::TooLarge, text));
+        }
+        Ok(())
+    }
+
+    fn properties(&self, options: &PutOptions) -> StoreResult<Properties> {
+        let limit = self.store.limits.metadata_bytes;
+        if options.metadata.bytes() > limit {
+            let text = format!("the metadata is larger than {limit} bytes");
+            return Err(self.error(ErrorKind::InvalidRequest, text));
+        }
+        Ok(options.into())
+    }
+
+    fn create_only(&self, options: &PutOptions) -> bool {
+        options.create_only && self.store.limits.create_only
+    }
+
+    async fn body(&self, payload: &Payload) -> StoreResult<super::Body> {
+        let taken_in = async {
+            let mut incoming = self.store.bucket.incoming(false).await?;
+            for chunk in payload.chunks().iter() {
+                incoming.push(chunk.clone()).await?;
+            }
+            Ok(incoming.finish().await?)
+        };
+        let body = self.check(taken_in.await)?;
+        self.same(payload.checksum(), body.checksum)?;
+        Ok(body)
+    }
+
+    fn same(&self, stated: Option<Checksum>, found: Checksum) -> StoreResult<()> {
+        match stated {
+            Some(stated) if stated.kind == found.kind && stated != found => {
+                let text = format!("stated {stated:?}, found {found:?}");
+                Err(self.error(ErrorKind::Corrupt, text))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn kind_of(error: &BucketError) -> ErrorKind {
+    match error {
+        BucketError::NoSuchKey => ErrorKind::NotFound,
+        BucketError::NoSuchUpload => ErrorKind::NoSuchUpload,
+        BucketError::AlreadyExists => ErrorKind::AlreadyExists,
+        BucketError::InvalidPart
+        | BucketError::InvalidPartOrder
+        | BucketError::PartTooSmall { .. } => ErrorKind::InvalidPart,
+        BucketError::Storage(_) => ErrorKind::Unavailable,
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl ObjectStore for MemoryStore {
+    fn limits(&self) -> &Limits {
+        &self.limits
+    }
+
+    async fn head(&self, key: &Key) -> StoreResult<ObjectInfo> {
+        let at = self.receive(Operation::Head, key)?;
+        Ok(at.check(self.bucket.head(key))?.info())
+    }
+
+    async fn get(
+        &self,
+        key: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<Content> {
+        let at = self.receive(Operation::Get, key)?;
+        let object = self.source(&at, key, if_match)?;
+        let (start, end) = match range {
+            None => (0, object.size()),
+            Some(range) if range.start() < object.size() => (range.start(), range.end()),
+            Some(_) => {
+                let text = "the range begins at or past the end";
+                return Err(at.error(ErrorKind::InvalidRange, text));
+            }
+        };
+        let chunks = read_all(object.blob.slice(start, end)).await.map_err(BucketError::from);
+        Ok(Content {
+            version: object.version(),
+            start,
+            chunks: at.check(chunks)?,
+            checksum: Some(object.checksum),
+        })
+    }
+
+    async fn list(&self, request: &ListRequest) -> StoreResult<ListPage> {
+        self.bucket.count_request(Operation::List);
+        let most = self.limits.list_page;
+        let max = if request.max_entries == 0 { most } else { request.max_entries.min(most) };
+        let found = self.bucket.list(ListQuery {
+            prefix: &request.prefix,
+            delimiter: request.by_directory.then_some("/"),
+            marker: request.after.as_deref().unwrap_or_default(),
+            max: usize::from(max),
+        });
+        let mut page = ListPage { next: found.next, ..ListPage::default() };
+        for entry in found.entries {
+            match entry {
+                Entry::Prefix(prefix) => page.prefixes.push(prefix),
+                Entry::Item(object) => page.objects.push(ListedObject {
+                    key: object.key.clone(),
+                    etag: object.etag.clone(),
+                    size: object.size(),
+                    last_modified: object.last_modified,
+                }),
+            }
+        }
+        Ok(page)
+    }
+
+    async fn put(
+        &self,
+        key: &Key,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<ObjectVersion> {
+        let at = self.receive(Operation::Put, key)?;
+        at.at_most(payload.len(), self.limits.put_bytes)?;
+        let properties = at.properties(options)?;
+        let body = at.body(&payload).await?;
+        let put = self.bucket.put(key, body, properties, at.create_only(options));
+        Ok(at.check(put.await)?.version())
+    }
+
+    async fn delete(&self, key: &Key) -> StoreResult<()> {
+        let at = self.receive(Operation::Delete, key)?;
+        at.check(self.bucket.delete(key).await).map(drop)
+    }
+
+    async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
+        let operation = Operation::DeleteMany;
+        self.bucket.count_request(operation);
+        if keys.len() > self.limits.delete_batch {
+            let text = format!("{} keys are too many for one request", keys.len());
+            return Err(StoreError::new(ErrorKind::InvalidRequest, operation, text));
+        }
+        let mut failed = Vec::new();
+        for key in keys {
+            if let Err(error) = self.bucket.delete(key).await {
+                let error = StoreError::new(kind_of(&error), operation, error.to_string());
+                failed.push((key.clone(), error.with_key(key.as_str())));
+            }
+        }
+        Ok(failed)
+    }
+
+    async fn copy(
+        &self,
+        from: &Key,
+        to: &Key,
+        options: &CopyOptions,
+    ) -> StoreResult<ObjectVersion> {
+        let at = self.receive(Operation::Copy, to)?;
+        let source = self.source(&at, from, options.if_match.as_ref())?;
+        at.at_most(source.size(), self.limits.copy_bytes)?;
+        if from == to && options.replace.is_none() {
+            let text = "an object cannot be copied onto itself unchanged";
+            return Err(at.error(ErrorKind::InvalidRequest, text));
+        }
+        let replace = options.replace.as_ref();
+        let create_only = replace.is_some_and(|replace| at.create_only(replace));
+        let properties = replace.map(|replace| at.properties(replace)).transpose()?;
+        let copied = self.bucket.copy(&source, to, properties, create_only);
+        Ok(at.check(copied.await)?.version())
+    }
+
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
+        let at = self.receive(Operation::StartUpload, key)?;
+        let properties = at.properties(options)?;
+        at.check(self.bucket.start_upload(key, properties, at.create_only(options)))
+    }
+
+    async fn put_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        payload: Payload,
+    ) -> StoreResult<PartReceipt> {
+        let at = self.receive(Operation::PutPart, &upload.key)?;
+        at.at_most(payload.len(), self.limits.part_max_bytes)?;
+        let body = at.body(&payload).await?;
+        Ok(at.check(self.bucket.put_part(upload, number, body))?.receipt())
+    }
+
+    async fn copy_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        from: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<PartReceipt> {
+        let at = self.receive(Operation::CopyPart, &upload.key)?;
+        let source = self.source(&at, from, if_match)?;
+        if range.is_some_and(|range| range.end() > source.size()) {
+            let text = "the range reaches past the end of the source";
+            return Err(at.error(ErrorKind::InvalidRange, text));
+        }
+        let bytes = range.map_or(source.size(), ByteRange::len);
+        at.at_most(bytes, self.limits.part_max_bytes)?;
+        Ok(at.check(self.bucket.copy_part(upload, number, &source, range).await)?.receipt())
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[PartReceipt],
+        expected: &Expected,
+    ) -> StoreResult<ObjectVersion> {
+        let at = self.receive(Operation::CompleteUpload, &upload.key)?;
+        let listed = parts.iter().map(|part| (part.number, Some(part.etag.clone()))).collect();
+        let rules = CompleteRules {
+            part_min_bytes: self.limits.part_min_bytes,
+            gaps_allowed: false,
+            create_only: false,
+        };
+        let object = at.check(self.bucket.complete_upload(upload, listed, rules).await)?;
+        if object.size() != expected.size {
+            let text = format!("expected {} bytes, found {}", expected.size, object.size());
+            return Err(at.error(ErrorKind::Corrupt, text));
+        }
+        at.same(expected.checksum, object.checksum)?;
+        Ok(object.version())
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> StoreResult<()> {
+        let at = self.receive(Operation::AbortUpload, &upload.key)?;
+        match self.bucket.abort_upload(upload).await {
+            Err(BucketError::NoSuchUpload) => Ok(()),
+            other => at.check(other),
+        }
+    }
+
+    async fn list_parts(
+        &self,
+        upload: &Upload,
+        after: Option<PartNumber>,
+    ) -> StoreResult<PartsPage> {
+        let at = self.receive(Operation::ListParts, &upload.key)?;
+        let after = after.map_or(0, |after| u64::from(after.get()));
+        let page = usize::from(self.limits.list_page);
+        let (parts, more) = at.check(self.bucket.list_parts(upload, after, page))?;
+        Ok(PartsPage { parts: parts.iter().map(super::Part::receipt).collect(), more })
+    }
+
+    async fn list_uploads(
+        &self,
+        prefix: &str,
+        after: Option<&UploadCursor>,
+    ) -> StoreResult<UploadsPage> {
+        self.bucket.count_request(Operation::ListUploads);
+        let (entries, more) = self.bucket.list_uploads(UploadsQuery {
+            prefix,
+            delimiter: None,
+            key_marker: after.map_or("", |after| &after.key),
+            upload_id_marker: after.map_or("", |after| &after.upload_id),
+            max: usize::from(self.limits.list_page),
+        });
+        let uploads: Vec<ListedUpload> = entries
+            .into_iter()
+            .filter_map(|entry| match entry {
+                Entry::Item(open) => {
+                    Some(ListedUpload { upload: open.upload, initiated: open.initiated })
+                }
+                Entry::Prefix(_) => None,
+            })
+            .collect();
+        let next = uploads.last().filter(|_| more).map(|last| UploadCursor {
+            key: last.upload.key.as_str().to_owned(),
+            upload_id: last.upload.id.as_str().to_owned(),
+        });
+        Ok(UploadsPage { uploads, next })
+    }
+}
