@@ -1,11 +1,12 @@
 //! An object store as partfs sees it: the trait every backend implements and the values that pass
 //! through it. Knows no provider, no HTTP and no file system.
 //!
-//! Backends: [`memory`](crate::store::memory) (the bucket model, used directly in tests and behind the mock server)
-//! and `dialect::client` (the real services over HTTP). [`prefix`](crate::store::prefix) narrows a bucket to the keys below a
+//! Backends: [`memory`] (the bucket model, used directly in tests and behind the mock server)
+//! and `dialect::client` (the real services over HTTP). [`prefix`] narrows a bucket to the keys below a
 //! prefix.
 
 mod checksum;
+mod copy;
 mod error;
 mod key;
 mod limits;
@@ -24,6 +25,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use checksum::{Checksum, ChecksumKind, RunningChecksum};
+pub use copy::copy_object;
 pub use error::{ErrorKind, Operation, StoreError};
 pub use key::{InvalidKey, Key};
 pub use limits::Limits;

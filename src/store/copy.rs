@@ -1,0 +1,95 @@
+//! Copying an object of any size on the server.
+
+use futures_util::{StreamExt, TryStreamExt, stream};
+
+use crate::store::{
+    ByteRange, CopyOptions, ErrorKind, Expected, Key, ObjectStore, ObjectVersion, Operation,
+    PartNumber, PartReceipt, PutOptions, StoreError, StoreResult, Upload,
+};
+
+/// So many part copies are in flight for one object.
+const PARALLEL: usize = 8;
+
+/// Copies `from` (of `size` bytes) to `to`: in one request up to [`Limits::copy_bytes`](crate::store::Limits), else
+/// as a multipart upload of copied ranges. Atomic on the target, safe to repeat. Without
+/// `options.replace` the copy has the source's metadata.
+///
+/// A source that changes meanwhile is [`ErrorKind::PreconditionFailed`], also without
+/// `options.if_match` when several requests are needed.
+pub async fn copy_object(
+    store: &dyn ObjectStore,
+    from: &Key,
+    to: &Key,
+    size: u64,
+    options: &CopyOptions,
+) -> StoreResult<ObjectVersion> {
+    let limits = store.limits();
+    if size <= limits.copy_bytes {
+        return store.copy(from, to, options).await;
+    }
+    let info = store.head(from).await?;
+    let etag = options.if_match.clone().unwrap_or_else(|| info.version.etag.clone());
+    if etag != info.version.etag || size != info.version.size {
+        let message = "the source changed before it was copied";
+        return Err(StoreError::new(ErrorKind::PreconditionFailed, Operation::Copy, message)
+            .with_key(from.as_str()));
+    }
+    let properties = options.replace.clone().unwrap_or(PutOptions {
+        content_type: info.content_type.clone(),
+        metadata: info.metadata.clone(),
+        create_only: false,
+    });
+    let upload = store.start_upload(to, &properties).await?;
+    let expected = Expected { size, checksum: info.checksum };
+    let done = match copy_parts(store, &upload, from, size, &etag).await {
+        Ok(parts) => store.complete_upload(&upload, &parts, &expected).await,
+        Err(error) => Err(error),
+    };
+    if done.is_err() {
+        // The first failure is what the caller needs to know; an upload that stays is listed by
+        // the service and can be aborted later.
+        let _ = store.abort_upload(&upload).await;
+    }
+    done
+}
+
+async fn copy_parts(
+    store: &dyn ObjectStore,
+    upload: &Upload,
+    from: &Key,
+    size: u64,
+    etag: &crate::store::ETag,
+) -> StoreResult<Vec<PartReceipt>> {
+    let parts = ranges(store, size).ok_or_else(|| {
+        let message = "too large to be copied by parts";
+        StoreError::new(ErrorKind::TooLarge, Operation::CopyPart, message).with_key(from.as_str())
+    })?;
+    let copies = parts.into_iter().map(|(number, range)| async move {
+        store.copy_part(upload, number, from, Some(range), Some(etag)).await
+    });
+    let mut receipts: Vec<PartReceipt> =
+        stream::iter(copies).buffer_unordered(PARALLEL).try_collect().await?;
+    receipts.sort_by_key(|receipt| receipt.number);
+    Ok(receipts)
+}
+
+/// Equal ranges that cover `size`, as large as a part and a copy may be, the last one shorter.
+fn ranges(store: &dyn ObjectStore, size: u64) -> Option<Vec<(PartNumber, ByteRange)>> {
+    let limits = store.limits();
+    let largest = limits.part_max_bytes.min(limits.copy_bytes);
+    // Copies are cheap for the client and faster in parallel: no larger than needed, 1 GiB at most.
+    let step = (size / u64::from(limits.parts_max) + 1).max(largest.min(1 << 30));
+    if step > largest {
+        return None;
+    }
+    let mut number = Some(PartNumber::FIRST);
+    let mut start = 0;
+    let mut parts = Vec::new();
+    while start < size {
+        let range = ByteRange::new(start, size.min(start + step))?;
+        parts.push((number?, range));
+        number = number?.next();
+        start = range.end();
+    }
+    Some(parts)
+}
