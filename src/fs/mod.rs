@@ -1,1 +1,169 @@
-//! Stub.
+//! What a file system promises: names, inodes, handles, and when bytes and attributes become durable.
+//! Knows writers, readers and the store; knows no kernel protocol, no HTTP, no provider.
+//!
+//! Every operation of the kernel has one method here, in `ops/`. Many come in two forms: `try_…`
+//! answers from what is in memory and never waits (it runs on the kernel's dispatch thread), and the
+//! `async` form does the same with the store's help.
+//!
+//! # Locks
+//!
+//! In this order; the later may be taken while the earlier is held, never the other way round:
+//!
+//! 1. a directory stream of a handle (async, held across waits),
+//! 2. [`Inode::turn`](inode::Inode::turn) (async, held across waits); two at once only by rename,
+//!    ascending by number,
+//! 3. the state of one inode (never across a wait, never two at once),
+//! 4. the table of inodes, the table of handles, the remembered objects (leaves: no other lock is
+//!    taken under them).
+
+pub mod attr;
+mod background;
+pub mod control;
+pub mod error;
+pub mod handle;
+pub mod holders;
+pub mod inode;
+pub mod inodes;
+mod known;
+pub mod name;
+pub mod ops;
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
+
+use tokio::runtime::Handle as Runtime;
+use tokio::sync::watch;
+
+use crate::budget::Budget;
+use crate::clock::Clock;
+use crate::read::{ReadConfig, Readers};
+use crate::store::ObjectStore;
+use crate::write::{WriteConfig, Writers};
+
+use self::attr::{Attr, Defaults};
+use self::background::Background;
+use self::handle::Handles;
+use self::holders::Holders;
+use self::inodes::Inodes;
+use self::known::Known;
+
+pub use self::attr::{Kind, SetAttr};
+pub use self::error::{FsError, FsResult, Meaning};
+pub use self::handle::HandleNo;
+pub use self::inode::InodeNo;
+pub use self::ops::dir::DirItem;
+pub use self::ops::drain::DrainReport;
+pub use self::ops::lookup::Entry;
+pub use self::ops::open::{OpenMode, Opened};
+pub use self::ops::rename::RenameFlags;
+
+/// What the user may decide about names and attributes.
+#[derive(Debug, Clone)]
+pub struct FsConfig {
+    /// What is mounted, for the status file.
+    pub source: String,
+    /// Owner of objects without one, and of everything created without a caller.
+    pub uid: u32,
+    /// Group, likewise.
+    pub gid: u32,
+    /// Permission bits of files without any.
+    pub file_mode: u32,
+    /// Permission bits of directories without any.
+    pub dir_mode: u32,
+    /// How long an answer of the bucket is believed.
+    pub attr_ttl: Duration,
+    /// How long changed attributes of a closed file wait for more changes before they are stored.
+    pub settle_delay: Duration,
+    /// Refuse every change.
+    pub read_only: bool,
+    /// The write pipeline.
+    pub write: WriteConfig,
+    /// The read pipeline.
+    pub read: ReadConfig,
+}
+
+/// One mounted bucket.
+pub struct FileSystem {
+    store: Arc<dyn ObjectStore>,
+    writers: Arc<Writers>,
+    readers: Arc<Readers>,
+    clock: Arc<dyn Clock>,
+    runtime: Runtime,
+    budget: Budget,
+
+    config: FsConfig,
+    defaults: Defaults,
+
+    inodes: Arc<Inodes>,
+    handles: Handles,
+    known: Known,
+    holders: Holders,
+    background: Background,
+    /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
+    draining: watch::Sender<bool>,
+    /// Keys met in listings that no file name can show.
+    hidden_keys: AtomicU64,
+}
+
+impl FileSystem {
+    /// A file system over a bucket. Makes no request.
+    pub fn new(
+        store: Arc<dyn ObjectStore>,
+        budget: Budget,
+        clock: Arc<dyn Clock>,
+        config: FsConfig,
+        runtime: Runtime,
+    ) -> Arc<Self> {
+        let writers =
+            Writers::new(Arc::clone(&store), budget.clone(), config.write.clone(), runtime.clone());
+        let readers =
+            Readers::new(Arc::clone(&store), budget.clone(), config.read.clone(), runtime.clone());
+        let defaults = Defaults {
+            uid: config.uid,
+            gid: config.gid,
+            file_mode: config.file_mode,
+            dir_mode: config.dir_mode,
+        };
+        let root = Attr::new(config.dir_mode, config.uid, config.gid, clock.now());
+        Arc::new(Self {
+            store,
+            writers,
+            readers,
+            clock,
+            runtime,
+            budget,
+            config,
+            defaults,
+            inodes: Inodes::new(root),
+            handles: Handles::new(),
+            known: Known::new(),
+            holders: Holders::new(),
+            background: Background::new(),
+            draining: watch::Sender::new(false),
+            hidden_keys: AtomicU64::new(0),
+        })
+    }
+
+    /// Tells which device the mount got (`st_dev` of the mount point), so that open descriptors of
+    /// its files can be recognised in `/proc`.
+    pub fn mounted_as(&self, device: u64) {
+        self.holders.set_device(device);
+    }
+
+    /// How long the kernel may keep an answer.
+    pub fn ttl(&self) -> Duration {
+        self.config.attr_ttl
+    }
+
+    fn check_writable(&self) -> FsResult<()> {
+        if self.config.read_only { Err(Meaning::ReadOnly.into()) } else { Ok(()) }
+    }
+}
+
+impl fmt::Debug for FileSystem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FileSystem({}, {} inodes)", self.config.source, self.inodes.len())
+    }
+}

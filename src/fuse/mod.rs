@@ -1,1 +1,522 @@
-//! Stub.
+//! The kernel's language. Arguments become our types, answers become replies, and nothing is decided
+//! here: what can be answered from memory is answered on the dispatch thread, the rest by a task that
+//! takes the reply along. No type of fuser leaves this folder.
+
+mod convert;
+mod errno;
+mod reply;
+pub mod session;
+
+use std::ffi::OsStr;
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use fuser::{
+    BsdFileFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags, KernelConfig, LockOwner,
+    OpenFlags, RenameFlags as KernelRenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request,
+    TimeOrNow, WriteFlags,
+};
+use tokio::runtime::Handle as Runtime;
+
+use crate::fs::ops::attributes::Space;
+use crate::fs::ops::create::Maker;
+use crate::fs::{
+    DirItem, Entry, FileSystem, FsResult, HandleNo, InodeNo, Opened, RenameFlags, SetAttr,
+};
+use crate::fuse::convert::{
+    GENERATION, attributes, file_type, inode, open_flags, open_mode, set_time,
+};
+use crate::fuse::reply::refuse;
+
+/// The largest write the kernel sends; more gains nothing (measured: 2 to 8 MiB are no faster).
+const MAX_WRITE_BYTES: u32 = 1 << 20;
+/// Requests the kernel may have outstanding in the background (read-ahead, releases).
+const MAX_BACKGROUND: u16 = 64;
+/// Read-ahead of the kernel for files opened for reading.
+const READ_AHEAD_BYTES: u32 = 1 << 20;
+
+/// Translates between fuser and [`FileSystem`].
+pub(crate) struct Adapter {
+    fs: Arc<FileSystem>,
+    runtime: Runtime,
+}
+
+impl Adapter {
+    pub(crate) fn new(fs: Arc<FileSystem>, runtime: Runtime) -> Self {
+        Self { fs, runtime }
+    }
+
+    /// Runs the waiting form of an operation in a task.
+    fn later<F, Fut>(&self, work: F)
+    where
+        F: FnOnce(Arc<FileSystem>) -> Fut,
+        Fut: Future<Output = ()> + Send + 'static,
+    {
+        self.runtime.spawn(work(Arc::clone(&self.fs)));
+    }
+}
+
+fn answer_entry(reply: ReplyEntry, operation: &'static str, ino: InodeNo, found: FsResult<Entry>) {
+    match found {
+        Ok(entry) => reply.entry(&entry.ttl, &attributes(&entry), GENERATION),
+        Err(error) => refuse(reply, operation, ino.0, &error),
+    }
+}
+
+fn answer_attr(reply: ReplyAttr, operation: &'static str, ino: InodeNo, found: FsResult<Entry>) {
+    match found {
+        Ok(entry) => reply.attr(&entry.ttl, &attributes(&entry)),
+        Err(error) => refuse(reply, operation, ino.0, &error),
+    }
+}
+
+fn answer_empty(reply: ReplyEmpty, operation: &'static str, ino: InodeNo, done: FsResult<()>) {
+    match done {
+        Ok(()) => reply.ok(),
+        Err(error) => refuse(reply, operation, ino.0, &error),
+    }
+}
+
+fn answer_open(reply: ReplyOpen, ino: InodeNo, opened: FsResult<Opened>) {
+    match opened {
+        Ok(opened) => reply.opened(FileHandle(opened.handle.0), open_flags(&opened)),
+        Err(error) => refuse(reply, "open", ino.0, &error),
+    }
+}
+
+fn answer_create(reply: ReplyCreate, parent: InodeNo, created: FsResult<(Entry, Opened)>) {
+    match created {
+        Ok((entry, opened)) => reply.created(
+            &entry.ttl,
+            &attributes(&entry),
+            GENERATION,
+            FileHandle(opened.handle.0),
+            open_flags(&opened),
+        ),
+        Err(error) => refuse(reply, "create", parent.0, &error),
+    }
+}
+
+fn handle(number: FileHandle) -> HandleNo {
+    HandleNo(number.0)
+}
+
+fn maker(request: &Request, mode: u32) -> Maker {
+    // Without FUSE_DONT_MASK the kernel has taken the umask away already.
+    Maker { uid: request.uid(), gid: request.gid(), pid: request.pid(), mode }
+}
+
+impl Filesystem for Adapter {
+    fn init(&mut self, _request: &Request, config: &mut KernelConfig) -> io::Result<()> {
+        let wanted = [
+            InitFlags::FUSE_ATOMIC_O_TRUNC,
+            InitFlags::FUSE_DO_READDIRPLUS,
+            InitFlags::FUSE_READDIRPLUS_AUTO,
+            InitFlags::FUSE_PARALLEL_DIROPS,
+            // A file open for writing can still be mapped.
+            InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
+            InitFlags::FUSE_CACHE_SYMLINKS,
+        ];
+        for flag in wanted {
+            // An old kernel does without; nothing depends on these for being right.
+            let _ = config.add_capabilities(flag);
+        }
+        // Each answers with the nearest value it accepts, which is as good.
+        let _ = config.set_max_write(MAX_WRITE_BYTES);
+        let _ = config.set_max_readahead(READ_AHEAD_BYTES);
+        let _ = config.set_max_background(MAX_BACKGROUND);
+        let _ = config.set_time_granularity(Duration::from_nanos(1));
+        Ok(())
+    }
+
+    fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+        let parent = inode(parent);
+        if let Some(found) = self.fs.try_lookup(parent, name) {
+            return answer_entry(reply, "lookup", parent, found);
+        }
+        let name = name.to_owned();
+        self.later(move |fs| async move {
+            answer_entry(reply, "lookup", parent, fs.lookup(parent, &name).await);
+        });
+    }
+
+    fn forget(&self, _request: &Request, ino: INodeNo, lookups: u64) {
+        self.fs.forget(inode(ino), lookups);
+    }
+
+    fn getattr(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        _handle: Option<FileHandle>,
+        reply: ReplyAttr,
+    ) {
+        let ino = inode(ino);
+        if let Some(found) = self.fs.try_getattr(ino) {
+            return answer_attr(reply, "getattr", ino, found);
+        }
+        self.later(move |fs| async move {
+            answer_attr(reply, "getattr", ino, fs.getattr(ino).await);
+        });
+    }
+
+    fn setattr(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        mode: Option<u32>,
+        uid: Option<u32>,
+        gid: Option<u32>,
+        size: Option<u64>,
+        _atime: Option<TimeOrNow>,
+        mtime: Option<TimeOrNow>,
+        _ctime: Option<SystemTime>,
+        number: Option<FileHandle>,
+        _crtime: Option<SystemTime>,
+        _chgtime: Option<SystemTime>,
+        _bkuptime: Option<SystemTime>,
+        _flags: Option<BsdFileFlags>,
+        reply: ReplyAttr,
+    ) {
+        let ino = inode(ino);
+        let mtime = mtime.map(|time| self.fs.time_of(set_time(time)));
+        let changes = SetAttr { mode, uid, gid, size, mtime };
+        let number = number.map(handle);
+        self.later(move |fs| async move {
+            answer_attr(reply, "setattr", ino, fs.setattr(ino, number, changes).await);
+        });
+    }
+
+    fn readlink(&self, _request: &Request, ino: INodeNo, reply: ReplyData) {
+        let ino = inode(ino);
+        self.later(move |fs| async move {
+            match fs.readlink(ino).await {
+                Ok(target) => reply.data(target.as_bytes()),
+                Err(error) => refuse(reply, "readlink", ino.0, &error),
+            }
+        });
+    }
+
+    fn mknod(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        _rdev: u32,
+        reply: ReplyEntry,
+    ) {
+        // Devices, sockets and pipes have no place in a bucket.
+        if mode & libc::S_IFMT != libc::S_IFREG {
+            return reply.error(Errno::EPERM);
+        }
+        let (parent, name, maker) = (inode(parent), name.to_owned(), maker(request, mode));
+        self.later(move |fs| async move {
+            answer_entry(reply, "mknod", parent, fs.make_file(parent, &name, maker).await);
+        });
+    }
+
+    fn mkdir(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        reply: ReplyEntry,
+    ) {
+        let (parent, name, maker) = (inode(parent), name.to_owned(), maker(request, mode));
+        self.later(move |fs| async move {
+            answer_entry(reply, "mkdir", parent, fs.mkdir(parent, &name, maker).await);
+        });
+    }
+
+    fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (parent, name) = (inode(parent), name.to_owned());
+        self.later(move |fs| async move {
+            answer_empty(reply, "unlink", parent, fs.unlink(parent, &name).await);
+        });
+    }
+
+    fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (parent, name) = (inode(parent), name.to_owned());
+        self.later(move |fs| async move {
+            answer_empty(reply, "rmdir", parent, fs.rmdir(parent, &name).await);
+        });
+    }
+
+    fn symlink(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        target: &Path,
+        reply: ReplyEntry,
+    ) {
+        let (parent, name, target) = (inode(parent), name.to_owned(), target.to_owned());
+        let maker = maker(request, 0o777);
+        self.later(move |fs| async move {
+            let made = fs.symlink(parent, &name, target.as_os_str(), maker).await;
+            answer_entry(reply, "symlink", parent, made);
+        });
+    }
+
+    fn rename(
+        &self,
+        _request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        new_parent: INodeNo,
+        new_name: &OsStr,
+        flags: KernelRenameFlags,
+        reply: ReplyEmpty,
+    ) {
+        let (parent, name) = (inode(parent), name.to_owned());
+        let (new_parent, new_name) = (inode(new_parent), new_name.to_owned());
+        let known = KernelRenameFlags::RENAME_NOREPLACE;
+        let flags =
+            RenameFlags { no_replace: flags.contains(known), unsupported: !known.contains(flags) };
+        self.later(move |fs| async move {
+            let done = fs.rename((parent, &name), (new_parent, &new_name), flags).await;
+            answer_empty(reply, "rename", parent, done);
+        });
+    }
+
+    fn link(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        _new_parent: INodeNo,
+        _new_name: &OsStr,
+        reply: ReplyEntry,
+    ) {
+        // An object has one name. EPERM is what link(2) documents for such file systems.
+        reply.error(Errno::EPERM);
+    }
+
+    fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+        let (ino, mode, pid) = (inode(ino), open_mode(flags), request.pid());
+        if let Some(opened) = self.fs.try_open(ino, mode, pid) {
+            return answer_open(reply, ino, opened);
+        }
+        self.later(move |fs| async move {
+            answer_open(reply, ino, fs.open(ino, mode, pid).await);
+        });
+    }
+
+    fn create(
+        &self,
+        request: &Request,
+        parent: INodeNo,
+        name: &OsStr,
+        mode: u32,
+        _umask: u32,
+        flags: i32,
+        reply: ReplyCreate,
+    ) {
+        let (parent, maker) = (inode(parent), maker(request, mode));
+        if let Some(created) = self.fs.try_create(parent, name, maker) {
+            return answer_create(reply, parent, created);
+        }
+        let name = name.to_owned();
+        let mode = open_mode(OpenFlags(flags));
+        let exclusive = flags & libc::O_EXCL != 0;
+        self.later(move |fs| async move {
+            let created = fs.create(parent, &name, maker, mode, exclusive).await;
+            answer_create(reply, parent, created);
+        });
+    }
+
+    fn read(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        number: FileHandle,
+        offset: u64,
+        size: u32,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyData,
+    ) {
+        let (ino, number) = (inode(ino), handle(number));
+        let answer = move |reply: ReplyData, data: FsResult<bytes::Bytes>| match data {
+            Ok(data) => reply.data(&data),
+            Err(error) => refuse(reply, "read", ino.0, &error),
+        };
+        if let Some(data) = self.fs.try_read(number, offset, size) {
+            return answer(reply, data);
+        }
+        self.later(move |fs| async move {
+            answer(reply, fs.read(number, offset, size).await);
+        });
+    }
+
+    fn write(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        number: FileHandle,
+        offset: u64,
+        data: &[u8],
+        _write_flags: WriteFlags,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        reply: ReplyWrite,
+    ) {
+        let (ino, number) = (inode(ino), handle(number));
+        // At most MAX_WRITE_BYTES, so it fits.
+        let len = data.len() as u32;
+        let taken = match self.fs.try_write(number, offset, data) {
+            Ok(taken) if taken == data.len() => return reply.written(len),
+            Ok(taken) => taken,
+            Err(error) => return refuse(reply, "write", ino.0, &error),
+        };
+        let rest = data[taken..].to_vec();
+        self.later(move |fs| async move {
+            match fs.write(number, offset + taken as u64, &rest).await {
+                Ok(()) => reply.written(len),
+                Err(error) => refuse(reply, "write", ino.0, &error),
+            }
+        });
+    }
+
+    fn flush(
+        &self,
+        request: &Request,
+        ino: INodeNo,
+        number: FileHandle,
+        _lock_owner: LockOwner,
+        reply: ReplyEmpty,
+    ) {
+        let (ino, number, closer) = (inode(ino), handle(number), request.pid());
+        if let Some(done) = self.fs.try_flush(number) {
+            return answer_empty(reply, "close", ino, done);
+        }
+        self.later(move |fs| async move {
+            answer_empty(reply, "close", ino, fs.flush(number, closer).await);
+        });
+    }
+
+    fn release(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        number: FileHandle,
+        _flags: OpenFlags,
+        _lock_owner: Option<LockOwner>,
+        _flush: bool,
+        reply: ReplyEmpty,
+    ) {
+        self.fs.release(handle(number));
+        reply.ok();
+    }
+
+    fn fsync(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        number: FileHandle,
+        _data_only: bool,
+        reply: ReplyEmpty,
+    ) {
+        let (ino, number) = (inode(ino), handle(number));
+        self.later(move |fs| async move {
+            answer_empty(reply, "fsync", ino, fs.fsync(number).await);
+        });
+    }
+
+    fn opendir(&self, _request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+        let ino = inode(ino);
+        let opened = self.fs.opendir(ino);
+        let opened = opened.map(|handle| Opened { handle, direct_io: false, keep_cache: false });
+        answer_open(reply, ino, opened);
+    }
+
+    fn readdir(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        number: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectory,
+    ) {
+        let (ino, number) = (inode(ino), handle(number));
+        self.later(move |fs| async move {
+            let items = match fs.readdir(number, offset, false).await {
+                Ok(items) => items,
+                Err(error) => return refuse(reply, "readdir", ino.0, &error),
+            };
+            for DirItem { name, next_offset, entry, .. } in items {
+                let kind = file_type(entry.kind);
+                if reply.add(INodeNo(entry.ino.0), next_offset, kind, &*name) {
+                    break;
+                }
+            }
+            reply.ok();
+        });
+    }
+
+    fn readdirplus(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        number: FileHandle,
+        offset: u64,
+        mut reply: ReplyDirectoryPlus,
+    ) {
+        let (ino, number) = (inode(ino), handle(number));
+        self.later(move |fs| async move {
+            let items = match fs.readdir(number, offset, true).await {
+                Ok(items) => items,
+                Err(error) => return refuse(reply, "readdir", ino.0, &error),
+            };
+            let mut full = false;
+            for DirItem { name, next_offset, entry, counted } in items {
+                let number = INodeNo(entry.ino.0);
+                let attr = attributes(&entry);
+                full =
+                    full || reply.add(number, next_offset, &*name, &entry.ttl, &attr, GENERATION);
+                if full && counted {
+                    // The kernel does not see this entry, so it will not forget it either.
+                    fs.forget(entry.ino, 1);
+                }
+            }
+            reply.ok();
+        });
+    }
+
+    fn releasedir(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        number: FileHandle,
+        _flags: OpenFlags,
+        reply: ReplyEmpty,
+    ) {
+        self.fs.releasedir(handle(number));
+        reply.ok();
+    }
+
+    fn fsyncdir(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        number: FileHandle,
+        _data_only: bool,
+        reply: ReplyEmpty,
+    ) {
+        let (ino, number) = (inode(ino), handle(number));
+        self.later(move |fs| async move {
+            answer_empty(reply, "fsync", ino, fs.fsync_directory(number).await);
+        });
+    }
+
+    fn statfs(&self, _request: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+        let Space { block_bytes, blocks, inodes, name_bytes } = Space::BUCKET;
+        reply.statfs(blocks, blocks, blocks, inodes, inodes, block_bytes, name_bytes, block_bytes);
+    }
+}

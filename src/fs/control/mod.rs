@@ -1,0 +1,113 @@
+//! `.partfs`, the control directory at the root of the mount: not listed, but it can be entered. So
+//! far it has one file, `status.json`.
+//!
+//! A key `.partfs` or `.partfs/…` in the bucket cannot be reached through the mount.
+
+use std::ffi::OsStr;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::fs::FileSystem;
+use crate::fs::attr::{Attr, Kind};
+use crate::fs::error::{FsResult, Meaning};
+use crate::fs::handle::HandleNo;
+use crate::fs::inode::InodeNo;
+use crate::fs::ops::lookup::Entry;
+use crate::fs::ops::open::{OpenMode, Opened};
+
+/// Name of the directory.
+pub const NAME: &str = ".partfs";
+/// Name of the status file in it.
+pub const STATUS_NAME: &str = "status.json";
+
+/// What `status.json` says.
+#[derive(Debug, Clone, Serialize)]
+pub struct Status {
+    /// Process number of the daemon.
+    pub pid: u32,
+    /// Version of partfs.
+    pub version: &'static str,
+    /// What is mounted.
+    pub source: String,
+    /// Files and directories open.
+    pub open_handles: usize,
+    /// Inodes in memory.
+    pub inodes: usize,
+    /// Work that goes on after its caller was answered.
+    pub background_tasks: usize,
+    /// Bytes that reads and writes may hold together.
+    pub memory_limit_bytes: u64,
+    /// Bytes of that which nobody holds now.
+    pub memory_free_bytes: u64,
+    /// Keys met in listings that no file name can show.
+    pub hidden_keys: u64,
+}
+
+/// Whether an inode belongs to the control directory.
+pub(super) fn is_control(ino: InodeNo) -> bool {
+    ino == InodeNo::CONTROL || ino == InodeNo::STATUS
+}
+
+/// Attributes of a control inode.
+pub(super) fn entry(fs: &FileSystem, ino: InodeNo) -> Option<Entry> {
+    let (kind, permissions) = match ino {
+        InodeNo::CONTROL => (Kind::Directory, 0o555),
+        InodeNo::STATUS => (Kind::File, 0o444),
+        _ => return None,
+    };
+    let mut attr = Attr::new(permissions, fs.config.uid, fs.config.gid, fs.clock.now());
+    if kind == Kind::File {
+        attr.size = status(fs).len() as u64;
+    }
+    Some(Entry { ino, kind, attr, ttl: Duration::ZERO })
+}
+
+/// The entry of a control name; `None` for every other name.
+pub(super) fn lookup(fs: &FileSystem, parent: InodeNo, name: &OsStr) -> Option<FsResult<Entry>> {
+    match (parent, name.to_str()) {
+        (InodeNo::ROOT, Some(NAME)) => entry(fs, InodeNo::CONTROL).map(Ok),
+        (InodeNo::CONTROL, Some(STATUS_NAME)) => entry(fs, InodeNo::STATUS).map(Ok),
+        (InodeNo::CONTROL, _) => Some(Err(Meaning::NotFound.into())),
+        (InodeNo::STATUS, _) => Some(Err(Meaning::NotDirectory.into())),
+        _ => None,
+    }
+}
+
+/// Opens a control file: its content is made now and does not change while it is open.
+pub(super) fn open(fs: &FileSystem, ino: InodeNo, mode: OpenMode) -> Option<FsResult<Opened>> {
+    match ino {
+        InodeNo::CONTROL => Some(Err(Meaning::IsDirectory.into())),
+        InodeNo::STATUS if mode.write => Some(Err(Meaning::AccessDenied.into())),
+        InodeNo::STATUS => {
+            let handle = fs.add_control_handle(status(fs));
+            Some(Ok(Opened { handle, direct_io: true, keep_cache: false }))
+        }
+        _ => None,
+    }
+}
+
+/// Opens the control directory.
+pub(super) fn opendir(fs: &FileSystem, ino: InodeNo) -> Option<HandleNo> {
+    (ino == InodeNo::CONTROL).then(|| fs.add_control_handle(Bytes::new()))
+}
+
+fn status(fs: &FileSystem) -> Bytes {
+    let status = Status {
+        pid: std::process::id(),
+        version: env!("CARGO_PKG_VERSION"),
+        source: fs.config.source.clone(),
+        open_handles: fs.handles.count(),
+        inodes: fs.inodes.len(),
+        background_tasks: fs.background.count(),
+        memory_limit_bytes: fs.budget.limit_bytes(),
+        memory_free_bytes: fs.budget.free_bytes(),
+        hidden_keys: fs.hidden_keys.load(Ordering::Relaxed),
+    };
+    // Numbers and text only: cannot fail; an empty file would say so all the same.
+    let mut text = serde_json::to_vec_pretty(&status).unwrap_or_default();
+    text.push(b'\n');
+    text.into()
+}

@@ -1,0 +1,111 @@
+//! Open files and directories.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use bytes::Bytes;
+use parking_lot::Mutex;
+
+use crate::fs::error::{FsResult, Meaning};
+use crate::fs::inode::Inode;
+use crate::fs::inodes::Pin;
+use crate::fs::ops::dir::DirStream;
+use crate::read::FileReader;
+
+/// Number of a handle, as the kernel passes it back.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct HandleNo(pub u64);
+
+/// Something open.
+#[derive(Debug)]
+pub enum Handle {
+    /// A file.
+    File(FileHandle),
+    /// A directory.
+    Directory(DirHandle),
+    /// A file of the control directory: its content when it was opened.
+    Control(Bytes),
+}
+
+/// An open file.
+#[derive(Debug)]
+pub struct FileHandle {
+    pub(super) pin: Pin,
+    /// Whether it was opened for writing.
+    pub(super) writes: bool,
+    /// The process that opened it; 0 when unknown.
+    pub(super) opener: u32,
+    /// Whether anything was written through it.
+    pub(super) wrote: AtomicBool,
+    /// The reader, and the number of our own commits when it was made.
+    pub(super) reader: Mutex<Option<(u64, Arc<FileReader>)>>,
+}
+
+impl FileHandle {
+    pub(super) fn new(pin: Pin, writes: bool, opener: u32) -> Self {
+        Self { pin, writes, opener, wrote: AtomicBool::new(false), reader: Mutex::new(None) }
+    }
+
+    /// The file.
+    pub(super) fn inode(&self) -> &Arc<Inode> {
+        self.pin.inode()
+    }
+}
+
+/// An open directory.
+#[derive(Debug)]
+pub struct DirHandle {
+    pub(super) pin: Pin,
+    pub(super) stream: tokio::sync::Mutex<DirStream>,
+}
+
+/// All handles of a mount.
+#[derive(Debug)]
+pub(super) struct Handles {
+    open: Mutex<HashMap<HandleNo, Arc<Handle>>>,
+    next: AtomicU64,
+}
+
+impl Handles {
+    pub(super) fn new() -> Self {
+        Self { open: Mutex::default(), next: AtomicU64::new(1) }
+    }
+
+    pub(super) fn add(&self, handle: Handle) -> HandleNo {
+        let number = HandleNo(self.next.fetch_add(1, Ordering::Relaxed));
+        self.open.lock().insert(number, Arc::new(handle));
+        number
+    }
+
+    pub(super) fn get(&self, number: HandleNo) -> FsResult<Arc<Handle>> {
+        self.open.lock().get(&number).cloned().ok_or_else(|| Meaning::BadHandle.into())
+    }
+
+    pub(super) fn remove(&self, number: HandleNo) -> Option<Arc<Handle>> {
+        self.open.lock().remove(&number)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.open.lock().len()
+    }
+}
+
+impl Handle {
+    /// As a file.
+    pub(super) fn file(&self) -> FsResult<&FileHandle> {
+        match self {
+            Self::File(handle) => Ok(handle),
+            Self::Directory(_) => Err(Meaning::IsDirectory.into()),
+            Self::Control(_) => Err(Meaning::ReadOnly.into()),
+        }
+    }
+
+    /// As a directory.
+    pub(super) fn directory(&self) -> FsResult<&DirHandle> {
+        match self {
+            Self::Directory(handle) => Ok(handle),
+            Self::File(_) | Self::Control(_) => Err(Meaning::NotDirectory.into()),
+        }
+    }
+}

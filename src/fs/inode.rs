@@ -1,0 +1,265 @@
+//! One inode: what we believe of one file or directory, and since when.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, SystemTime};
+
+use parking_lot::{Mutex, MutexGuard};
+use tokio::time::Instant;
+
+use crate::fs::attr::{Attr, Defaults, Kind};
+use crate::fs::error::FsError;
+use crate::fs::name::Name;
+use crate::read::FileReader;
+use crate::store::{Checksum, ListedObject, Metadata, ObjectInfo, ObjectVersion};
+use crate::write::FileWriter;
+
+/// Number of an inode. Never used again for another file while the mount lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct InodeNo(pub u64);
+
+impl InodeNo {
+    /// The mount point (fixed by the FUSE protocol).
+    pub const ROOT: Self = Self(1);
+    /// `.partfs`, the control directory.
+    pub const CONTROL: Self = Self(2);
+    /// `.partfs/status.json`.
+    pub const STATUS: Self = Self(3);
+    /// The first number for things in the bucket.
+    pub(crate) const FIRST_FREE: u64 = 16;
+}
+
+/// What the bucket holds for an inode, as far as we know.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// ETag and size.
+    pub version: ObjectVersion,
+    /// CRC-64 of the content, where the service told.
+    pub checksum: Option<Checksum>,
+    /// When the service changed it last; `None` right after a change of ours (the answers to PUT and
+    /// Complete do not tell).
+    pub last_modified: Option<SystemTime>,
+    /// User metadata; `None` when only a listing told us of the object.
+    pub metadata: Option<Metadata>,
+    /// Content-Type, kept when metadata is rewritten.
+    pub content_type: Option<String>,
+}
+
+impl Object {
+    /// What HEAD told.
+    pub fn from_info(info: ObjectInfo) -> Self {
+        Self {
+            version: info.version,
+            checksum: info.checksum,
+            last_modified: Some(info.last_modified),
+            metadata: Some(info.metadata),
+            content_type: info.content_type,
+        }
+    }
+
+    /// What a listing told: no metadata.
+    pub fn from_listing(listed: &ListedObject) -> Self {
+        Self {
+            version: ObjectVersion { etag: listed.etag.clone(), size: listed.size },
+            checksum: None,
+            last_modified: Some(listed.last_modified),
+            metadata: None,
+            content_type: None,
+        }
+    }
+
+    /// Whether `listed` is this very object, so that what we know of it still holds. The ETag alone
+    /// does not tell: a copy onto itself with other metadata keeps it, but moves the time.
+    pub fn is_listed_as(&self, listed: &Self) -> bool {
+        self.version == listed.version
+            && match (self.last_modified, listed.last_modified) {
+                (Some(ours), Some(theirs)) => ours == theirs,
+                _ => true,
+            }
+    }
+}
+
+/// A complete listing of a directory: it proves which names are absent.
+#[derive(Debug, Clone)]
+pub struct Listing {
+    /// When it was complete.
+    pub at: Instant,
+    /// Every name with what it is.
+    pub names: HashMap<Name, Kind>,
+}
+
+/// The changing part of an inode.
+#[derive(Debug)]
+pub struct State {
+    /// Attributes as users see them. While a writer exists, ask it for the size.
+    pub attr: Attr,
+    /// What the bucket holds; `None` for a file that was never committed and for a directory without
+    /// a marker object.
+    pub object: Option<Object>,
+    /// When the bucket last confirmed our belief.
+    pub checked: Option<Instant>,
+    /// The content being changed, shared by all handles; from the first change to the commit after
+    /// which nobody has the file open for writing.
+    pub writer: Option<Arc<FileWriter>>,
+    /// Handles open for writing.
+    pub open_writers: u32,
+    /// Counts our own commits: a reader opened before one reads the new content after it.
+    pub commits: u64,
+    /// Attributes differ from the object's metadata and wait to be stored.
+    pub attr_pending: bool,
+    /// The modification time was set by the user and must be stored as it is.
+    pub mtime_set: bool,
+    /// Removed or replaced; open handles still work, nothing is ever published.
+    pub unlinked: bool,
+    /// A commit failed after the last handle was gone; told once to the next open.
+    pub failure: Option<FsError>,
+    /// The present writer's failure was the result of a close or fsync, so no open needs to tell it.
+    pub failure_reported: bool,
+    /// A task that will store the attributes is on its way.
+    pub settle_scheduled: bool,
+    /// Readers of open handles; a rename tells them the new key.
+    pub readers: Vec<Weak<FileReader>>,
+    /// Content of a symbolic link.
+    pub target: Option<Arc<str>>,
+    /// Directories: which names exist, when a listing was complete.
+    pub listing: Option<Listing>,
+    /// Directories: counts our own changes of names, so that a slower answer of the bucket is not
+    /// believed over them.
+    pub names_changed: u64,
+    /// Directories: whether the marker object exists, when known.
+    pub marker: Option<bool>,
+    /// The version whose pages the kernel may still have in its cache.
+    pub kernel_caches: Option<ObjectVersion>,
+}
+
+/// A file, directory or symbolic link.
+pub struct Inode {
+    /// Its number.
+    pub ino: InodeNo,
+    /// What it is; fixed for life (another kind under the same name gets another number).
+    pub kind: Kind,
+    /// Held by whoever changes what the bucket holds for this inode (commit, rename, removal,
+    /// storing of attributes), across waits. Taken before any other lock.
+    pub turn: tokio::sync::Mutex<()>,
+    state: Mutex<State>,
+}
+
+impl Inode {
+    /// An inode that nothing is known of but its attributes.
+    pub fn new(ino: InodeNo, kind: Kind, attr: Attr, object: Option<Object>) -> Self {
+        let state = State {
+            attr,
+            object,
+            checked: None,
+            writer: None,
+            open_writers: 0,
+            commits: 0,
+            attr_pending: false,
+            mtime_set: false,
+            unlinked: false,
+            failure: None,
+            failure_reported: false,
+            settle_scheduled: false,
+            readers: Vec::new(),
+            target: None,
+            listing: None,
+            names_changed: 0,
+            marker: None,
+            kernel_caches: None,
+        };
+        Self { ino, kind, turn: tokio::sync::Mutex::new(()), state: Mutex::new(state) }
+    }
+
+    /// The state; never held across a wait.
+    pub fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock()
+    }
+
+    /// Attributes as of now.
+    pub fn attr(&self) -> Attr {
+        self.state().current_attr()
+    }
+}
+
+impl fmt::Debug for Inode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Inode({}, {:?})", self.ino.0, self.kind)
+    }
+}
+
+impl State {
+    /// Attributes with the size of a file that is being written.
+    pub fn current_attr(&self) -> Attr {
+        let mut attr = self.attr.clone();
+        if let Some(writer) = &self.writer {
+            attr.size = writer.size();
+        }
+        attr
+    }
+
+    /// Whether we hold changes that the bucket does not have; then nobody else is asked.
+    pub fn is_ours(&self) -> bool {
+        self.writer.is_some() || self.attr_pending || self.unlinked
+    }
+
+    /// Whether everything we would answer was confirmed less than `ttl` ago, or is ours.
+    pub fn is_fresh(&self, kind: Kind, ttl: Duration) -> bool {
+        let complete = match kind {
+            Kind::Directory => true,
+            Kind::File | Kind::Symlink => {
+                self.object.as_ref().is_none_or(|object| object.metadata.is_some())
+            }
+        };
+        self.is_ours() || complete && self.checked.is_some_and(|at| at.elapsed() < ttl)
+    }
+
+    /// The readers that are still in use.
+    pub fn live_readers(&mut self) -> Vec<Arc<FileReader>> {
+        self.readers.retain(|reader| reader.strong_count() > 0);
+        self.readers.iter().filter_map(Weak::upgrade).collect()
+    }
+
+    /// Directories: a name of ours appeared.
+    pub fn name_added(&mut self, name: &Name, kind: Kind) {
+        self.names_changed += 1;
+        if let Some(listing) = &mut self.listing {
+            listing.names.insert(name.clone(), kind);
+        }
+    }
+
+    /// Directories: a name of ours went.
+    pub fn name_removed(&mut self, name: &Name) {
+        self.names_changed += 1;
+        if let Some(listing) = &mut self.listing {
+            listing.names.remove(name);
+        }
+    }
+
+    /// Takes in what HEAD or a listing said of the object now.
+    pub fn confirm(&mut self, kind: Kind, mut object: Object, defaults: &Defaults) {
+        self.checked = Some(Instant::now());
+        if self.is_ours() {
+            return;
+        }
+        if object.metadata.is_none()
+            && let Some(known) = &self.object
+            && known.is_listed_as(&object)
+        {
+            let last_modified = object.last_modified;
+            object = Object { last_modified, ..known.clone() };
+        }
+        if self.object.as_ref().is_some_and(|known| known.version != object.version) {
+            self.target = None;
+        }
+        let nothing = Metadata::new();
+        self.attr = Attr::from_object(
+            kind,
+            object.version.size,
+            object.last_modified.unwrap_or(self.attr.mtime),
+            object.metadata.as_ref().unwrap_or(&nothing),
+            defaults,
+        );
+        self.object = Some(object);
+    }
+}

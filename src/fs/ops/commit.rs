@@ -1,0 +1,160 @@
+//! flush, fsync, and the commit: the moment at which written bytes become the object.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use tracing::debug;
+
+use crate::fs::FileSystem;
+use crate::fs::error::{FsError, FsResult, Meaning};
+use crate::fs::handle::{FileHandle, Handle, HandleNo};
+use crate::fs::holders::{Holding, process_of};
+use crate::fs::inode::{Inode, Object};
+use crate::write::Committed;
+
+impl FileSystem {
+    /// [`flush`](Self::flush), when there is nothing to publish.
+    pub fn try_flush(&self, handle: HandleNo) -> Option<FsResult<()>> {
+        let handle = match self.handles.get(handle) {
+            Ok(handle) => handle,
+            Err(error) => return Some(Err(error)),
+        };
+        let Handle::File(file) = &*handle else { return Some(Ok(())) };
+        let state = file.inode().state();
+        if file.writes
+            && let Some(failure) = state.writer.as_ref().and_then(|writer| writer.failure())
+            && !state.unlinked
+        {
+            drop(state);
+            file.inode().state().failure_reported = true;
+            return Some(Err(failure.into()));
+        }
+        let nothing = !file.writes
+            || state.unlinked
+            || state.writer.as_ref().is_none_or(|writer| !writer.is_dirty());
+        nothing.then_some(Ok(()))
+    }
+
+    /// What `close()` waits for: publishes the file, if this was the close that ends the writing.
+    /// That is so when neither the closing process nor the one that opened the handle has the file
+    /// open any more, so that redirections, subshells, `dup` and `fork` cost one commit each. An
+    /// error is the result of `close()`.
+    pub async fn flush(self: &Arc<Self>, handle: HandleNo, closer: u32) -> FsResult<()> {
+        let handle = self.handles.get(handle)?;
+        let file = handle.file()?;
+        if !self.ends_the_writing(file, closer) {
+            debug!(ino = file.inode().ino.0, closer, "still open elsewhere; not published yet");
+            return Ok(());
+        }
+        let committed = self.commit(file.inode()).await;
+        if committed.is_err() {
+            file.inode().state().failure_reported = true;
+        }
+        committed
+    }
+
+    fn ends_the_writing(&self, file: &FileHandle, closer: u32) -> bool {
+        let ino = file.inode().ino;
+        match self.holders.holding(closer, ino) {
+            Holding::Open => false,
+            Holding::NotOpen if file.opener == closer => true,
+            Holding::NotOpen => match self.holders.holding(file.opener, ino) {
+                Holding::Open => false,
+                Holding::NotOpen => true,
+                Holding::Unknown => file.wrote.load(Ordering::Relaxed),
+            },
+            // Nothing can be seen: the one who opened and wrote it is believed to be done with it.
+            Holding::Unknown => {
+                process_of(closer) == file.opener && file.wrote.load(Ordering::Relaxed)
+            }
+        }
+    }
+
+    /// Publishes everything written so far, and stores changed attributes, whoever has the file open.
+    pub async fn fsync(self: &Arc<Self>, handle: HandleNo) -> FsResult<()> {
+        let handle = self.handles.get(handle)?;
+        let Handle::File(file) = &*handle else { return Ok(()) };
+        let committed = self.commit(file.inode()).await;
+        if committed.is_err() {
+            file.inode().state().failure_reported = true;
+        }
+        committed?;
+        self.settle(file.inode()).await
+    }
+
+    /// Stores a directory's attributes; its entries are durable as soon as they are made.
+    pub async fn fsync_directory(self: &Arc<Self>, handle: HandleNo) -> FsResult<()> {
+        let handle = self.handles.get(handle)?;
+        let directory = handle.directory()?;
+        self.settle(directory.pin.inode()).await
+    }
+
+    /// Makes the bucket hold what was written to an inode. Nothing to do is success. Safe to repeat; a
+    /// failure is final for the writer and repeated to every later caller.
+    pub(in crate::fs) async fn commit(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {
+        let _turn = inode.turn.lock().await;
+        self.commit_in_turn(inode).await
+    }
+
+    /// [`commit`](Self::commit) for who already has the inode's turn.
+    pub(in crate::fs) async fn commit_in_turn(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+    ) -> FsResult<()> {
+        let (writer, options, mtime) = {
+            let state = inode.state();
+            let Some(writer) = state.writer.clone() else { return Ok(()) };
+            if state.unlinked || !writer.is_dirty() {
+                return Ok(());
+            }
+            (writer, state.put_options(inode, true), state.attr.mtime)
+        };
+        let key = {
+            let path = self.inodes.path(inode.ino).ok_or(Meaning::Stale)?;
+            path.file_key(self.store.limits())?
+        };
+        let committed = writer.commit(options).await.map_err(FsError::from)?;
+        // An upload was initiated before the last write, so its metadata cannot tell when that was:
+        // the service's own time does.
+        let info = if committed.options_sent.metadata.get("mtime").is_none() {
+            self.store.head(&key).await.ok()
+        } else {
+            None
+        };
+        let info = info.filter(|info| info.version == committed.version);
+        let pending = {
+            let mut state = inode.state();
+            state.commits += 1;
+            state.checked = Some(tokio::time::Instant::now());
+            if let Some(info) = &info
+                && !state.mtime_set
+                && state.attr.mtime == mtime
+            {
+                state.attr.mtime = info.last_modified;
+            }
+            let Committed { version, checksum, options_sent, .. } = committed;
+            let object = Object {
+                version,
+                checksum,
+                last_modified: info.map(|info| info.last_modified),
+                metadata: Some(options_sent.metadata),
+                content_type: options_sent.content_type,
+            };
+            self.known.put(key.as_str(), &object);
+            state.object = Some(object);
+            // Attributes that were changed after the upload had been initiated follow by a copy.
+            let wanted = state.put_options(inode, false).metadata;
+            let stored = state.object.as_ref().and_then(|object| object.metadata.as_ref());
+            let differ = stored.is_some_and(|stored| {
+                ["mode", "uid", "gid"].iter().any(|name| stored.get(name) != wanted.get(name))
+                    || state.mtime_set && stored.get("mtime") != wanted.get("mtime")
+            });
+            state.attr_pending = differ;
+            differ
+        };
+        if pending {
+            self.settle_later(inode);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,229 @@
+//! create, mkdir, symlink: new names.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::fs::FileSystem;
+use crate::fs::attr::{Attr, Kind};
+use crate::fs::error::{FsError, FsResult, Meaning};
+use crate::fs::inode::{Inode, InodeNo, Listing, Object};
+use crate::fs::name::Name;
+use crate::fs::ops::attributes::TARGET_BYTES;
+use crate::fs::ops::lookup::Entry;
+use crate::fs::ops::open::{OpenMode, Opened};
+use crate::fs::ops::settle::DIRECTORY_TYPE;
+use crate::store::{Metadata, Payload, PutOptions};
+
+/// Who makes something, and with which permissions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Maker {
+    /// User.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
+    /// Process or thread.
+    pub pid: u32,
+    /// Permission bits, the caller's umask already taken away.
+    pub mode: u32,
+}
+
+impl FileSystem {
+    /// [`create`](Self::create), when memory knows that the name is free.
+    pub fn try_create(
+        self: &Arc<Self>,
+        parent: InodeNo,
+        name: &OsStr,
+        maker: Maker,
+    ) -> Option<FsResult<(Entry, Opened)>> {
+        let answer = (|| {
+            self.check_writable()?;
+            let name = Name::from_kernel(name)?;
+            let parent = self.directory(parent)?;
+            match self.recall(&parent, &name) {
+                Some(None) => self.create_new(&parent, &name, maker).map(Some),
+                Some(Some(_)) | None => Ok(None),
+            }
+        })();
+        answer.transpose()
+    }
+
+    /// Creates a file and opens it for writing. Makes no request: the object appears with the commit.
+    /// A file that exists is opened (and with `exclusive` refused with [`Meaning::Exists`]).
+    pub async fn create(
+        self: &Arc<Self>,
+        parent: InodeNo,
+        name: &OsStr,
+        maker: Maker,
+        mode: OpenMode,
+        exclusive: bool,
+    ) -> FsResult<(Entry, Opened)> {
+        self.check_writable()?;
+        let name = Name::from_kernel(name)?;
+        let parent = self.directory(parent)?;
+        match self.resolve(&parent, &name).await? {
+            None => self.create_new(&parent, &name, maker),
+            Some(_) if exclusive => Err(Meaning::Exists.into()),
+            Some(inode) => {
+                let opened = self.open(inode.ino, mode, maker.pid).await?;
+                self.inodes.remember(inode.ino);
+                Ok((self.entry(&inode), opened))
+            }
+        }
+    }
+
+    fn create_new(
+        self: &Arc<Self>,
+        parent: &Inode,
+        name: &Name,
+        maker: Maker,
+    ) -> FsResult<(Entry, Opened)> {
+        let inode = self.new_file(parent, name, maker)?;
+        let opened =
+            self.add_handle(&inode, OpenMode { write: true, truncate: false }, maker.pid)?;
+        // To create is to write: an empty file too is published by the close of its maker.
+        self.mark_written(opened.handle)?;
+        self.inodes.remember(inode.ino);
+        Ok((self.entry(&inode), opened))
+    }
+
+    /// A file that nobody has stored yet: its writer is dirty from the start.
+    fn new_file(&self, parent: &Inode, name: &Name, maker: Maker) -> FsResult<Arc<Inode>> {
+        self.check_key(parent, name)?;
+        let attr = Attr::new(maker.mode, maker.uid, maker.gid, self.clock.now());
+        let inode = self.inodes.obtain(parent.ino, name, Kind::File, false, || (attr, None));
+        self.writer(&inode)?;
+        parent.state().name_added(name, Kind::File);
+        Ok(inode)
+    }
+
+    /// Creates an empty file without opening it (`mknod`): stored when this returns.
+    pub async fn make_file(
+        self: &Arc<Self>,
+        parent: InodeNo,
+        name: &OsStr,
+        maker: Maker,
+    ) -> FsResult<Entry> {
+        let (parent, name) = self.free_name(parent, name).await?;
+        let inode = self.new_file(&parent, &name, maker)?;
+        self.inodes.remember(inode.ino);
+        let done = self.commit(&inode).await;
+        inode.state().writer = None;
+        if let Err(error) = done {
+            self.inodes.detach(parent.ino, &name);
+            parent.state().name_removed(&name);
+            return Err(error);
+        }
+        Ok(self.entry(&inode))
+    }
+
+    /// Makes a directory: a marker object, stored when this returns.
+    pub async fn mkdir(
+        self: &Arc<Self>,
+        parent: InodeNo,
+        name: &OsStr,
+        maker: Maker,
+    ) -> FsResult<Entry> {
+        let (parent, name) = self.free_name(parent, name).await?;
+        let attr = Attr::new(maker.mode, maker.uid, maker.gid, self.clock.now());
+        let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
+        let key = path.marker_key(self.store.limits())?;
+        let object = self.put_marker(&key, &attr).await?;
+        self.known.put(key.as_str(), &object);
+        let entry = attr.clone();
+        let inode = self
+            .inodes
+            .obtain(parent.ino, &name, Kind::Directory, true, || (entry, Some(object.clone())));
+        {
+            let mut state = inode.state();
+            let now = tokio::time::Instant::now();
+            state.attr = attr;
+            state.object = Some(object);
+            state.checked = Some(now);
+            state.marker = Some(true);
+            state.listing = Some(Listing { at: now, names: Default::default() });
+        }
+        parent.state().name_added(&name, Kind::Directory);
+        Ok(self.entry(&inode))
+    }
+
+    async fn put_marker(&self, key: &crate::store::Key, attr: &Attr) -> FsResult<Object> {
+        let mut metadata = Metadata::new();
+        attr.store_owner_and_mode(Kind::Directory, &mut metadata);
+        attr.store_mtime(&mut metadata);
+        let content_type = Some(DIRECTORY_TYPE.to_owned());
+        let options = PutOptions { content_type, metadata, create_only: false };
+        let version = self.store.put(key, Payload::default(), &options).await?;
+        Ok(Object {
+            version,
+            checksum: None,
+            last_modified: None,
+            metadata: Some(options.metadata),
+            content_type: options.content_type,
+        })
+    }
+
+    /// Makes a symbolic link, stored when this returns: the target is the content, the mode says what
+    /// it is (the convention of s3fs, cosfs and ossfs).
+    pub async fn symlink(
+        self: &Arc<Self>,
+        parent: InodeNo,
+        name: &OsStr,
+        target: &OsStr,
+        maker: Maker,
+    ) -> FsResult<Entry> {
+        let (parent, name) = self.free_name(parent, name).await?;
+        let target = target.to_str().ok_or(Meaning::NotUtf8)?;
+        if target.len() as u64 > TARGET_BYTES {
+            return Err(Meaning::NameTooLong.into());
+        }
+        let mut attr = Attr::new(0o777, maker.uid, maker.gid, self.clock.now());
+        attr.size = target.len() as u64;
+        let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
+        let key = path.file_key(self.store.limits())?;
+        let mut options = PutOptions::default();
+        attr.store_owner_and_mode(Kind::Symlink, &mut options.metadata);
+        attr.store_mtime(&mut options.metadata);
+        let payload = Payload::from(Bytes::copy_from_slice(target.as_bytes()));
+        let version = self.store.put(&key, payload, &options).await?;
+        let object = Object {
+            version,
+            checksum: None,
+            last_modified: None,
+            metadata: Some(options.metadata),
+            content_type: None,
+        };
+        self.known.put(key.as_str(), &object);
+        let inode =
+            self.inodes.obtain(parent.ino, &name, Kind::Symlink, true, || (attr, Some(object)));
+        {
+            let mut state = inode.state();
+            state.checked = Some(tokio::time::Instant::now());
+            state.target = Some(target.into());
+        }
+        parent.state().name_added(&name, Kind::Symlink);
+        Ok(self.entry(&inode))
+    }
+
+    /// A directory we may change and a name in it that nothing has.
+    async fn free_name(&self, parent: InodeNo, name: &OsStr) -> FsResult<(Arc<Inode>, Name)> {
+        self.check_writable()?;
+        let name = Name::from_kernel(name)?;
+        let parent = self.directory(parent)?;
+        self.check_key(&parent, &name)?;
+        match self.resolve(&parent, &name).await? {
+            None => Ok((parent, name)),
+            Some(_) => Err(Meaning::Exists.into()),
+        }
+    }
+
+    /// Refuses a name whose key the service cannot store, before anything is made.
+    fn check_key(&self, parent: &Inode, name: &Name) -> FsResult<()> {
+        if parent.ino == InodeNo::ROOT && name.as_str() == crate::fs::control::NAME {
+            return Err(FsError::from(Meaning::Exists));
+        }
+        let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(name);
+        path.file_key(self.store.limits()).map(drop)
+    }
+}

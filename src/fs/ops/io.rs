@@ -1,0 +1,190 @@
+//! read and write: the two operations that carry bytes.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use bytes::{Bytes, BytesMut};
+
+use crate::fs::FileSystem;
+use crate::fs::error::{FsResult, Meaning};
+use crate::fs::handle::{FileHandle, Handle, HandleNo};
+use crate::fs::inode::{Inode, State};
+use crate::read::FileReader;
+use crate::store::{Metadata, PutOptions};
+use crate::write::{Base, FileWriter};
+
+impl FileSystem {
+    /// Takes as many bytes from the front of `data` as it can without waiting, and says how many. The
+    /// rest goes through [`write`](Self::write).
+    pub fn try_write(&self, handle: HandleNo, offset: u64, data: &[u8]) -> FsResult<usize> {
+        let handle = self.handles.get(handle)?;
+        let file = handle.file()?;
+        let writer = self.writer_for_write(file)?;
+        let taken = writer.try_write(offset, data)?;
+        self.touched(file);
+        Ok(taken)
+    }
+
+    /// Writes all of `data`, waiting for memory if need be.
+    pub async fn write(&self, handle: HandleNo, offset: u64, data: &[u8]) -> FsResult<()> {
+        let handle = self.handles.get(handle)?;
+        let file = handle.file()?;
+        let writer = self.writer_for_write(file)?;
+        writer.write(offset, data).await?;
+        self.touched(file);
+        Ok(())
+    }
+
+    /// The handle's owner has changed the content.
+    pub(in crate::fs) fn mark_written(&self, handle: HandleNo) -> FsResult<()> {
+        self.handles.get(handle)?.file()?.wrote.store(true, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn touched(&self, file: &FileHandle) {
+        file.wrote.store(true, Ordering::Relaxed);
+        let now = self.clock.now();
+        let mut state = file.inode().state();
+        state.attr.mtime = now;
+        state.attr.ctime = now;
+        state.mtime_set = false;
+    }
+
+    fn writer_for_write(&self, file: &FileHandle) -> FsResult<Arc<FileWriter>> {
+        if !file.writes {
+            return Err(Meaning::BadHandle.into());
+        }
+        let inode = file.inode();
+        if let Some(writer) = &inode.state().writer {
+            return Ok(Arc::clone(writer));
+        }
+        self.writer(inode)
+    }
+
+    /// The writer of an inode, made over its present content if there is none.
+    pub(in crate::fs) fn writer(&self, inode: &Inode) -> FsResult<Arc<FileWriter>> {
+        let path = self.inodes.path(inode.ino).ok_or(Meaning::Stale)?;
+        let key = path.file_key(self.store.limits())?;
+        let mut state = inode.state();
+        if let Some(writer) = &state.writer {
+            return Ok(Arc::clone(writer));
+        }
+        let base = match &state.object {
+            Some(object) => Base::Object {
+                key: key.clone(),
+                version: object.version.clone(),
+                checksum: object.checksum,
+            },
+            None => Base::Empty,
+        };
+        let options = state.put_options(inode, false);
+        let writer = self.writers.create(key, base, options);
+        state.writer = Some(Arc::clone(&writer));
+        Ok(writer)
+    }
+
+    /// [`read`](Self::read), when the bytes are in memory.
+    pub fn try_read(&self, handle: HandleNo, offset: u64, len: u32) -> Option<FsResult<Bytes>> {
+        let handle = match self.handles.get(handle) {
+            Ok(handle) => handle,
+            Err(error) => return Some(Err(error)),
+        };
+        match &*handle {
+            Handle::Control(content) => Some(Ok(slice(content, offset, len))),
+            Handle::File(file) => {
+                let reader = self.reader(file).ok()??;
+                let data = reader.try_read(offset, len)?;
+                Some(Ok(data.into_contiguous()))
+            }
+            Handle::Directory(_) => Some(Err(Meaning::IsDirectory.into())),
+        }
+    }
+
+    /// The bytes from `offset`, at most `len`; fewer only at the end of the file.
+    pub async fn read(&self, handle: HandleNo, offset: u64, len: u32) -> FsResult<Bytes> {
+        let handle = self.handles.get(handle)?;
+        let file = handle.file()?;
+        match self.reader(file)? {
+            Some(reader) => Ok(reader.read(offset, len).await?.into_contiguous()),
+            None => {
+                let writer = file.inode().state().writer.clone();
+                match writer {
+                    Some(writer) => {
+                        let chunks = writer.read(offset, u64::from(len)).await?;
+                        Ok(join(chunks))
+                    }
+                    // The writer ended between the two looks: read the object it left.
+                    None => match self.reader(file)? {
+                        Some(reader) => Ok(reader.read(offset, len).await?.into_contiguous()),
+                        None => Err(Meaning::Stale.into()),
+                    },
+                }
+            }
+        }
+    }
+
+    /// The reader of a handle; `None` while the file is being changed and must be read through its
+    /// writer.
+    fn reader(&self, file: &FileHandle) -> FsResult<Option<Arc<FileReader>>> {
+        let inode = file.inode();
+        let (commits, version) = {
+            let state = inode.state();
+            if state.writer.is_some() {
+                return Ok(None);
+            }
+            let Some(object) = &state.object else { return Err(Meaning::Stale.into()) };
+            (state.commits, object.version.clone())
+        };
+        let mut slot = file.reader.lock();
+        if let Some((made_at, reader)) = &*slot
+            && *made_at == commits
+        {
+            return Ok(Some(Arc::clone(reader)));
+        }
+        let path = self.inodes.path(inode.ino).ok_or(Meaning::Stale)?;
+        let key = path.file_key(self.store.limits())?;
+        let reader = Arc::new(self.readers.open(key, version));
+        *slot = Some((commits, Arc::clone(&reader)));
+        drop(slot);
+        inode.state().readers.push(Arc::downgrade(&reader));
+        Ok(Some(reader))
+    }
+}
+
+impl State {
+    /// What is stored with the bytes: others' metadata as it was, our attributes, and the time of the
+    /// last change when it is known by then (a PUT) or was set by the user.
+    pub(in crate::fs) fn put_options(&self, inode: &Inode, with_mtime: bool) -> PutOptions {
+        let object = self.object.as_ref();
+        let mut metadata: Metadata =
+            object.and_then(|object| object.metadata.clone()).unwrap_or_default();
+        self.attr.store_owner_and_mode(inode.kind, &mut metadata);
+        if with_mtime || self.mtime_set {
+            self.attr.store_mtime(&mut metadata);
+        } else {
+            metadata.remove("mtime");
+        }
+        PutOptions {
+            content_type: object.and_then(|object| object.content_type.clone()),
+            metadata,
+            create_only: false,
+        }
+    }
+}
+
+fn slice(content: &Bytes, offset: u64, len: u32) -> Bytes {
+    let start = usize::try_from(offset).unwrap_or(usize::MAX).min(content.len());
+    let end = start.saturating_add(len as usize).min(content.len());
+    content.slice(start..end)
+}
+
+fn join(mut chunks: Vec<Bytes>) -> Bytes {
+    if chunks.len() == 1 {
+        return chunks.swap_remove(0);
+    }
+    let mut joined = BytesMut::with_capacity(chunks.iter().map(Bytes::len).sum());
+    for chunk in chunks {
+        joined.extend_from_slice(&chunk);
+    }
+    joined.freeze()
+}

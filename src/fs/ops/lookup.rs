@@ -1,0 +1,320 @@
+//! Names to inodes, and what we believe of them: lookup, getattr, forget.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::fs::attr::{Attr, Kind, is_symlink};
+use crate::fs::error::{FsResult, Meaning};
+use crate::fs::inode::{Inode, InodeNo, Object};
+use crate::fs::name::{Name, TreePath};
+use crate::fs::{FileSystem, control};
+use crate::store::{ErrorKind, ListRequest, StoreResult};
+
+/// What the kernel is told of a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Entry {
+    /// Number.
+    pub ino: InodeNo,
+    /// Kind.
+    pub kind: Kind,
+    /// Attributes.
+    pub attr: Attr,
+    /// How long the kernel may believe name and attributes.
+    pub ttl: Duration,
+}
+
+/// What the bucket has at a path.
+#[derive(Debug)]
+pub(in crate::fs) enum Found {
+    /// An object.
+    File(Object),
+    /// A marker object, or keys below.
+    Directory { marker: Option<Object> },
+    /// Nothing.
+    Absent,
+}
+
+impl FileSystem {
+    /// [`lookup`](Self::lookup), when memory has the answer.
+    pub fn try_lookup(&self, parent: InodeNo, name: &OsStr) -> Option<FsResult<Entry>> {
+        if let Some(entry) = control::lookup(self, parent, name) {
+            return Some(entry);
+        }
+        let answer = (|| {
+            let name = Name::from_kernel(name)?;
+            let parent = self.directory(parent)?;
+            Ok(self.recall(&parent, &name))
+        })();
+        match answer {
+            Ok(None) => None,
+            Ok(Some(found)) => Some(self.entry_or_absent(found)),
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Finds a name in a directory and counts one lookup, to be paid back by
+    /// [`forget`](Self::forget). An absent name is [`Meaning::NotFound`].
+    pub async fn lookup(&self, parent: InodeNo, name: &OsStr) -> FsResult<Entry> {
+        let name = Name::from_kernel(name)?;
+        let parent = self.directory(parent)?;
+        let found = self.resolve(&parent, &name).await?;
+        self.entry_or_absent(found)
+    }
+
+    fn entry_or_absent(&self, found: Option<Arc<Inode>>) -> FsResult<Entry> {
+        let inode = found.ok_or(Meaning::NotFound)?;
+        self.inodes.remember(inode.ino);
+        Ok(self.entry(&inode))
+    }
+
+    /// An entry for the kernel; the caller counts the lookup.
+    pub(in crate::fs) fn entry(&self, inode: &Inode) -> Entry {
+        Entry { ino: inode.ino, kind: inode.kind, attr: inode.attr(), ttl: self.ttl() }
+    }
+
+    /// Pays lookups back.
+    pub fn forget(&self, ino: InodeNo, count: u64) {
+        self.inodes.forget(ino, count);
+    }
+
+    /// [`getattr`](Self::getattr), when memory has the answer.
+    pub fn try_getattr(&self, ino: InodeNo) -> Option<FsResult<Entry>> {
+        if let Some(entry) = control::entry(self, ino) {
+            return Some(Ok(entry));
+        }
+        let inode = match self.inode(ino) {
+            Ok(inode) => inode,
+            Err(error) => return Some(Err(error)),
+        };
+        let fresh = ino == InodeNo::ROOT || inode.state().is_fresh(inode.kind, self.ttl());
+        fresh.then(|| Ok(self.entry(&inode)))
+    }
+
+    /// Attributes of an inode. One whose object is gone is [`Meaning::NotFound`]… unless it is open,
+    /// then the last known attributes are told, as for an unlinked file on a local disk.
+    pub async fn getattr(&self, ino: InodeNo) -> FsResult<Entry> {
+        let inode = self.inode(ino)?;
+        self.revalidate(&inode, self.ttl()).await?;
+        Ok(self.entry(&inode))
+    }
+
+    /// Asks the bucket about an inode whose last answer is older than `ttl`.
+    pub(in crate::fs) async fn revalidate(&self, inode: &Inode, ttl: Duration) -> FsResult<()> {
+        if inode.ino == InodeNo::ROOT || inode.state().is_fresh(inode.kind, ttl) {
+            return Ok(());
+        }
+        let Some((parent, name)) = self.inodes.place(inode.ino) else {
+            return Err(Meaning::Stale.into());
+        };
+        let parent = self.directory(parent)?;
+        match self.ask(&parent, &name, Some(inode.kind)).await? {
+            Some(now) if now.ino == inode.ino => Ok(()),
+            Some(_) => Err(Meaning::Stale.into()),
+            None => Err(Meaning::NotFound.into()),
+        }
+    }
+
+    /// The inode of a name, from memory or the bucket; no lookup is counted.
+    pub(in crate::fs) async fn resolve(
+        &self,
+        parent: &Inode,
+        name: &Name,
+    ) -> FsResult<Option<Arc<Inode>>> {
+        match self.recall(parent, name) {
+            Some(found) => Ok(found),
+            None => {
+                let hint = self.listed_kind(parent, name);
+                self.ask(parent, name, hint).await
+            }
+        }
+    }
+
+    /// What memory says of a name: `None` when it does not know.
+    pub(in crate::fs) fn recall(&self, parent: &Inode, name: &Name) -> Option<Option<Arc<Inode>>> {
+        if let Some(child) = self.inodes.child(parent.ino, name) {
+            let fresh = child.state().is_fresh(child.kind, self.ttl());
+            return fresh.then_some(Some(child));
+        }
+        let state = parent.state();
+        let listing = state.listing.as_ref().filter(|listing| listing.at.elapsed() < self.ttl())?;
+        (!listing.names.contains_key(name)).then_some(None)
+    }
+
+    /// What a complete and fresh listing says a name is.
+    fn listed_kind(&self, parent: &Inode, name: &Name) -> Option<Kind> {
+        let state = parent.state();
+        let listing = state.listing.as_ref().filter(|listing| listing.at.elapsed() < self.ttl())?;
+        listing.names.get(name).copied()
+    }
+
+    /// Asks the bucket what a name is and takes the answer in.
+    ///
+    /// `hint` is the kind it had; only that is asked for first, and the other when it is gone.
+    async fn ask(
+        &self,
+        parent: &Inode,
+        name: &Name,
+        hint: Option<Kind>,
+    ) -> FsResult<Option<Arc<Inode>>> {
+        /// Changes of our own that overtake an answer make it worthless; so often we ask again.
+        const ROUNDS: usize = 4;
+        let mut round = 0;
+        loop {
+            round += 1;
+            let before = parent.state().names_changed;
+            let directory = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?;
+            let commits = self.inodes.child(parent.ino, name).map(|child| child.state().commits);
+            let found = self.find(&directory.child(name), hint).await?;
+            let now = self.inodes.child(parent.ino, name).map(|child| child.state().commits);
+            if round >= ROUNDS || (before == parent.state().names_changed && commits == now) {
+                return Ok(self.take_in(parent, name, found));
+            }
+        }
+    }
+
+    /// Records what the bucket has under a name.
+    pub(in crate::fs) fn take_in(
+        &self,
+        parent: &Inode,
+        name: &Name,
+        found: Found,
+    ) -> Option<Arc<Inode>> {
+        if let Some(child) = self.inodes.child(parent.ino, name)
+            && child.state().is_ours()
+        {
+            return Some(child);
+        }
+        match found {
+            Found::File(object) => {
+                let kind = match &object.metadata {
+                    Some(metadata) if is_symlink(metadata) => Kind::Symlink,
+                    _ => Kind::File,
+                };
+                let inode = self.obtain(parent, name, kind);
+                inode.state().confirm(kind, object, &self.defaults);
+                Some(inode)
+            }
+            Found::Directory { marker } => {
+                let inode = self.obtain(parent, name, Kind::Directory);
+                let mut state = inode.state();
+                state.marker = Some(marker.is_some());
+                match marker {
+                    Some(object) => state.confirm(Kind::Directory, object, &self.defaults),
+                    None => state.checked = Some(tokio::time::Instant::now()),
+                }
+                state.attr.size = 0;
+                drop(state);
+                Some(inode)
+            }
+            Found::Absent => {
+                self.inodes.detach(parent.ino, name);
+                None
+            }
+        }
+    }
+
+    fn obtain(&self, parent: &Inode, name: &Name, kind: Kind) -> Arc<Inode> {
+        self.inodes.obtain(parent.ino, name, kind, false, || {
+            let mode = match kind {
+                Kind::File => self.defaults.file_mode,
+                Kind::Directory => self.defaults.dir_mode,
+                Kind::Symlink => 0o777,
+            };
+            (Attr::new(mode, self.defaults.uid, self.defaults.gid, self.clock.now()), None)
+        })
+    }
+
+    /// What the bucket has at a path. A directory hides an object of the same name: more can be
+    /// reached that way.
+    async fn find(&self, path: &TreePath, hint: Option<Kind>) -> FsResult<Found> {
+        match hint {
+            Some(Kind::File | Kind::Symlink) => {
+                if let Some(object) = self.find_object(path).await? {
+                    return Ok(Found::File(object));
+                }
+                self.find_directory(path).await.map(|found| found.unwrap_or(Found::Absent))
+            }
+            Some(Kind::Directory) => {
+                if let Some(found) = self.find_directory(path).await? {
+                    return Ok(found);
+                }
+                let object = self.find_object(path).await?;
+                Ok(object.map_or(Found::Absent, Found::File))
+            }
+            None => {
+                let (object, directory) =
+                    tokio::join!(self.find_object(path), self.find_directory(path));
+                match (object?, directory?) {
+                    (_, Some(directory)) => Ok(directory),
+                    (Some(object), None) => Ok(Found::File(object)),
+                    (None, None) => Ok(Found::Absent),
+                }
+            }
+        }
+    }
+
+    pub(in crate::fs) async fn find_object(&self, path: &TreePath) -> FsResult<Option<Object>> {
+        let key = path.file_key(self.store.limits())?;
+        let object = absent_is_none(self.store.head(&key).await)?.map(Object::from_info);
+        match &object {
+            Some(object) => self.known.put(key.as_str(), object),
+            None => self.known.forget(key.as_str()),
+        }
+        Ok(object)
+    }
+
+    async fn find_directory(&self, path: &TreePath) -> FsResult<Option<Found>> {
+        let prefix = path.key_prefix();
+        let request =
+            ListRequest { prefix: prefix.clone(), max_entries: 1, ..ListRequest::default() };
+        let mut request = request;
+        let first = loop {
+            let page = self.store.list(&request).await?;
+            match (page.objects.into_iter().next(), page.next) {
+                (Some(object), _) => break Some(object),
+                (None, None) => break None,
+                // A page may be empty and still not be the last.
+                (None, next) => request.after = next,
+            }
+        };
+        let Some(first) = first else { return Ok(None) };
+        if first.key.as_str() != prefix {
+            return Ok(Some(Found::Directory { marker: None }));
+        }
+        let listed = Object::from_listing(&first);
+        if let Some(known) = self.known.recall(&prefix, &listed) {
+            return Ok(Some(Found::Directory { marker: Some(known) }));
+        }
+        let marker = absent_is_none(self.store.head(&first.key).await)?.map(Object::from_info);
+        if let Some(marker) = &marker {
+            self.known.put(&prefix, marker);
+        }
+        Ok(Some(Found::Directory { marker }))
+    }
+
+    /// The inode of a number the kernel sent.
+    pub(in crate::fs) fn inode(&self, ino: InodeNo) -> FsResult<Arc<Inode>> {
+        self.inodes.get(ino).ok_or_else(|| Meaning::Stale.into())
+    }
+
+    /// The inode of a directory.
+    pub(in crate::fs) fn directory(&self, ino: InodeNo) -> FsResult<Arc<Inode>> {
+        if control::is_control(ino) {
+            return Err(Meaning::NotPermitted.into());
+        }
+        let inode = self.inode(ino)?;
+        match inode.kind {
+            Kind::Directory => Ok(inode),
+            Kind::File | Kind::Symlink => Err(Meaning::NotDirectory.into()),
+        }
+    }
+}
+
+fn absent_is_none<T>(result: StoreResult<T>) -> StoreResult<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

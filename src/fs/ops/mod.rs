@@ -1,0 +1,13 @@
+//! The operations of the file system, one file per family.
+
+pub mod attributes;
+pub mod commit;
+pub mod create;
+pub mod dir;
+pub mod drain;
+pub mod io;
+pub mod lookup;
+pub mod open;
+pub mod remove;
+pub mod rename;
+pub mod settle;

@@ -1,0 +1,188 @@
+//! open and release: handles come and go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tracing::error;
+
+use crate::fs::attr::Kind;
+use crate::fs::error::{FsResult, Meaning};
+use crate::fs::handle::{FileHandle, Handle, HandleNo};
+use crate::fs::holders::process_of;
+use crate::fs::inode::{Inode, InodeNo};
+use crate::fs::{FileSystem, control};
+
+/// A confirmation by the bucket that is at most this old counts as made by the open itself: opening a
+/// path is a lookup followed by an open.
+const OPEN_CHECK: Duration = Duration::from_millis(50);
+
+/// How a file is opened.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OpenMode {
+    /// O_WRONLY or O_RDWR.
+    pub write: bool,
+    /// O_TRUNC.
+    pub truncate: bool,
+}
+
+/// What the kernel needs to know of a new handle.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Opened {
+    /// The handle.
+    pub handle: HandleNo,
+    /// Whether the kernel shall pass reads and writes through without its page cache.
+    pub direct_io: bool,
+    /// Whether pages the kernel kept from an earlier open still hold.
+    pub keep_cache: bool,
+}
+
+impl FileSystem {
+    /// [`open`](Self::open), when memory has the answer.
+    pub fn try_open(&self, ino: InodeNo, mode: OpenMode, caller: u32) -> Option<FsResult<Opened>> {
+        if let Some(opened) = control::open(self, ino, mode) {
+            return Some(opened);
+        }
+        let inode = match self.inode(ino) {
+            Ok(inode) => inode,
+            Err(error) => return Some(Err(error)),
+        };
+        let ready = !mode.truncate && inode.state().is_fresh(inode.kind, OPEN_CHECK);
+        ready.then(|| self.add_handle(&inode, mode, caller))
+    }
+
+    /// Opens a file. Whoever opens a file after another closed it sees what the other wrote
+    /// (close-to-open): the bucket is asked unless it was just asked.
+    pub async fn open(
+        self: &Arc<Self>,
+        ino: InodeNo,
+        mode: OpenMode,
+        caller: u32,
+    ) -> FsResult<Opened> {
+        let inode = self.inode(ino)?;
+        self.revalidate(&inode, OPEN_CHECK).await?;
+        let opened = self.add_handle(&inode, mode, caller)?;
+        if mode.truncate {
+            if let Err(error) = self.truncate(&inode, 0).await {
+                self.release(opened.handle);
+                return Err(error);
+            }
+            self.mark_written(opened.handle)?;
+        }
+        Ok(opened)
+    }
+
+    /// Makes a handle of an inode that is known to be right.
+    pub(in crate::fs) fn add_handle(
+        &self,
+        inode: &Arc<Inode>,
+        mode: OpenMode,
+        caller: u32,
+    ) -> FsResult<Opened> {
+        if inode.kind == Kind::Directory {
+            return Err(Meaning::IsDirectory.into());
+        }
+        if mode.write {
+            self.check_writable()?;
+        }
+        let pin = self.inodes.pin(inode);
+        let keep_cache = {
+            let mut state = inode.state();
+            if let Some(failure) = state.failure.take() {
+                return Err(failure);
+            }
+            if mode.write {
+                state.open_writers += 1;
+            }
+            let version = state.object.as_ref().map(|object| object.version.clone());
+            let same = version.is_some() && state.kernel_caches == version;
+            state.kernel_caches = version;
+            same && state.writer.is_none()
+        };
+        let opener = if mode.write { process_of(caller) } else { caller };
+        let handle = self.handles.add(Handle::File(FileHandle::new(pin, mode.write, opener)));
+        Ok(Opened { handle, direct_io: mode.write, keep_cache: keep_cache && !mode.write })
+    }
+
+    /// Closes a handle. Bytes that no close or fsync has published yet (written through a mapping
+    /// after the last close, or by a process whose descriptors could not be seen) are published in
+    /// the background; a failure is told to the next open.
+    pub fn release(self: &Arc<Self>, handle: HandleNo) {
+        let Some(handle) = self.handles.remove(handle) else { return };
+        let Handle::File(file) = &*handle else { return };
+        if !file.writes {
+            return;
+        }
+        let inode = Arc::clone(file.inode());
+        let leftover = {
+            let mut state = inode.state();
+            state.open_writers = state.open_writers.saturating_sub(1);
+            if state.open_writers > 0 { None } else { state.writer.clone() }
+        };
+        let Some(writer) = leftover else { return };
+        if !writer.is_dirty() && !inode.state().unlinked {
+            let mut state = inode.state();
+            if state.open_writers == 0 {
+                state.attr.size = writer.size();
+                state.writer = None;
+            }
+            return;
+        }
+        let fs = Arc::clone(self);
+        self.background.spawn(&self.runtime, async move {
+            // The handle pins the inode until this is over.
+            let _handle = handle;
+            fs.finish(&inode).await;
+        });
+    }
+
+    /// Ends the life of a writer that no handle needs any more.
+    async fn finish(self: &Arc<Self>, inode: &Arc<Inode>) {
+        let committed = self.commit(inode).await;
+        let (writer, unlinked) = {
+            let mut state = inode.state();
+            if state.open_writers > 0 {
+                return;
+            }
+            let Some(writer) = state.writer.take() else { return };
+            state.attr.size = writer.size();
+            (writer, state.unlinked)
+        };
+        if unlinked {
+            writer.discard().await;
+        }
+        let Err(failure) = committed else { return };
+        let path = self.inodes.path(inode.ino);
+        let path = path.as_ref().map_or("(unlinked)", |path| path.as_str());
+        writer.discard().await;
+        let reported = {
+            let mut state = inode.state();
+            let reported = std::mem::take(&mut state.failure_reported);
+            if let Some(object) = &state.object {
+                state.attr.size = object.version.size;
+            }
+            state.checked = None;
+            if !reported {
+                state.failure = Some(failure.clone());
+            }
+            reported
+        };
+        if !reported {
+            error!(path, %failure, "the file could not be stored after its last close");
+        }
+        self.drop_if_never_stored(inode);
+    }
+
+    /// A file whose only content failed to reach the bucket does not exist.
+    fn drop_if_never_stored(&self, inode: &Arc<Inode>) {
+        let never = inode.state().object.is_none();
+        if never
+            && inode.kind == Kind::File
+            && let Some((parent, name)) = self.inodes.place(inode.ino)
+        {
+            self.inodes.detach(parent, &name);
+            if let Some(parent) = self.inodes.get(parent) {
+                parent.state().name_removed(&name);
+            }
+        }
+    }
+}

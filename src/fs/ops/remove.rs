@@ -1,0 +1,127 @@
+//! unlink and rmdir.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+
+use crate::fs::FileSystem;
+use crate::fs::attr::Kind;
+use crate::fs::error::{FsResult, Meaning};
+use crate::fs::inode::{Inode, InodeNo};
+use crate::fs::name::{Name, TreePath};
+use crate::store::{Key, ListRequest, Payload, PutOptions};
+
+impl FileSystem {
+    /// Removes a file or symbolic link. Open handles keep working on what they have; what they write
+    /// from now on is never published.
+    pub async fn unlink(self: &Arc<Self>, parent: InodeNo, name: &OsStr) -> FsResult<()> {
+        self.check_writable()?;
+        let name = Name::from_kernel(name)?;
+        let parent = self.directory(parent)?;
+        let inode = self.resolve(&parent, &name).await?.ok_or(Meaning::NotFound)?;
+        if inode.kind == Kind::Directory {
+            return Err(Meaning::IsDirectory.into());
+        }
+        // Waits for a commit that is under way, so that it cannot bring the object back.
+        let _turn = inode.turn.lock().await;
+        if inode.state().object.is_some() {
+            self.keep_directory(&parent).await?;
+            let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
+            let key = path.file_key(self.store.limits())?;
+            self.store.delete(&key).await?;
+            self.known.forget(key.as_str());
+        }
+        self.let_go(&inode).await;
+        self.inodes.detach(parent.ino, &name);
+        parent.state().name_removed(&name);
+        Ok(())
+    }
+
+    /// An inode loses its name for good; nothing of it is published any more.
+    pub(in crate::fs) async fn let_go(&self, inode: &Inode) {
+        let (writer, open) = {
+            let mut state = inode.state();
+            state.unlinked = true;
+            state.attr_pending = false;
+            (state.writer.clone(), state.open_writers > 0)
+        };
+        if let Some(writer) = writer {
+            if open {
+                writer.orphan().await;
+            } else {
+                writer.discard().await;
+            }
+        }
+    }
+
+    /// Removes an empty directory.
+    pub async fn rmdir(self: &Arc<Self>, parent: InodeNo, name: &OsStr) -> FsResult<()> {
+        self.check_writable()?;
+        let name = Name::from_kernel(name)?;
+        let parent = self.directory(parent)?;
+        let inode = self.resolve(&parent, &name).await?.ok_or(Meaning::NotFound)?;
+        if inode.kind != Kind::Directory {
+            return Err(Meaning::NotDirectory.into());
+        }
+        let _turn = inode.turn.lock().await;
+        let path = self.inodes.path(inode.ino).ok_or(Meaning::NotFound)?;
+        self.check_empty(&inode, &path).await?;
+        self.keep_directory(&parent).await?;
+        let key = path.marker_key(self.store.limits())?;
+        self.store.delete(&key).await?;
+        self.known.forget(key.as_str());
+        inode.state().unlinked = true;
+        inode.state().attr_pending = false;
+        self.inodes.detach(parent.ino, &name);
+        parent.state().name_removed(&name);
+        Ok(())
+    }
+
+    /// Refuses a directory with keys below it other than its marker, or with files of ours that are
+    /// not stored yet. Keys that no file name can show count: removing them unseen would lose them.
+    pub(in crate::fs) async fn check_empty(&self, inode: &Inode, path: &TreePath) -> FsResult<()> {
+        let ours = self.inodes.children(inode.ino);
+        if ours.iter().any(|(_, child)| child.state().writer.is_some()) {
+            return Err(Meaning::NotEmpty.into());
+        }
+        let prefix = path.key_prefix();
+        let mut request =
+            ListRequest { prefix: prefix.clone(), max_entries: 2, ..ListRequest::default() };
+        loop {
+            let page = self.store.list(&request).await?;
+            if page.objects.iter().any(|object| object.key.as_str() != prefix) {
+                return Err(Meaning::NotEmpty.into());
+            }
+            match page.next {
+                Some(next) => request.after = Some(next),
+                None => return Ok(()),
+            }
+        }
+    }
+
+    /// Makes sure that a directory stays when its last entry goes: an implicit directory gets its
+    /// marker before that. Asked once for each directory.
+    pub(in crate::fs) async fn keep_directory(&self, inode: &Inode) -> FsResult<()> {
+        if inode.ino == InodeNo::ROOT || inode.state().marker == Some(true) {
+            return Ok(());
+        }
+        let path = self.inodes.path(inode.ino).ok_or(Meaning::NotFound)?;
+        let key = path.marker_key(self.store.limits())?;
+        if !self.marker_exists(&key).await? {
+            let options = {
+                let state = inode.state();
+                let content_type = Some(super::settle::DIRECTORY_TYPE.to_owned());
+                PutOptions { content_type, ..state.put_options(inode, true) }
+            };
+            self.store.put(&key, Payload::default(), &options).await?;
+        }
+        inode.state().marker = Some(true);
+        Ok(())
+    }
+
+    async fn marker_exists(&self, key: &Key) -> FsResult<bool> {
+        let prefix = key.as_str().to_owned();
+        let request = ListRequest { prefix, max_entries: 1, ..ListRequest::default() };
+        let page = self.store.list(&request).await?;
+        Ok(page.objects.first().is_some_and(|object| object.key == *key))
+    }
+}

@@ -1,0 +1,121 @@
+//! Attributes of closed files, directories and links: changed in memory at once, stored a moment later,
+//! so that `chmod`, `chown`, `utimensat` and `rename` of one file become one copy.
+
+use std::sync::Arc;
+
+use tracing::warn;
+
+use crate::fs::FileSystem;
+use crate::fs::attr::Kind;
+use crate::fs::error::{FsError, FsResult, Meaning};
+use crate::fs::inode::{Inode, Object};
+use crate::store::{CopyOptions, ErrorKind, Payload, PutOptions, copy_object};
+
+/// Content type that s3fs and COSFS give to directory markers.
+pub(in crate::fs) const DIRECTORY_TYPE: &str = "application/x-directory";
+
+impl FileSystem {
+    /// Marks the attributes of an inode as changed and stores them after the settle delay.
+    pub(in crate::fs) fn settle_later(self: &Arc<Self>, inode: &Arc<Inode>) {
+        {
+            let mut state = inode.state();
+            state.attr_pending = true;
+            if std::mem::replace(&mut state.settle_scheduled, true) {
+                return;
+            }
+        }
+        let fs = Arc::clone(self);
+        let pin = self.inodes.pin(inode);
+        let hurry = self.draining.subscribe();
+        self.background.spawn(&self.runtime, async move {
+            let mut hurry = hurry;
+            tokio::select! {
+                () = tokio::time::sleep(fs.config.settle_delay) => {}
+                _ = hurry.wait_for(|draining| *draining) => {}
+            }
+            pin.inode().state().settle_scheduled = false;
+            if let Err(error) = fs.settle(pin.inode()).await {
+                let path = fs.inodes.path(pin.inode().ino);
+                let path = path.as_ref().map_or("(unlinked)", |path| path.as_str());
+                warn!(path, %error, "the attributes could not be stored");
+            }
+        });
+    }
+
+    /// Stores changed attributes now. Nothing to do is success.
+    pub(in crate::fs) async fn settle(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {
+        let _turn = inode.turn.lock().await;
+        self.settle_in_turn(inode).await
+    }
+
+    pub(in crate::fs) async fn settle_in_turn(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+    ) -> FsResult<()> {
+        let (options, version) = {
+            let state = inode.state();
+            // A file that is being written takes its attributes along when it is committed.
+            let with_bytes = state.writer.as_ref().is_some_and(|writer| writer.is_dirty());
+            if !state.attr_pending || state.unlinked || with_bytes || inode.ino.0 == 1 {
+                return Ok(());
+            }
+            let version = state.object.as_ref().map(|object| object.version.clone());
+            (state.put_options(inode, true), version)
+        };
+        let path = self.inodes.path(inode.ino).ok_or(Meaning::Stale)?;
+        let limits = self.store.limits();
+        let (key, stored) = match (inode.kind, version) {
+            (Kind::Directory, _) => {
+                let key = path.marker_key(limits)?;
+                let options =
+                    PutOptions { content_type: Some(DIRECTORY_TYPE.to_owned()), ..options.clone() };
+                let stored = self.store.put(&key, Payload::default(), &options).await;
+                (key, stored)
+            }
+            (Kind::File | Kind::Symlink, Some(version)) => {
+                let key = path.file_key(limits)?;
+                let copy = CopyOptions {
+                    if_match: Some(version.etag.clone()),
+                    replace: Some(options.clone()),
+                };
+                let stored = copy_object(&*self.store, &key, &key, version.size, &copy).await;
+                (key, stored)
+            }
+            // Never stored and not being written: there is nothing to attach attributes to.
+            (Kind::File | Kind::Symlink, None) => return Ok(()),
+        };
+        match stored {
+            Ok(version) => {
+                let mut state = inode.state();
+                let now = state.put_options(inode, true);
+                state.attr_pending = now.metadata != options.metadata;
+                let object = Object {
+                    version,
+                    checksum: state.object.as_ref().and_then(|object| object.checksum),
+                    last_modified: None,
+                    metadata: Some(options.metadata),
+                    content_type: options.content_type,
+                };
+                self.known.put(key.as_str(), &object);
+                state.marker = Some(true);
+                state.object = Some(object.clone());
+                state.checked = Some(tokio::time::Instant::now());
+                let readers = state.live_readers();
+                drop(state);
+                for reader in readers {
+                    reader.retarget(key.clone(), object.version.clone());
+                }
+                Ok(())
+            }
+            Err(error) => {
+                if matches!(error.kind, ErrorKind::PreconditionFailed | ErrorKind::NotFound) {
+                    // Somebody replaced the object; our attributes were meant for the old one.
+                    let mut state = inode.state();
+                    state.attr_pending = false;
+                    state.checked = None;
+                }
+                Err(FsError::from(error))
+            }
+        }
+    }
+}
