@@ -1,5 +1,7 @@
 //! The one integration-test binary. Every file below `tests/it` is part of it.
 
+#![expect(unreachable_pub, reason = "a test binary has no other crate to show anything to")]
+
 mod cli;
 mod conformance;
 mod fs;

@@ -1,0 +1,121 @@
+//! Mode, owner, times: kept in the object's metadata, at the cost of no request where possible.
+
+use std::ffi::OsStr;
+use std::time::{Duration, UNIX_EPOCH};
+
+use partfs::fs::{InodeNo, SetAttr};
+use partfs::store::{Metadata, ObjectStore, Operation, PutOptions};
+
+use crate::world::fs::{MAKER, PART, World};
+use crate::world::{key, pattern};
+
+const TIME: Duration = Duration::new(1_600_000_000, 123_456_789);
+
+fn changes() -> SetAttr {
+    let mtime = Some(UNIX_EPOCH + TIME);
+    SetAttr { mode: Some(0o604), uid: Some(7), gid: Some(8), size: None, mtime }
+}
+
+async fn assert_kept(world: &World, path: &str) {
+    let fresh = world.fresh();
+    let ino = fresh.walk(path).await.unwrap();
+    let attr = fresh.fs.getattr(ino).await.unwrap().attr;
+    assert_eq!((attr.permissions, attr.uid, attr.gid), (0o604, 7, 8), "{path}");
+    assert_eq!(attr.mtime, UNIX_EPOCH + TIME, "{path}");
+}
+
+#[tokio::test]
+async fn attributes_set_before_the_close_of_a_small_file_cost_nothing() {
+    let world = World::new();
+    let (ino, handle) = world.create("f").await.unwrap();
+    world.write_at(handle, 0, b"content").await.unwrap();
+    world.fs.setattr(ino, Some(handle), changes()).await.unwrap();
+    world.close(handle).await.unwrap();
+    world.fs.drain(Duration::from_secs(5)).await;
+    assert_kept(&world, "f").await;
+    assert_eq!(world.bucket.requests_of(Operation::Copy), 0);
+    assert_eq!(world.bucket.requests_of(Operation::Put), 1);
+}
+
+#[tokio::test]
+async fn attributes_set_on_a_closed_file_become_one_copy() {
+    let world = World::new();
+    world.put("f", b"content").await.unwrap();
+    let ino = world.walk("f").await.unwrap();
+    let all = changes();
+    for one in [
+        SetAttr { mode: all.mode, ..SetAttr::default() },
+        SetAttr { uid: all.uid, gid: all.gid, ..SetAttr::default() },
+        SetAttr { mtime: all.mtime, ..SetAttr::default() },
+    ] {
+        world.fs.setattr(ino, None, one).await.unwrap();
+    }
+    let seen = world.fs.getattr(ino).await.unwrap().attr;
+    assert_eq!(seen.permissions, 0o604, "seen at once");
+    world.fs.drain(Duration::from_secs(5)).await;
+    assert_kept(&world, "f").await;
+    assert_eq!(world.bucket.requests_of(Operation::Copy), 1);
+    assert_eq!(world.object("f").await.unwrap(), b"content");
+}
+
+#[tokio::test]
+async fn attributes_of_an_upload_that_has_begun_follow_by_a_copy() {
+    let world = World::new();
+    let content = pattern(1, 5 * PART as usize);
+    let (ino, handle) = world.create("f").await.unwrap();
+    world.write_at(handle, 0, &content).await.unwrap();
+    world.fs.setattr(ino, Some(handle), changes()).await.unwrap();
+    world.close(handle).await.unwrap();
+    world.fs.drain(Duration::from_secs(5)).await;
+    assert_kept(&world, "f").await;
+    assert_eq!(world.object("f").await.unwrap(), content);
+    assert_eq!(world.bucket.requests_of(Operation::Copy), 1);
+}
+
+#[tokio::test]
+async fn directories_and_links_keep_attributes_too() {
+    let world = World::new();
+    world.fs.mkdir(InodeNo::ROOT, OsStr::new("d"), MAKER).await.unwrap();
+    world.fs.symlink(InodeNo::ROOT, OsStr::new("l"), OsStr::new("t"), MAKER).await.unwrap();
+    let d = world.walk("d").await.unwrap();
+    world.fs.setattr(d, None, changes()).await.unwrap();
+    let l = world.walk("l").await.unwrap();
+    world.fs.setattr(l, None, changes()).await.unwrap();
+    world.fs.drain(Duration::from_secs(5)).await;
+    assert_kept(&world, "d").await;
+    let fresh = world.fresh();
+    let l = fresh.walk("l").await.unwrap();
+    assert_eq!(fresh.fs.getattr(l).await.unwrap().attr.mtime, UNIX_EPOCH + TIME);
+    assert_eq!(&*fresh.fs.readlink(l).await.unwrap(), "t");
+}
+
+#[tokio::test]
+async fn metadata_of_others_survives_our_changes() {
+    let world = World::new();
+    let metadata: Metadata = [("colour", "green"), ("mode", "33152")].into_iter().collect();
+    let content_type = Some("text/x-poem".to_owned());
+    let options = PutOptions { content_type, metadata, create_only: false };
+    world.store.put(&key("f"), b"verse".to_vec().into(), &options).await.unwrap();
+    let ino = world.walk("f").await.unwrap();
+    assert_eq!(world.fs.getattr(ino).await.unwrap().attr.permissions, 0o600);
+    world.fs.setattr(ino, None, changes()).await.unwrap();
+    world.fs.drain(Duration::from_secs(5)).await;
+    world.put("f", b"another verse").await.unwrap();
+    let info = world.store.head(&key("f")).await.unwrap();
+    assert_eq!(info.metadata.get("colour"), Some("green"));
+    assert_eq!(info.content_type.as_deref(), Some("text/x-poem"));
+}
+
+#[tokio::test]
+async fn the_time_of_a_plain_write_does_not_jump() {
+    let world = World::new();
+    for (name, len) in [("small", 10), ("large", 5 * PART as usize)] {
+        world.put(name, &pattern(1, len)).await.unwrap();
+        let ino = world.walk(name).await.unwrap();
+        let ours = world.fs.getattr(ino).await.unwrap().attr.mtime;
+        let fresh = world.fresh();
+        let ino = fresh.walk(name).await.unwrap();
+        let theirs = fresh.fs.getattr(ino).await.unwrap().attr.mtime;
+        assert_eq!(ours, theirs, "{name}");
+    }
+}

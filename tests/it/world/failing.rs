@@ -1,0 +1,164 @@
+//! A store whose operations fail on demand.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use partfs::store::{
+    ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage, ListRequest,
+    ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
+    PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
+};
+
+/// Passes everything on, but for the operations that were told to fail.
+#[derive(Debug)]
+pub struct Failing {
+    inner: Arc<dyn ObjectStore>,
+    /// By operation: how many calls go well first, and how the later ones fail.
+    plans: Mutex<HashMap<Operation, (u32, ErrorKind)>>,
+}
+
+impl Failing {
+    pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
+        Self { inner, plans: Mutex::default() }
+    }
+
+    /// After `good` more calls, every call of `operation` fails without reaching the bucket.
+    pub fn fail(&self, operation: Operation, good: u32, kind: ErrorKind) {
+        self.plans.lock().unwrap().insert(operation, (good, kind));
+    }
+
+    /// Everything works again.
+    pub fn heal(&self) {
+        self.plans.lock().unwrap().clear();
+    }
+
+    fn check(&self, operation: Operation) -> StoreResult<()> {
+        match self.plans.lock().unwrap().get_mut(&operation) {
+            None => Ok(()),
+            Some((0, kind)) => Err(StoreError::new(*kind, operation, "injected")),
+            Some((good, _)) => {
+                *good -= 1;
+                Ok(())
+            }
+        }
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl ObjectStore for Failing {
+    fn limits(&self) -> &Limits {
+        self.inner.limits()
+    }
+
+    async fn head(&self, key: &Key) -> StoreResult<ObjectInfo> {
+        self.check(Operation::Head)?;
+        self.inner.head(key).await
+    }
+
+    async fn get(
+        &self,
+        key: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<Content> {
+        self.check(Operation::Get)?;
+        self.inner.get(key, range, if_match).await
+    }
+
+    async fn list(&self, request: &ListRequest) -> StoreResult<ListPage> {
+        self.check(Operation::List)?;
+        self.inner.list(request).await
+    }
+
+    async fn put(
+        &self,
+        key: &Key,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<ObjectVersion> {
+        self.check(Operation::Put)?;
+        self.inner.put(key, payload, options).await
+    }
+
+    async fn delete(&self, key: &Key) -> StoreResult<()> {
+        self.check(Operation::Delete)?;
+        self.inner.delete(key).await
+    }
+
+    async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
+        self.check(Operation::DeleteMany)?;
+        self.inner.delete_many(keys).await
+    }
+
+    async fn copy(
+        &self,
+        from: &Key,
+        to: &Key,
+        options: &CopyOptions,
+    ) -> StoreResult<ObjectVersion> {
+        self.check(Operation::Copy)?;
+        self.inner.copy(from, to, options).await
+    }
+
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
+        self.check(Operation::StartUpload)?;
+        self.inner.start_upload(key, options).await
+    }
+
+    async fn put_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        payload: Payload,
+    ) -> StoreResult<PartReceipt> {
+        self.check(Operation::PutPart)?;
+        self.inner.put_part(upload, number, payload).await
+    }
+
+    async fn copy_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        from: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<PartReceipt> {
+        self.check(Operation::CopyPart)?;
+        self.inner.copy_part(upload, number, from, range, if_match).await
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[PartReceipt],
+        expected: &Expected,
+    ) -> StoreResult<ObjectVersion> {
+        self.check(Operation::CompleteUpload)?;
+        self.inner.complete_upload(upload, parts, expected).await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> StoreResult<()> {
+        self.check(Operation::AbortUpload)?;
+        self.inner.abort_upload(upload).await
+    }
+
+    async fn list_parts(
+        &self,
+        upload: &Upload,
+        after: Option<PartNumber>,
+    ) -> StoreResult<PartsPage> {
+        self.check(Operation::ListParts)?;
+        self.inner.list_parts(upload, after).await
+    }
+
+    async fn list_uploads(
+        &self,
+        prefix: &str,
+        after: Option<&UploadCursor>,
+    ) -> StoreResult<UploadsPage> {
+        self.check(Operation::ListUploads)?;
+        self.inner.list_uploads(prefix, after).await
+    }
+}

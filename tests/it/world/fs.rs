@@ -1,0 +1,172 @@
+//! A file system over a bucket in memory, without a kernel.
+
+use std::ffi::OsStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use partfs::budget::Budget;
+use partfs::clock::SystemClock;
+use partfs::fs::ops::create::Maker;
+use partfs::fs::{FileSystem, FsConfig, FsResult, HandleNo, InodeNo, OpenMode};
+use partfs::read::ReadConfig;
+use partfs::store::ObjectStore;
+use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
+use partfs::write::WriteConfig;
+use tempfile::TempDir;
+
+use super::failing::Failing;
+
+/// First part of a file, in bytes: so small that a few hundred bytes are an upload.
+pub const PART: u64 = 64;
+
+/// A bucket, its file system, and the faults between them.
+pub struct World {
+    pub bucket: Arc<MemoryBucket>,
+    pub store: Arc<Failing>,
+    pub fs: Arc<FileSystem>,
+    staging: TempDir,
+}
+
+/// Who makes files in these tests. Process number 0 is "unknown" to the commit rule.
+pub const MAKER: Maker = Maker { uid: 1000, gid: 1000, pid: 0, mode: 0o640 };
+
+impl World {
+    pub fn new() -> Self {
+        let options = BucketOptions { etags: EtagMode::Md5, clock: Arc::new(SystemClock) };
+        Self::over(MemoryBucket::new(options))
+    }
+
+    /// Another mount of the same bucket, with nothing in its memory.
+    pub fn fresh(&self) -> Self {
+        Self::over(Arc::clone(&self.bucket))
+    }
+
+    fn over(bucket: Arc<MemoryBucket>) -> Self {
+        let memory = MemoryStore::new(Arc::clone(&bucket), SMALL_LIMITS);
+        let store = Arc::new(Failing::new(Arc::new(memory)));
+        let staging = TempDir::new().expect("a temporary folder");
+        let config = FsConfig {
+            source: "memory".to_owned(),
+            uid: 1,
+            gid: 2,
+            file_mode: 0o644,
+            dir_mode: 0o755,
+            attr_ttl: Duration::from_secs(60),
+            settle_delay: Duration::from_millis(20),
+            read_only: false,
+            write: WriteConfig {
+                part_bytes: PART,
+                block_bytes: 32,
+                max_requests: 4,
+                staging_dir: staging.path().to_owned(),
+                close_timeout: Duration::from_secs(10),
+            },
+            read: ReadConfig {
+                first_request_bytes: 32,
+                request_bytes: 128,
+                window_bytes: 512,
+                cache_bytes: 0,
+            },
+        };
+        let budget = Budget::new(4 << 20);
+        let clock = Arc::new(SystemClock);
+        let shared: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
+        let runtime = tokio::runtime::Handle::current();
+        let fs = FileSystem::new(shared, budget, clock, config, runtime);
+        Self { bucket, store, fs, staging }
+    }
+
+    /// The folder of temporary files.
+    pub fn staging(&self) -> &std::path::Path {
+        self.staging.path()
+    }
+
+    /// Requests made so far.
+    pub fn requests(&self) -> u64 {
+        self.bucket.requests().values().sum()
+    }
+
+    /// The inode of a path, looked up name by name.
+    pub async fn walk(&self, path: &str) -> FsResult<InodeNo> {
+        let mut at = InodeNo::ROOT;
+        for name in path.split('/').filter(|name| !name.is_empty()) {
+            at = self.fs.lookup(at, OsStr::new(name)).await?.ino;
+        }
+        Ok(at)
+    }
+
+    /// Parent inode and name of a path.
+    pub async fn place<'p>(&self, path: &'p str) -> FsResult<(InodeNo, &'p OsStr)> {
+        let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
+        Ok((self.walk(parent).await?, OsStr::new(name)))
+    }
+
+    pub async fn create(&self, path: &str) -> FsResult<(InodeNo, HandleNo)> {
+        let (parent, name) = self.place(path).await?;
+        let mode = OpenMode { write: true, truncate: false };
+        let (entry, opened) = self.fs.create(parent, name, MAKER, mode, false).await?;
+        Ok((entry.ino, opened.handle))
+    }
+
+    pub async fn open(&self, path: &str, mode: OpenMode) -> FsResult<HandleNo> {
+        let ino = self.walk(path).await?;
+        Ok(self.fs.open(ino, mode, 0).await?.handle)
+    }
+
+    pub async fn write_at(&self, handle: HandleNo, offset: u64, data: &[u8]) -> FsResult<()> {
+        let taken = self.fs.try_write(handle, offset, data)?;
+        if taken < data.len() {
+            self.fs.write(handle, offset + taken as u64, &data[taken..]).await?;
+        }
+        Ok(())
+    }
+
+    /// Flush and release, as the kernel does at a close.
+    pub async fn close(&self, handle: HandleNo) -> FsResult<()> {
+        let done = match self.fs.try_flush(handle) {
+            Some(done) => done,
+            None => self.fs.flush(handle, 0).await,
+        };
+        self.fs.release(handle);
+        done
+    }
+
+    /// Creates or replaces a file as `cp` does.
+    pub async fn put(&self, path: &str, content: &[u8]) -> FsResult<()> {
+        let handle = match self.walk(path).await {
+            Ok(_) => self.open(path, OpenMode { write: true, truncate: true }).await?,
+            Err(_) => self.create(path).await?.1,
+        };
+        let written = self.write_at(handle, 0, content).await;
+        let closed = self.close(handle).await;
+        written.and(closed)
+    }
+
+    /// The whole content of a file, read in pieces of `step` bytes.
+    pub async fn read_all(&self, path: &str, step: u32) -> FsResult<Vec<u8>> {
+        let handle = self.open(path, OpenMode::default()).await?;
+        let content = self.read_handle(handle, step).await;
+        self.close(handle).await?;
+        content
+    }
+
+    pub async fn read_handle(&self, handle: HandleNo, step: u32) -> FsResult<Vec<u8>> {
+        let mut content = Vec::new();
+        loop {
+            let offset = content.len() as u64;
+            let data = match self.fs.try_read(handle, offset, step) {
+                Some(data) => data?,
+                None => self.fs.read(handle, offset, step).await?,
+            };
+            if data.is_empty() {
+                return Ok(content);
+            }
+            content.extend_from_slice(&data);
+        }
+    }
+
+    /// The object at a key, from the bucket itself.
+    pub async fn object(&self, key: &str) -> Option<Vec<u8>> {
+        super::object(&self.bucket, key).await
+    }
+}
