@@ -1,1 +1,219 @@
-//! Stub.
+//! The embedded server: a bucket over real HTTP, with signatures checked and a service's limits and
+//! error codes enforced, so that clients are tested against something that says no.
+//!
+//! A request passes `connection` (HTTP) → `request` (where it points) → `routes` (which [operation]
+//! it is) → `verify` (who signed it) → `execute` (what it does to the bucket) → `answer_xml` (how the
+//! service words the outcome). `faults` break any of it on demand. Only `routes`, `verify` and
+//! `answer_xml` know the dialect. Knows nothing of the client side: two mistakes do not cancel out.
+//!
+//! [operation]: crate::store::Operation
+
+mod answer_body;
+mod answer_xml;
+mod calls;
+mod conditions;
+mod connection;
+mod content_md5;
+mod documents_xml;
+mod execute;
+mod faults;
+#[cfg(test)]
+mod raw_client;
+mod read_xml;
+mod refusal;
+mod request;
+mod routes;
+mod verify;
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use thiserror::Error;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::clock::Clock;
+use crate::store::memory::{BucketOptions, EtagMode, MemoryBucket};
+
+pub use faults::{Action, FaultId, FaultRule, Faults, KeyPattern, When};
+
+/// Which service the mock speaks like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum MockDialect {
+    /// Tencent COS.
+    #[default]
+    Cos,
+}
+
+/// A name that is no dialect of the mock.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("the mock does not speak {0:?}; it speaks cos")]
+pub struct UnknownDialect(pub String);
+
+impl FromStr for MockDialect {
+    type Err = UnknownDialect;
+
+    fn from_str(name: &str) -> Result<Self, UnknownDialect> {
+        match name {
+            "cos" => Ok(Self::Cos),
+            other => Err(UnknownDialect(other.to_owned())),
+        }
+    }
+}
+
+/// How the bucket is found in a request. A host that begins with `BUCKET.` names it always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Addressing {
+    /// At a bare host (an IP address or `localhost`): when the first element of the path is the
+    /// bucket's name exactly, it names the bucket and the key follows; otherwise the host stands
+    /// for the bucket and the whole path is the key. So keys below `BUCKET/` are out of reach at a
+    /// bare host; choose one of the others where that matters.
+    #[default]
+    Auto,
+    /// A bare host stands for the bucket; the whole path is the key. What COS does at a custom domain.
+    Root,
+    /// At a bare host the first element of the path must name the bucket.
+    Path,
+}
+
+/// What a mock server is and how it is reached.
+#[derive(Clone)]
+pub struct MockConfig {
+    /// Which service it speaks like.
+    pub dialect: MockDialect,
+    /// Where it listens; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The name of its one bucket.
+    pub bucket: String,
+    /// The only access key it knows.
+    pub access_key_id: String,
+    /// The secret of that key.
+    pub secret_access_key: String,
+    /// The temporary token that requests must carry, if any.
+    pub session_token: Option<String>,
+    /// Where objects are kept; in memory if `None`.
+    pub dir: Option<PathBuf>,
+    /// What ETags are made of. [`EtagMode::Opaque`] for benchmarks.
+    pub etags: EtagMode,
+    /// How the bucket is found in a request.
+    pub addressing: Addressing,
+    /// Fewest bytes of a part that is not the last; `None` for the service's own (COS: 1 MiB).
+    pub part_min_bytes: Option<u64>,
+}
+
+impl Default for MockConfig {
+    /// A bucket in memory on a free port of the loopback, with fixed example credentials.
+    fn default() -> Self {
+        Self {
+            dialect: MockDialect::Cos,
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            bucket: "mock-1250000000".to_owned(),
+            access_key_id: "AKIDEXAMPLE".to_owned(),
+            secret_access_key: "SECRETKEYEXAMPLE".to_owned(),
+            session_token: None,
+            dir: None,
+            etags: EtagMode::Md5,
+            addressing: Addressing::Auto,
+            part_min_bytes: None,
+        }
+    }
+}
+
+impl fmt::Debug for MockConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockConfig")
+            .field("dialect", &self.dialect)
+            .field("listen", &self.listen)
+            .field("bucket", &self.bucket)
+            .field("access_key_id", &self.access_key_id)
+            .field("dir", &self.dir)
+            .field("etags", &self.etags)
+            .field("addressing", &self.addressing)
+            .field("part_min_bytes", &self.part_min_bytes)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What every request of one server shares.
+#[derive(Debug)]
+struct Service {
+    config: MockConfig,
+    clock: Arc<dyn Clock>,
+    bucket: Arc<MemoryBucket>,
+    faults: Faults,
+    requests: AtomicU64,
+}
+
+/// A running server. Dropped, it stops listening and breaks its connections off.
+#[derive(Debug)]
+pub struct MockServer {
+    service: Arc<Service>,
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    accepting: JoinHandle<()>,
+}
+
+impl MockServer {
+    /// Opens the bucket and listens. Must be called on a tokio runtime, which it uses.
+    ///
+    /// # Errors
+    /// When the address is taken or the folder cannot be opened.
+    pub async fn start(config: MockConfig, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        let options = BucketOptions { etags: config.etags, clock: Arc::clone(&clock) };
+        let bucket = match config.dir.clone() {
+            None => MemoryBucket::new(options),
+            Some(dir) => tokio::task::spawn_blocking(move || MemoryBucket::open(&dir, options))
+                .await
+                .map_err(io::Error::other)??,
+        };
+        let listener = TcpListener::bind(config.listen).await?;
+        let address = listener.local_addr()?;
+        let service = Arc::new(Service {
+            config,
+            clock,
+            bucket,
+            faults: Faults::default(),
+            requests: AtomicU64::new(0),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let accepting =
+            tokio::spawn(connection::accept_until(listener, Arc::clone(&service), stopped));
+        Ok(Self { service, address, stop, accepting })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The bucket it serves: for tests to look behind the answers.
+    pub fn bucket(&self) -> Arc<MemoryBucket> {
+        Arc::clone(&self.service.bucket)
+    }
+
+    /// What it breaks on purpose.
+    pub fn faults(&self) -> &Faults {
+        &self.service.faults
+    }
+
+    /// Stops listening, breaks all connections off and waits until they are gone. Requests whose
+    /// body has not arrived are not applied.
+    pub async fn stop(self) {
+        self.stop.send_replace(true);
+        drop(self.accepting.await);
+    }
+}
+
+#[cfg(test)]
+#[path = "server_tests.rs"]
+mod tests;
+
+#[cfg(test)]
+#[path = "fault_tests.rs"]
+mod fault_tests;
