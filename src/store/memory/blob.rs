@@ -69,7 +69,7 @@ impl Segment {
 }
 
 /// A file of bytes that never changes once written. It is removed when nobody holds it any more,
-/// unless a stored object [refers](Self::refer) to it.
+/// unless a stored object refers to it.
 #[derive(Debug)]
 pub struct DataFile {
     path: PathBuf,

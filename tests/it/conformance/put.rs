@@ -1,0 +1,92 @@
+//! PUT and what HEAD and GET tell of it.
+
+use bytes::Bytes;
+use partfs::store::{ErrorKind, Metadata, Payload, PutOptions};
+
+use super::{Ground, ODD_NAMES, kind, text};
+
+pub(super) async fn what_is_put_is_got(ground: &Ground<'_>) {
+    let version = ground.put("k", "hello world").await;
+    assert_eq!(version.size, 11);
+    let info = ground.store.head(&ground.key("k")).await.unwrap();
+    assert_eq!(info.version, version);
+    if let Some(kind) = ground.store.limits().checksum {
+        assert_eq!(info.checksum, Some(kind.of(b"hello world")));
+    }
+    let content = ground.store.get(&ground.key("k"), None, None).await.unwrap();
+    assert_eq!((content.version.clone(), content.start, content.len()), (version, 0, 11));
+    assert_eq!(content.chunks.concat(), b"hello world");
+    assert!(content.chunks.iter().all(|chunk| !chunk.is_empty()));
+}
+
+pub(super) async fn an_empty_object(ground: &Ground<'_>) {
+    ground.put("k", "").await;
+    let info = ground.store.head(&ground.key("k")).await.unwrap();
+    assert_eq!(info.version.size, 0);
+    let content = ground.store.get(&ground.key("k"), None, None).await.unwrap();
+    assert!(content.is_empty());
+}
+
+pub(super) async fn put_replaces(ground: &Ground<'_>) {
+    let old = ground.put("k", "old").await;
+    let new = ground.put("k", "newer").await;
+    assert_ne!(old.etag, new.etag);
+    assert_eq!(ground.bytes_of("k").await, b"newer");
+}
+
+pub(super) async fn metadata_and_content_type_come_back(ground: &Ground<'_>) {
+    let metadata: Metadata =
+        [("mode", "33188"), ("mtime-ns", "17 + 4=%21"), ("x", "a;b,c\"d")].into_iter().collect();
+    let options = PutOptions {
+        content_type: Some("text/plain; charset=utf-8".into()),
+        metadata: metadata.clone(),
+        create_only: false,
+    };
+    let key = ground.key("k");
+    ground.store.put(&key, text("x"), &options).await.unwrap();
+    let info = ground.store.head(&key).await.unwrap();
+    assert_eq!(info.metadata, metadata);
+    assert_eq!(info.content_type, options.content_type);
+    ground.put("k", "without").await;
+    assert!(ground.store.head(&key).await.unwrap().metadata.is_empty());
+}
+
+pub(super) async fn odd_keys_are_kept_exactly(ground: &Ground<'_>) {
+    for name in ODD_NAMES {
+        ground.put(name, name).await;
+    }
+    for name in ODD_NAMES {
+        assert_eq!(ground.bytes_of(name).await, name.as_bytes(), "{name:?}");
+    }
+}
+
+/// HTTP libraries like to "normalise" such paths.
+pub(super) async fn keys_with_dot_elements(ground: &Ground<'_>) {
+    for name in ["a/./b", "a/../b", "a./b", "a/..", "..a/.b"] {
+        ground.put(name, name).await;
+        assert_eq!(ground.bytes_of(name).await, name.as_bytes(), "{name:?}");
+    }
+    assert!(ground.is_absent("b").await);
+    assert!(ground.is_absent("a/b").await);
+}
+
+pub(super) async fn create_only_refuses_an_existing_key(ground: &Ground<'_>) {
+    let once = PutOptions { create_only: true, ..PutOptions::default() };
+    let key = ground.key("k");
+    ground.store.put(&key, text("first"), &once).await.unwrap();
+    if !ground.store.limits().create_only {
+        return;
+    }
+    let again = ground.store.put(&key, text("second"), &once).await;
+    assert_eq!(kind(again), ErrorKind::AlreadyExists);
+    assert_eq!(ground.bytes_of("k").await, b"first");
+}
+
+pub(super) async fn a_body_in_many_chunks(ground: &Ground<'_>) {
+    let chunks: Vec<Bytes> = (0..300_u32).map(|n| Bytes::from(vec![n as u8; n as usize])).collect();
+    let whole = chunks.concat();
+    let checksum = ground.store.limits().checksum.map(|kind| kind.of(&whole));
+    let payload = Payload::new(chunks).with_checksum(checksum);
+    ground.store.put(&ground.key("k"), payload, &PutOptions::default()).await.unwrap();
+    assert_eq!(ground.bytes_of("k").await, whole);
+}
