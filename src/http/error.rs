@@ -1,0 +1,88 @@
+//! What can go wrong between us and an answer. Must not know what was asked.
+
+use std::error::Error;
+use std::fmt;
+
+/// Where an exchange broke.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TransportErrorKind {
+    /// No connection was made: name, route, refusal or TLS. The server has not seen the request.
+    Connect,
+    /// The connection broke after it was made. The server may have carried the request out.
+    Broken,
+    /// Nothing moved for as long as we are willing to wait. The request may have been carried out.
+    Idle,
+    /// The answer is longer than it may be. The request was carried out or not.
+    TooLong,
+    /// The request cannot be put on the wire; it was not sent.
+    Unsendable,
+}
+
+/// An exchange without a complete answer. Carries no URL and no header, hence no secret.
+#[derive(Debug, Clone)]
+pub struct TransportError {
+    /// Where it broke.
+    pub kind: TransportErrorKind,
+    /// What happened, in words.
+    pub message: Box<str>,
+    /// Status of the answer, if its head had arrived.
+    pub status: Option<u16>,
+}
+
+impl TransportError {
+    pub(super) fn new(kind: TransportErrorKind, message: impl Into<Box<str>>) -> Self {
+        Self { kind, message: message.into(), status: None }
+    }
+
+    pub(super) fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+
+    /// Whether the server may have carried the request out although we have no answer.
+    pub fn fate_unknown(&self) -> bool {
+        match self.kind {
+            TransportErrorKind::Connect | TransportErrorKind::Unsendable => false,
+            TransportErrorKind::Broken | TransportErrorKind::Idle | TransportErrorKind::TooLong => {
+                true
+            }
+        }
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl Error for TransportError {}
+
+impl From<reqwest::Error> for TransportError {
+    fn from(error: reqwest::Error) -> Self {
+        let kind = if error.is_connect() {
+            TransportErrorKind::Connect
+        } else if error.is_builder() {
+            TransportErrorKind::Unsendable
+        } else {
+            TransportErrorKind::Broken
+        };
+        // The URL would repeat the key and the upload id in every message.
+        Self::new(kind, chain(&error.without_url()))
+    }
+}
+
+/// The messages of an error and of everything below it; reqwest alone says only "error sending request".
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text.push_str(": ");
+            text.push_str(&cause_text);
+        }
+        below = cause.source();
+    }
+    text
+}
