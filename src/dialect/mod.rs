@@ -1,1 +1,143 @@
-//! Stub.
+//! The services. One [`client`](self) knows the flow – attempts, lost answers, checks of what came
+//! back; a `Dialect` is pure functions from operations to requests and from answers to values, and a
+//! constant [`Limits`]. Knows no file and no upload in flight.
+//!
+//! To add a service: a folder beside `cos`, a variant of [`DialectName`], and its arm in
+//! [`connect`](connect()).
+
+mod answers;
+mod client;
+mod connection;
+mod cos;
+mod credentials;
+mod encode;
+mod failure;
+mod headers;
+mod lost;
+mod request;
+#[cfg(test)]
+mod scripted;
+mod xml;
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode};
+
+use crate::dialect::failure::Failure;
+use crate::dialect::request::{Draft, Site};
+use crate::http::Answer;
+use crate::store::{
+    ByteRange, Checksum, CopyOptions, ETag, Key, Limits, ListPage, ListRequest, ObjectInfo,
+    ObjectVersion, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, Upload, UploadCursor,
+    UploadId, UploadsPage,
+};
+
+pub use connection::{ConnectError, Connection, DialectName, Timing, UnknownDialect, connect};
+pub use credentials::{Credentials, Secret};
+
+/// What an answer to PUT, Upload Part or a copy tells about the bytes now stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Stored {
+    /// ETag of the object or part.
+    pub(crate) etag: ETag,
+    /// CRC-64 as the service computed it, where it does.
+    pub(crate) checksum: Option<Checksum>,
+}
+
+/// The head of an answer to GET, checked against what was asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ContentHead {
+    pub(crate) version: ObjectVersion,
+    /// Offset of the first byte.
+    pub(crate) start: u64,
+    /// Exact number of bytes that must follow.
+    pub(crate) len: u64,
+    /// CRC-64 of the whole object, where the service gives one.
+    pub(crate) checksum: Option<Checksum>,
+}
+
+/// A service's own rules. All functions are pure but [`sign`](Self::sign), which reads the clock.
+///
+/// The client calls a `read_*` function only for an answer of the operation's status of success; all
+/// others go to [`failure`](Self::failure).
+#[async_trait]
+pub(crate) trait Dialect: Send + Sync + Debug + 'static {
+    fn limits(&self) -> &Limits;
+    fn site(&self) -> &Site;
+    /// Whether the service can store this key; the reason in words when not.
+    fn check_key(&self, key: &Key) -> Result<(), String>;
+    /// Whether a key can be named in the body of a multi-delete.
+    fn deletes_in_batch(&self, key: &Key) -> bool;
+
+    fn head(&self, key: &Key) -> Result<Draft, Failure>;
+    fn get(
+        &self,
+        key: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> Result<Draft, Failure>;
+    fn list(&self, request: &ListRequest) -> Draft;
+    fn put(&self, key: &Key, payload: Payload, options: &PutOptions) -> Result<Draft, Failure>;
+    fn delete(&self, key: &Key) -> Result<Draft, Failure>;
+    fn delete_many(&self, keys: &[&Key]) -> Result<Draft, Failure>;
+    fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Draft, Failure>;
+    fn start_upload(&self, key: &Key, options: &PutOptions) -> Result<Draft, Failure>;
+    fn put_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        payload: Payload,
+    ) -> Result<Draft, Failure>;
+    fn copy_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        from: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> Result<Draft, Failure>;
+    fn complete_upload(&self, upload: &Upload, parts: &[PartReceipt]) -> Result<Draft, Failure>;
+    fn abort_upload(&self, upload: &Upload) -> Result<Draft, Failure>;
+    fn list_parts(&self, upload: &Upload, after: Option<PartNumber>) -> Result<Draft, Failure>;
+    fn list_uploads(&self, prefix: &str, after: Option<&UploadCursor>) -> Draft;
+
+    /// Adds the signature, made for now. Called anew for every attempt.
+    async fn sign(&self, head: &mut Parts) -> Result<(), Failure>;
+
+    fn read_head(&self, answer: &Answer) -> Result<ObjectInfo, Failure>;
+    /// Judges the head of an answer to [`get`](Self::get) before its body is read.
+    fn read_content(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        range: Option<ByteRange>,
+    ) -> Result<ContentHead, Failure>;
+    fn read_list(&self, answer: &Answer, request: &ListRequest) -> Result<ListPage, Failure>;
+    /// PUT and Upload Part.
+    fn read_stored(&self, answer: &Answer) -> Result<Stored, Failure>;
+    /// The keys that were not deleted, each with its reason.
+    fn read_delete_many(&self, answer: &Answer) -> Result<Vec<(String, Failure)>, Failure>;
+    fn read_copy(&self, answer: &Answer) -> Result<Stored, Failure>;
+    fn read_upload_id(&self, answer: &Answer) -> Result<UploadId, Failure>;
+    fn read_copy_part(&self, answer: &Answer) -> Result<Stored, Failure>;
+    fn read_complete(&self, answer: &Answer) -> Result<Stored, Failure>;
+    fn read_parts(&self, answer: &Answer, after: Option<PartNumber>) -> Result<PartsPage, Failure>;
+    fn read_uploads(
+        &self,
+        answer: &Answer,
+        prefix: &str,
+        after: Option<&UploadCursor>,
+    ) -> Result<UploadsPage, Failure>;
+
+    /// The meaning of an answer with a status of failure.
+    fn failure(&self, answer: &Answer) -> Failure;
+    /// The service's id of the request.
+    fn request_id<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str>;
+    /// How long the service asks us to wait, where it has a header of its own for that.
+    fn asks_to_wait(&self, headers: &HeaderMap) -> Option<Duration> {
+        crate::http::retry_after(headers)
+    }
+}

@@ -1,0 +1,259 @@
+//! The bodies that COS, OSS and S3 share, read into values of the store. Every body is believed only
+//! when its root element is the expected one and all required fields are there and in range;
+//! unknown fields are ignored. Pure.
+
+use std::time::SystemTime;
+
+use crate::dialect::encode;
+use crate::dialect::xml::{self, Element};
+use crate::store::{
+    ETag, Key, ListPage, ListRequest, ListedObject, ListedUpload, PartNumber, PartReceipt,
+    PartsPage, Upload, UploadCursor, UploadId, UploadsPage,
+};
+
+/// Why a body is not the expected answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Flaw {
+    /// Not the document it should be.
+    Garbled(String),
+    /// A well-formed error document where a result was due (services send these under status 200).
+    Error(ServiceError),
+}
+
+impl From<String> for Flaw {
+    fn from(what: String) -> Self {
+        Self::Garbled(what)
+    }
+}
+
+/// An error document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ServiceError {
+    pub(crate) code: String,
+    pub(crate) message: String,
+    pub(crate) request_id: Option<String>,
+}
+
+/// Reads an error document; `None` when it is none.
+pub(crate) fn service_error(body: &[u8]) -> Option<ServiceError> {
+    let root = xml::parse(body).ok()?;
+    (root.name == "Error").then(|| error_of(&root)).flatten()
+}
+
+fn error_of(root: &Element) -> Option<ServiceError> {
+    let text = |name| root.text_of(name).ok().map(|text| text.trim().to_owned());
+    Some(ServiceError {
+        code: text("Code").filter(|code| !code.is_empty())?,
+        message: text("Message").unwrap_or_default(),
+        request_id: text("RequestId").filter(|id| !id.is_empty()),
+    })
+}
+
+fn root(body: &[u8], expected: &str) -> Result<Element, Flaw> {
+    let root = xml::parse(body)?;
+    if root.name == expected {
+        return Ok(root);
+    }
+    if root.name == "Error"
+        && let Some(error) = error_of(&root)
+    {
+        return Err(Flaw::Error(error));
+    }
+    Err(Flaw::Garbled(format!("a document {:.40} where {expected} was due", root.name)))
+}
+
+/// An ETag worth keeping: visible ASCII, without quotes inside. It goes into headers again.
+pub(crate) fn etag(text: &str) -> Option<ETag> {
+    let etag = ETag::new(text);
+    let valid = (1..=256).contains(&etag.as_str().len())
+        && etag.as_str().bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b'"');
+    valid.then_some(etag)
+}
+
+fn etag_of(element: &Element) -> Result<ETag, Flaw> {
+    Ok(etag(element.text_of("ETag")?).ok_or_else(|| format!("{} has no usable ETag", element.name))?)
+}
+
+/// The dates of the services: ISO 8601 in most documents, the form of C's `asctime` in some of
+/// COS, that of HTTP in headers.
+pub(crate) fn date(text: &str) -> Option<SystemTime> {
+    let text = text.trim();
+    match text.parse::<jiff::Timestamp>() {
+        Ok(time) => Some(time.into()),
+        Err(_) => httpdate::parse_http_date(text).ok(),
+    }
+}
+
+fn date_of(element: &Element, name: &str) -> Result<SystemTime, Flaw> {
+    Ok(date(element.text_of(name)?)
+        .ok_or_else(|| format!("{name} of {} is not a date", element.name))?)
+}
+
+/// How the keys of a document are written: it says so itself, in either spelling.
+fn decoder(root: &Element) -> Result<impl Fn(&str) -> Result<String, Flaw> + use<>, Flaw> {
+    let encoding = match root.optional("EncodingType")? {
+        Some(encoding) => Some(encoding),
+        None => root.optional("Encoding-Type")?,
+    };
+    let encoded = match encoding.map(|encoding| encoding.text.trim()) {
+        None | Some("") => false,
+        Some("url") => true,
+        Some(other) => return Err(Flaw::Garbled(format!("an unknown encoding {other:.20}"))),
+    };
+    Ok(move |text: &str| {
+        if !encoded {
+            return Ok(text.to_owned());
+        }
+        encode::listed(text).ok_or_else(|| Flaw::Garbled("a key that is not UTF-8".to_owned()))
+    })
+}
+
+fn key(text: String) -> Result<Key, Flaw> {
+    Key::new(text).map_err(|error| Flaw::Garbled(error.to_string()))
+}
+
+/// Text of an optional child; empty counts as absent.
+fn optional_text<'a>(element: &'a Element, name: &str) -> Result<Option<&'a str>, Flaw> {
+    Ok(element.optional(name)?.map(|child| child.text.as_str()).filter(|text| !text.is_empty()))
+}
+
+/// `ListBucketResult`, version 1.
+pub(crate) fn list(body: &[u8], request: &ListRequest) -> Result<ListPage, Flaw> {
+    let root = root(body, "ListBucketResult")?;
+    let decode = decoder(&root)?;
+    let below = |text: String| {
+        if text.starts_with(&request.prefix) {
+            Ok(text)
+        } else {
+            Err(Flaw::Garbled("a key outside the prefix that was asked for".to_owned()))
+        }
+    };
+    let mut page = ListPage::default();
+    for object in root.each("Contents") {
+        page.objects.push(ListedObject {
+            key: key(below(decode(object.text_of("Key")?)?)?)?,
+            etag: etag_of(object)?,
+            size: object.number_of("Size")?,
+            last_modified: date_of(object, "LastModified")?,
+        });
+    }
+    for prefix in root.each("CommonPrefixes") {
+        page.prefixes.push(below(decode(prefix.text_of("Prefix")?)?)?);
+    }
+    if root.flag_of("IsTruncated")? {
+        let next = optional_text(&root, "NextMarker")?
+            .ok_or_else(|| "a truncated listing without a next marker".to_owned())?;
+        let next = decode(next)?;
+        if request.after.as_ref() == Some(&next) {
+            return Err(Flaw::Garbled("a listing that does not advance".to_owned()));
+        }
+        page.next = Some(next);
+    }
+    Ok(page)
+}
+
+/// `InitiateMultipartUploadResult`.
+pub(crate) fn upload_id(body: &[u8]) -> Result<UploadId, Flaw> {
+    let root = root(body, "InitiateMultipartUploadResult")?;
+    let id = root.text_of("UploadId")?.trim();
+    if id.is_empty() {
+        return Err(Flaw::Garbled("an empty upload id".to_owned()));
+    }
+    Ok(UploadId::new(id))
+}
+
+/// `CompleteMultipartUploadResult`: the ETag of the object.
+pub(crate) fn completed(body: &[u8]) -> Result<ETag, Flaw> {
+    etag_of(&root(body, "CompleteMultipartUploadResult")?)
+}
+
+/// `CopyObjectResult`: the ETag of the copy.
+pub(crate) fn copied(body: &[u8]) -> Result<ETag, Flaw> {
+    etag_of(&root(body, "CopyObjectResult")?)
+}
+
+/// `CopyPartResult`: the ETag of the part.
+pub(crate) fn part_copied(body: &[u8]) -> Result<ETag, Flaw> {
+    etag_of(&root(body, "CopyPartResult")?)
+}
+
+/// `ListPartsResult`, the page after part `after`.
+pub(crate) fn parts(body: &[u8], after: Option<PartNumber>) -> Result<PartsPage, Flaw> {
+    let root = root(body, "ListPartsResult")?;
+    let mut page = PartsPage { parts: Vec::new(), more: root.flag_of("IsTruncated")? };
+    let mut last = after;
+    for part in root.each("Part") {
+        let number = PartNumber::new(part.number_of("PartNumber")?)
+            .map_err(|error| Flaw::Garbled(error.to_string()))?;
+        if last.is_some_and(|last| number <= last) {
+            return Err(Flaw::Garbled("parts that do not ascend".to_owned()));
+        }
+        last = Some(number);
+        page.parts.push(PartReceipt {
+            number,
+            etag: etag_of(part)?,
+            size: part.number_of("Size")?,
+            checksum: None,
+        });
+    }
+    if page.more {
+        let next = root.number_of("NextPartNumberMarker")?;
+        if page.parts.is_empty() || last.is_none_or(|last| u64::from(last.get()) != next) {
+            return Err(Flaw::Garbled("a list of parts that does not advance".to_owned()));
+        }
+    }
+    Ok(page)
+}
+
+/// `ListMultipartUploadsResult`, the page after `after`.
+pub(crate) fn uploads(
+    body: &[u8],
+    prefix: &str,
+    after: Option<&UploadCursor>,
+) -> Result<UploadsPage, Flaw> {
+    let root = root(body, "ListMultipartUploadsResult")?;
+    let decode = decoder(&root)?;
+    let mut page = UploadsPage::default();
+    for upload in root.each("Upload") {
+        let key = key(decode(upload.text_of("Key")?)?)?;
+        if !key.as_str().starts_with(prefix) {
+            return Err(Flaw::Garbled("an upload outside the prefix asked for".to_owned()));
+        }
+        let id = upload.text_of("UploadId")?.trim();
+        if id.is_empty() {
+            return Err(Flaw::Garbled("an empty upload id".to_owned()));
+        }
+        page.uploads.push(ListedUpload {
+            upload: Upload { key, id: UploadId::new(id) },
+            initiated: date_of(upload, "Initiated")?,
+        });
+    }
+    if root.flag_of("IsTruncated")? {
+        let missing = || "a truncated list of uploads without next markers".to_owned();
+        let next = UploadCursor {
+            key: decode(optional_text(&root, "NextKeyMarker")?.ok_or_else(missing)?)?,
+            upload_id: optional_text(&root, "NextUploadIdMarker")?.ok_or_else(missing)?.to_owned(),
+        };
+        if after == Some(&next) {
+            return Err(Flaw::Garbled("a list of uploads that does not advance".to_owned()));
+        }
+        page.next = Some(next);
+    }
+    Ok(page)
+}
+
+/// `DeleteResult`, quiet form: the keys that were not deleted, as the service names them.
+pub(crate) fn not_deleted(body: &[u8]) -> Result<Vec<(String, ServiceError)>, Flaw> {
+    let root = root(body, "DeleteResult")?;
+    let mut failed = Vec::new();
+    for error in root.each("Error") {
+        let key = error.text_of("Key")?.to_owned();
+        let error = error_of(error).ok_or_else(|| "an error without a code".to_owned())?;
+        failed.push((key, error));
+    }
+    Ok(failed)
+}
+
+#[cfg(test)]
+#[path = "answers_tests.rs"]
+mod tests;

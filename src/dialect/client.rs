@@ -1,0 +1,542 @@
+//! The flow that all services share: check, send, check what came back, try again. Implements
+//! [`ObjectStore`] over a [`Dialect`]. Which requests are made and what answers mean is the dialect's;
+//! when to try again is `http`'s; what to do when an answer was lost is in `lost`.
+
+use std::future::Future;
+
+use async_trait::async_trait;
+use http::{HeaderMap, StatusCode, header};
+use tokio::time::Instant;
+
+use crate::dialect::failure::{Failure, Repeat, given_up};
+use crate::dialect::request::Draft;
+use crate::dialect::{ConnectError, Dialect, Stored, Timing};
+use crate::http::{Answer, Patience, Request, Transport, Verdict, persist};
+use crate::store::{
+    ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage, ListRequest,
+    ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
+    PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
+};
+
+/// Largest body of a listing; a page of 1000 keys of 850 bytes, all percent-encoded, needs 3 MB.
+const LIST_BYTES: u64 = 16 << 20;
+/// Largest body of any other document.
+const DOCUMENT_BYTES: u64 = 1 << 20;
+/// The slowest link that is not called dead, in bytes per second.
+const SLOWEST_LINK: u64 = 64 * 1024;
+
+const OK: &[StatusCode] = &[StatusCode::OK];
+const NO_CONTENT: &[StatusCode] = &[StatusCode::NO_CONTENT];
+const OK_OR_PARTIAL: &[StatusCode] = &[StatusCode::OK, StatusCode::PARTIAL_CONTENT];
+
+/// A bucket of a service.
+#[derive(Debug)]
+pub(crate) struct Client {
+    pub(super) dialect: Box<dyn Dialect>,
+    transport: Transport,
+    pub(super) timing: Timing,
+}
+
+/// One operation: everything that is the same in all its attempts.
+pub(super) struct Job<'a> {
+    pub(super) operation: Operation,
+    pub(super) key: Option<&'a Key>,
+    pub(super) draft: Draft,
+    /// Statuses that mean success; any other one below 300 is a garbled answer.
+    pub(super) success: &'static [StatusCode],
+    /// Largest body of a good answer.
+    pub(super) limit: u64,
+    pub(super) patience: Patience,
+}
+
+impl Client {
+    pub(crate) fn new(dialect: Box<dyn Dialect>, timing: Timing) -> Result<Self, ConnectError> {
+        let transport = Transport::new(dialect.site().tls, timing.connect)?;
+        Ok(Self { dialect, transport, timing })
+    }
+
+    /// Time for an operation that moves `bytes` of content.
+    pub(super) fn patience(&self, bytes: u64) -> Patience {
+        let carrying = std::time::Duration::from_secs(bytes / SLOWEST_LINK);
+        Patience {
+            total: self.timing.total.saturating_add(carrying),
+            max_attempts: self.timing.max_attempts,
+        }
+    }
+
+    /// Time for work on the server.
+    fn long_patience(&self) -> Patience {
+        Patience { total: self.timing.complete, max_attempts: self.timing.max_attempts }
+    }
+
+    /// A job about `key` with the answer's usual limits.
+    pub(super) fn job<'a>(
+        &self,
+        operation: Operation,
+        key: &'a Key,
+        draft: Result<Draft, Failure>,
+        success: &'static [StatusCode],
+    ) -> StoreResult<Job<'a>> {
+        let draft = draft.map_err(|failure| failure.into_error(operation, Some(key), 1))?;
+        let patience = self.patience(draft.body.len());
+        Ok(Job { operation, key: Some(key), draft, success, limit: DOCUMENT_BYTES, patience })
+    }
+
+    /// Refuses keys that the service cannot store, before anything is sent.
+    pub(super) fn check_key(&self, operation: Operation, key: &Key) -> StoreResult<()> {
+        self.dialect.check_key(key).map_err(|reason| {
+            StoreError::new(ErrorKind::InvalidKey, operation, reason).with_key(key.as_str())
+        })
+    }
+
+    fn check_size(&self, operation: Operation, key: &Key, size: u64, most: u64) -> StoreResult<()> {
+        if size <= most {
+            return Ok(());
+        }
+        let message = format!("{size} bytes are more than the {most} that the service takes");
+        Err(StoreError::new(ErrorKind::TooLarge, operation, message).with_key(key.as_str()))
+    }
+
+    /// Repeats `attempt` as its failures allow.
+    pub(super) async fn persist<T, R>(
+        &self,
+        job: &Job<'_>,
+        attempt: impl FnMut(u32) -> R,
+    ) -> StoreResult<T>
+    where
+        R: Future<Output = Verdict<T, Failure>>,
+    {
+        persist(job.patience, attempt)
+            .await
+            .map_err(|exhausted| given_up(exhausted, job.operation, job.key, job.patience.total))
+    }
+
+    /// An operation that is safe to repeat.
+    async fn run<T>(
+        &self,
+        job: &Job<'_>,
+        read: impl Fn(&Answer) -> Result<T, Failure> + Send + Sync,
+    ) -> StoreResult<T> {
+        let read = &read;
+        self.persist(job, |number| async move {
+            match self.once(job, number, read).await {
+                Ok(value) => Verdict::Done(value),
+                Err(failure) => failure.verdict(number),
+            }
+        })
+        .await
+    }
+
+    /// One attempt: signed for now, sent, read.
+    pub(super) async fn once<T>(
+        &self,
+        job: &Job<'_>,
+        number: u32,
+        read: impl Fn(&Answer) -> Result<T, Failure> + Send + Sync,
+    ) -> Result<T, Failure> {
+        let gate = |status: StatusCode, _: &HeaderMap| {
+            Some(if job.success.contains(&status) { job.limit } else { DOCUMENT_BYTES })
+        };
+        self.once_gated(job, number, gate, read).await
+    }
+
+    /// [`once`](Self::once), with `gate` to bound the body when its head is there.
+    async fn once_gated<T>(
+        &self,
+        job: &Job<'_>,
+        number: u32,
+        gate: impl FnOnce(StatusCode, &HeaderMap) -> Option<u64> + Send,
+        read: impl Fn(&Answer) -> Result<T, Failure> + Send + Sync,
+    ) -> Result<T, Failure> {
+        let started = Instant::now();
+        let log = |failure: Option<&Failure>, status: Option<u16>, request_id: Option<&str>| {
+            tracing::debug!(
+                operation = %job.operation,
+                key = job.key.map(Key::as_str),
+                attempt = number,
+                status,
+                request_id,
+                elapsed_ms = started.elapsed().as_millis() as u64,
+                error = failure.map(|failure| &*failure.message),
+                "request"
+            );
+        };
+        let mut head = job.draft.head(self.dialect.site())?;
+        self.dialect.sign(&mut head).await?;
+        let request = Request { head, body: job.draft.body.chunks().clone() };
+        let answer = match self.transport.exchange(request, self.timing.attempt, gate).await {
+            Ok(answer) => answer,
+            Err(error) => {
+                let failure = Failure::from(error);
+                log(Some(&failure), failure.status, None);
+                return Err(failure);
+            }
+        };
+        let request_id = self.dialect.request_id(&answer.headers);
+        let status = Some(answer.status.as_u16());
+        let result = self.judge(job, &answer, read).map_err(|mut failure| {
+            failure.status = status;
+            failure.request_id = request_id.map(Into::into).or(failure.request_id);
+            failure.after = self.dialect.asks_to_wait(&answer.headers);
+            failure
+        });
+        log(result.as_ref().err(), status, request_id);
+        result
+    }
+
+    fn judge<T>(
+        &self,
+        job: &Job<'_>,
+        answer: &Answer,
+        read: impl Fn(&Answer) -> Result<T, Failure>,
+    ) -> Result<T, Failure> {
+        if job.success.contains(&answer.status) {
+            read(answer)
+        } else if answer.status.is_redirection() {
+            Err(redirected(answer))
+        } else if answer.status.is_client_error() || answer.status.is_server_error() {
+            let mut failure = self.dialect.failure(answer);
+            if failure.kind == ErrorKind::ClockSkew
+                && let Some(date) = answer.header("date")
+            {
+                failure.message = format!("{}; the service's clock says {date}", failure.message).into();
+            }
+            Err(failure)
+        } else {
+            Err(Failure::garbled("an answer with a status that this operation does not have"))
+        }
+    }
+
+    /// Compares what the service stored with what was sent.
+    fn intact(&self, payload: &Payload, stored: Stored) -> Result<Stored, Failure> {
+        if let (Some(ours), Some(theirs)) = (payload.checksum(), stored.checksum)
+            && ours.kind == theirs.kind
+            && ours != theirs
+        {
+            let message = format!("sent {ours:?}, the service stored {theirs:?}");
+            return Err(Failure::new(ErrorKind::Corrupt, Repeat::Refused, message));
+        }
+        Ok(stored)
+    }
+
+    async fn delete_batch(&self, keys: &[&Key]) -> StoreResult<Vec<(Key, StoreError)>> {
+        let operation = Operation::DeleteMany;
+        let draft = self.dialect.delete_many(keys);
+        let draft = draft.map_err(|failure| failure.into_error(operation, None, 1))?;
+        let patience = self.patience(0);
+        let job =
+            Job { operation, key: None, draft, success: OK, limit: DOCUMENT_BYTES, patience };
+        let refused = self
+            .run(&job, |answer| {
+                let mut refused = Vec::new();
+                for (name, failure) in self.dialect.read_delete_many(answer)? {
+                    let key = keys.iter().find(|key| key.as_str() == name).ok_or_else(|| {
+                        Failure::garbled("an error about a key that was not to be deleted")
+                    })?;
+                    refused.push((*key, failure));
+                }
+                Ok(refused)
+            })
+            .await?;
+        let mut failed = Vec::new();
+        for (key, failure) in refused {
+            if failure.kind == ErrorKind::NotFound {
+                continue;
+            }
+            let error = match failure.repeat {
+                Repeat::Never => failure.into_error(operation, Some(key), 1),
+                // A passing trouble with one key: alone it gets all the patience there is.
+                Repeat::Refused | Repeat::FateUnknown => match self.delete(key).await {
+                    Ok(()) => continue,
+                    Err(error) => error,
+                },
+            };
+            failed.push((key.clone(), error));
+        }
+        Ok(failed)
+    }
+}
+
+/// Redirects are not followed: the signature and the token are for one host.
+fn redirected(answer: &Answer) -> Failure {
+    let target = answer.header(header::LOCATION.as_str()).unwrap_or("an address it does not give");
+    let target = target.split(['?', '#']).next().unwrap_or_default();
+    let message = format!("the service sends us to {target:.200}; check endpoint and region");
+    Failure::new(ErrorKind::WrongEndpoint, Repeat::Never, message)
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl ObjectStore for Client {
+    fn limits(&self) -> &Limits {
+        self.dialect.limits()
+    }
+
+    async fn head(&self, key: &Key) -> StoreResult<ObjectInfo> {
+        self.check_key(Operation::Head, key)?;
+        let job = self.job(Operation::Head, key, self.dialect.head(key), OK)?;
+        self.run(&job, |answer| self.dialect.read_head(answer)).await
+    }
+
+    async fn get(
+        &self,
+        key: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<Content> {
+        self.check_key(Operation::Get, key)?;
+        let draft = self.dialect.get(key, range, if_match);
+        let mut job = self.job(Operation::Get, key, draft, OK_OR_PARTIAL)?;
+        job.patience = match range {
+            Some(range) => self.patience(range.len()),
+            None => self.long_patience(),
+        };
+        let head =
+            |status, headers: &HeaderMap| self.dialect.read_content(status, headers, range);
+        let gate = |status: StatusCode, headers: &HeaderMap| {
+            if job.success.contains(&status) {
+                // What is not the content asked for is not worth reading.
+                head(status, headers).ok().map(|head| head.len)
+            } else {
+                Some(DOCUMENT_BYTES)
+            }
+        };
+        let read = |answer: &Answer| {
+            let head = head(answer.status, &answer.headers)?;
+            if if_match.is_some_and(|etag| *etag != head.version.etag) {
+                let message = "the object was replaced";
+                return Err(Failure::new(ErrorKind::PreconditionFailed, Repeat::Never, message));
+            }
+            let content = Content {
+                version: head.version,
+                start: head.start,
+                chunks: answer.body.clone(),
+                checksum: head.checksum,
+            };
+            if content.len() != head.len {
+                let message = format!("{} bytes of the {} announced", content.len(), head.len);
+                return Err(Failure::garbled(message));
+            }
+            Ok(content)
+        };
+        let (job, gate, read) = (&job, &gate, &read);
+        self.persist(job, |number| async move {
+            match self.once_gated(job, number, gate, read).await {
+                Ok(content) => Verdict::Done(content),
+                Err(failure) => failure.verdict(number),
+            }
+        })
+        .await
+        .map_err(|mut error| {
+            // A content that breaks off each time is an answer that is not what it said.
+            if error.kind == ErrorKind::Network && error.status.is_some() {
+                error.kind = ErrorKind::InvalidAnswer;
+            }
+            error
+        })
+    }
+
+    async fn list(&self, request: &ListRequest) -> StoreResult<ListPage> {
+        let job = Job {
+            operation: Operation::List,
+            key: None,
+            draft: self.dialect.list(request),
+            success: OK,
+            limit: LIST_BYTES,
+            patience: self.patience(0),
+        };
+        self.run(&job, |answer| self.dialect.read_list(answer, request)).await
+    }
+
+    async fn put(
+        &self,
+        key: &Key,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<ObjectVersion> {
+        self.check_key(Operation::Put, key)?;
+        self.check_size(Operation::Put, key, payload.len(), self.limits().put_bytes)?;
+        let draft = self.dialect.put(key, payload.clone(), options);
+        let job = self.job(Operation::Put, key, draft, OK)?;
+        let read = |answer: &Answer| {
+            let stored = self.intact(&payload, self.dialect.read_stored(answer)?)?;
+            Ok(ObjectVersion { etag: stored.etag, size: payload.len() })
+        };
+        if options.create_only && self.limits().create_only {
+            return self.create(&job, key, &payload, read).await;
+        }
+        self.run(&job, read).await
+    }
+
+    async fn delete(&self, key: &Key) -> StoreResult<()> {
+        self.check_key(Operation::Delete, key)?;
+        let job = self.job(Operation::Delete, key, self.dialect.delete(key), NO_CONTENT)?;
+        absent_is_done(self.run(&job, |_| Ok(())).await, ErrorKind::NotFound)
+    }
+
+    async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
+        for key in keys {
+            self.check_key(Operation::DeleteMany, key)?;
+        }
+        let (batched, single): (Vec<&Key>, Vec<&Key>) =
+            keys.iter().partition(|key| self.dialect.deletes_in_batch(key));
+        let mut failed = Vec::new();
+        for batch in batched.chunks(self.limits().delete_batch.max(1)) {
+            failed.extend(self.delete_batch(batch).await?);
+        }
+        for key in single {
+            if let Err(error) = self.delete(key).await {
+                failed.push((key.clone(), error));
+            }
+        }
+        Ok(failed)
+    }
+
+    async fn copy(
+        &self,
+        from: &Key,
+        to: &Key,
+        options: &CopyOptions,
+    ) -> StoreResult<ObjectVersion> {
+        self.check_key(Operation::Copy, from)?;
+        self.check_key(Operation::Copy, to)?;
+        if from == to && options.replace.is_none() {
+            let message = "a copy of an object onto itself must change its properties";
+            let error = StoreError::new(ErrorKind::InvalidRequest, Operation::Copy, message);
+            return Err(error.with_key(to.as_str()));
+        }
+        let mut job = self.job(Operation::Copy, to, self.dialect.copy(from, to, options), OK)?;
+        job.patience = self.long_patience();
+        let copied = self.run(&job, |answer| self.dialect.read_copy(answer)).await?;
+        // The answer has no size. Should somebody have replaced the copy meanwhile, then what is
+        // there now is what the caller has to know about.
+        let info = self.head(to).await.map_err(|error| StoreError {
+            operation: Operation::Copy,
+            message: format!("copied, but then: {}", error.message).into(),
+            ..error
+        })?;
+        if let (true, Some(said), Some(found)) =
+            (copied.etag == info.version.etag, copied.checksum, info.checksum)
+            && said != found
+        {
+            let message = format!("the copy is {found:?} where {said:?} was confirmed");
+            let error = StoreError::new(ErrorKind::Corrupt, Operation::Copy, message);
+            return Err(error.with_key(to.as_str()));
+        }
+        Ok(info.version)
+    }
+
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
+        self.check_key(Operation::StartUpload, key)?;
+        let draft = self.dialect.start_upload(key, options);
+        let job = self.job(Operation::StartUpload, key, draft, OK)?;
+        // Repeated although a lost answer leaves an upload behind: it holds no parts, and a
+        // listing of uploads shows it to whoever cleans up.
+        let id = self.run(&job, |answer| self.dialect.read_upload_id(answer)).await?;
+        Ok(Upload { key: key.clone(), id })
+    }
+
+    async fn put_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        payload: Payload,
+    ) -> StoreResult<PartReceipt> {
+        let (operation, most) = (Operation::PutPart, self.limits().part_max_bytes);
+        self.check_size(operation, &upload.key, payload.len(), most)?;
+        let draft = self.dialect.put_part(upload, number, payload.clone());
+        let job = self.job(operation, &upload.key, draft, OK)?;
+        let read = |answer: &Answer| self.intact(&payload, self.dialect.read_stored(answer)?);
+        let Stored { etag, checksum } = self.run(&job, read).await?;
+        Ok(PartReceipt { number, etag, size: payload.len(), checksum })
+    }
+
+    async fn copy_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        from: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<PartReceipt> {
+        let operation = Operation::CopyPart;
+        self.check_key(operation, from)?;
+        // Without a range the size must be asked for, and is true of that version only.
+        let (size, source_version) = match range {
+            Some(range) => (range.len(), None),
+            None => {
+                let info = self.head(from).await.map_err(|e| StoreError { operation, ..e })?;
+                (info.version.size, Some(info.version.etag))
+            }
+        };
+        self.check_size(operation, &upload.key, size, self.limits().part_max_bytes)?;
+        let if_match = if_match.or(source_version.as_ref());
+        let draft = self.dialect.copy_part(upload, number, from, range, if_match);
+        let mut job = self.job(operation, &upload.key, draft, OK)?;
+        job.patience = self.long_patience();
+        let Stored { etag, checksum } =
+            self.run(&job, |answer| self.dialect.read_copy_part(answer)).await?;
+        Ok(PartReceipt { number, etag, size, checksum })
+    }
+
+    async fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[PartReceipt],
+        expected: &Expected,
+    ) -> StoreResult<ObjectVersion> {
+        let ascending = parts.windows(2).all(|pair| pair[0].number < pair[1].number);
+        if parts.is_empty() || !ascending {
+            let message = "the parts must ascend by number, and there must be some";
+            let error =
+                StoreError::new(ErrorKind::InvalidPart, Operation::CompleteUpload, message);
+            return Err(error.with_key(upload.key.as_str()));
+        }
+        self.complete(upload, parts, expected).await
+    }
+
+    async fn abort_upload(&self, upload: &Upload) -> StoreResult<()> {
+        let draft = self.dialect.abort_upload(upload);
+        let job = self.job(Operation::AbortUpload, &upload.key, draft, NO_CONTENT)?;
+        absent_is_done(self.run(&job, |_| Ok(())).await, ErrorKind::NoSuchUpload)
+    }
+
+    async fn list_parts(
+        &self,
+        upload: &Upload,
+        after: Option<PartNumber>,
+    ) -> StoreResult<PartsPage> {
+        let draft = self.dialect.list_parts(upload, after);
+        let mut job = self.job(Operation::ListParts, &upload.key, draft, OK)?;
+        job.limit = LIST_BYTES;
+        self.run(&job, |answer| self.dialect.read_parts(answer, after)).await
+    }
+
+    async fn list_uploads(
+        &self,
+        prefix: &str,
+        after: Option<&UploadCursor>,
+    ) -> StoreResult<UploadsPage> {
+        let job = Job {
+            operation: Operation::ListUploads,
+            key: None,
+            draft: self.dialect.list_uploads(prefix, after),
+            success: OK,
+            limit: LIST_BYTES,
+            patience: self.patience(0),
+        };
+        self.run(&job, |answer| self.dialect.read_uploads(answer, prefix, after)).await
+    }
+}
+
+/// What was to be removed and is not there is removed.
+fn absent_is_done(result: StoreResult<()>, absent: ErrorKind) -> StoreResult<()> {
+    match result {
+        Err(error) if error.kind == absent => Ok(()),
+        other => other,
+    }
+}
+
+#[cfg(test)]
+#[path = "client_tests.rs"]
+mod tests;

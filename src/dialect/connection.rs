@@ -1,0 +1,220 @@
+//! From what the user says about a bucket to a store: choice of the service, checks of names and
+//! endpoint that need no network, limits of time.
+
+use std::fmt;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Uri;
+use thiserror::Error;
+
+use crate::dialect::Credentials;
+use crate::dialect::client::Client;
+use crate::dialect::cos::Cos;
+use crate::http::TransportError;
+use crate::store::ObjectStore;
+
+/// A service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum DialectName {
+    /// Tencent Cloud COS.
+    Cos,
+}
+
+impl fmt::Display for DialectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Cos => "cos",
+        })
+    }
+}
+
+/// A name that is none of a [`DialectName`].
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("{0:?} is not a service that partfs knows; it knows: cos")]
+pub struct UnknownDialect(pub String);
+
+impl FromStr for DialectName {
+    type Err = UnknownDialect;
+
+    fn from_str(text: &str) -> Result<Self, UnknownDialect> {
+        match text {
+            "cos" => Ok(Self::Cos),
+            _ => Err(UnknownDialect(text.to_owned())),
+        }
+    }
+}
+
+/// A bucket and the way to it. `Debug` shows no secret.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    /// The service.
+    pub dialect: DialectName,
+    /// Full name of the bucket (COS: with its APPID, `photos-1250000000`).
+    pub bucket: String,
+    /// `https://cos.ap-guangzhou.myqcloud.com` (the bucket is put in front of the host), or any
+    /// other `http(s)://HOST[:PORT]`, which then stands for this one bucket. `None`: the public
+    /// endpoint of `region`.
+    pub endpoint: Option<String>,
+    /// Region, `ap-guangzhou`. Needed when there is no endpoint.
+    pub region: Option<String>,
+    /// What requests are signed with.
+    pub credentials: Credentials,
+    /// Limits of time.
+    pub timing: Timing,
+}
+
+/// How long the client waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timing {
+    /// For a connection to be made.
+    pub connect: Duration,
+    /// For anything to move during an attempt: bytes going out or coming in.
+    pub attempt: Duration,
+    /// For an operation with all its attempts and pauses. Operations that move content get more, as
+    /// if the link carried 64 KiB/s: a slow link is not a dead one.
+    pub total: Duration,
+    /// Most attempts of one operation; Complete goes on until `complete` is over.
+    pub max_attempts: u32,
+    /// For Complete and for copies on the server, which may take the service minutes.
+    pub complete: Duration,
+}
+
+impl Default for Timing {
+    /// Twenty attempts take a minute and a half when each fails at once: a restart of the
+    /// service's front end or of a router is outlived.
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            attempt: Duration::from_secs(60),
+            total: Duration::from_secs(120),
+            max_attempts: 20,
+            complete: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Why a connection cannot even be tried.
+#[derive(Debug, Clone, PartialEq, Error)]
+pub enum ConnectError {
+    /// COS buckets carry the account's number.
+    #[error("the bucket name {0:?} lacks the APPID: the full name is like \"{0}-1250000000\"")]
+    BucketWithoutAppId(String),
+    /// Characters or length.
+    #[error(
+        "{0:?} is not a bucket name: it takes lower-case letters, digits and \"-\", at most 63, no \"-\" at the ends"
+    )]
+    BadBucket(String),
+    /// Characters.
+    #[error("{0:?} is not a region: a region is like \"ap-guangzhou\"")]
+    BadRegion(String),
+    /// No scheme, no host, or something that is no URL.
+    #[error("{0:?} is not an endpoint: an endpoint is like \"https://cos.ap-guangzhou.myqcloud.com\"")]
+    MalformedEndpoint(String),
+    /// Something behind the host.
+    #[error(
+        "the endpoint {0:?} has more than a host and a port; a prefix in the bucket is given with the bucket"
+    )]
+    EndpointWithPath(String),
+    /// The bucket is put there by us.
+    #[error("the endpoint {endpoint:?} has a bucket in it; leave it out: \"{without}\"")]
+    BucketInEndpoint {
+        /// As given.
+        endpoint: String,
+        /// What it should be.
+        without: String,
+    },
+    /// No way to the bucket.
+    #[error("neither a region nor an endpoint is given, so there is no way to the bucket {0:?}")]
+    NoRegionNorEndpoint(String),
+    /// Empty key or secret.
+    #[error("the access key or its secret is empty or holds characters that no key has")]
+    BadCredentials,
+    /// TLS could not be set up.
+    #[error("cannot set up the HTTP client: {0}")]
+    Transport(String),
+}
+
+impl From<TransportError> for ConnectError {
+    fn from(error: TransportError) -> Self {
+        Self::Transport(error.to_string())
+    }
+}
+
+/// Makes the store for a bucket. Sends nothing: whether the bucket answers is found by using it.
+pub fn connect(connection: Connection) -> Result<Arc<dyn ObjectStore>, ConnectError> {
+    let Connection { dialect, bucket, endpoint, region, credentials, timing } = connection;
+    check_credentials(&credentials)?;
+    let dialect = match dialect {
+        DialectName::Cos => {
+            Box::new(Cos::new(bucket, endpoint.as_deref(), region.as_deref(), credentials)?)
+        }
+    };
+    Ok(Arc::new(Client::new(dialect, timing)?))
+}
+
+/// Keys travel in headers; a stray newline from a file would make every request fail obscurely.
+fn check_credentials(credentials: &Credentials) -> Result<(), ConnectError> {
+    let token = credentials.session_token.as_ref().map(|token| token.expose());
+    let texts = [Some(&*credentials.access_key_id), Some(credentials.secret_access_key.expose()), token];
+    let good = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
+    texts.into_iter().flatten().all(good).then_some(()).ok_or(ConnectError::BadCredentials)
+}
+
+/// An endpoint taken apart.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Endpoint {
+    pub(crate) tls: bool,
+    /// Lower case, without port; IPv6 in brackets.
+    pub(crate) host: String,
+    pub(crate) port: Option<u16>,
+}
+
+impl Endpoint {
+    pub(crate) fn parse(text: &str) -> Result<Self, ConnectError> {
+        let malformed = || ConnectError::MalformedEndpoint(text.to_owned());
+        let uri: Uri = text.trim().parse().map_err(|_| malformed())?;
+        let tls = match uri.scheme_str() {
+            Some("https") => true,
+            Some("http") => false,
+            _ => return Err(malformed()),
+        };
+        let authority = uri.authority().ok_or_else(malformed)?;
+        if authority.as_str().contains('@') || authority.host().is_empty() {
+            return Err(malformed());
+        }
+        // `host:` and `host:99999` have a colon but no port that can be used.
+        if authority.port_u16().is_none() && authority.as_str() != authority.host() {
+            return Err(malformed());
+        }
+        if !matches!(uri.path(), "" | "/") || uri.query().is_some() {
+            return Err(ConnectError::EndpointWithPath(text.to_owned()));
+        }
+        let host = authority.host().to_ascii_lowercase();
+        Ok(Self { tls, host, port: authority.port_u16() })
+    }
+
+    /// Host and port as they stand in `Host`.
+    pub(crate) fn authority(&self) -> String {
+        match self.port {
+            Some(port) => format!("{}:{port}", self.host),
+            None => self.host.clone(),
+        }
+    }
+
+    /// As the user writes it.
+    pub(crate) fn url(&self) -> String {
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority())
+    }
+
+    /// Whether it is this machine, so that plain http exposes nothing.
+    pub(crate) fn is_loopback(&self) -> bool {
+        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
+        bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    }
+}
+
+#[cfg(test)]
+#[path = "connection_tests.rs"]
+mod tests;

@@ -1,0 +1,59 @@
+//! The signature of COS, by the `reqsign` crate. It covers the method, the decoded path, all
+//! parameters and all headers that are set when it is made.
+//!
+//! The crate adds `Date`, `Authorization` and the token of temporary credentials afterwards, so those
+//! are not covered. A bucket in strict-signature mode may want the token covered (unverified). It is
+//! not covered here, because the crate writes what it signs into its debug log.
+
+use std::fmt;
+
+use http::request::Parts;
+use reqsign_core::{Context, SignRequest};
+use reqsign_tencent_cos::{Credential, RequestSigner};
+
+use crate::dialect::Credentials;
+use crate::dialect::failure::{Failure, Repeat};
+use crate::store::ErrorKind;
+
+/// Signs requests with one set of credentials.
+pub(super) struct Signer {
+    credential: Credential,
+    signer: RequestSigner,
+    context: Context,
+}
+
+impl Signer {
+    pub(super) fn new(credentials: Credentials) -> Self {
+        let Credentials { access_key_id, secret_access_key, session_token } = credentials;
+        Self {
+            credential: Credential {
+                secret_id: access_key_id,
+                secret_key: secret_access_key.expose().to_owned(),
+                security_token: session_token.map(|token| token.expose().to_owned()),
+                expires_in: None,
+            },
+            signer: RequestSigner::new(),
+            context: Context::new(),
+        }
+    }
+
+    /// Signs for now; the signature is good for an hour.
+    pub(super) async fn sign(&self, head: &mut Parts) -> Result<(), Failure> {
+        self.signer
+            .sign_request(&self.context, head, Some(&self.credential), None)
+            .await
+            .map_err(|error| {
+                Failure::new(ErrorKind::BadCredentials, Repeat::Never, error.to_string())
+            })
+    }
+}
+
+impl fmt::Debug for Signer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Signer").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+#[path = "sign_tests.rs"]
+mod tests;

@@ -1,0 +1,123 @@
+//! Headers of answers, believed only when they are well formed and unambiguous; headers of
+//! requests, made only of visible ASCII. Pure.
+
+use std::time::SystemTime;
+
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+use crate::dialect::answers;
+use crate::dialect::failure::Failure;
+use crate::store::{ByteRange, ETag};
+
+/// The value of a header that may come once. Several equal ones count as one.
+pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a str>, Failure> {
+    let mut values = headers.get_all(name).iter();
+    let Some(first) = values.next() else { return Ok(None) };
+    if values.any(|other| other != first) {
+        return Err(Failure::garbled(format!("two headers {name} that differ")));
+    }
+    let text = first.to_str();
+    text.map(|text| Some(text.trim()))
+        .map_err(|_| Failure::garbled(format!("a header {name} that is not ASCII")))
+}
+
+/// The ETag, which every answer that concerns an object must carry.
+pub(crate) fn etag(headers: &HeaderMap) -> Result<ETag, Failure> {
+    only(headers, "etag")?
+        .and_then(answers::etag)
+        .ok_or_else(|| Failure::garbled("an answer without a usable ETag"))
+}
+
+/// An unsigned decimal number.
+pub(crate) fn decimal(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Failure> {
+    let Some(text) = only(headers, name)? else { return Ok(None) };
+    // `parse` takes a leading plus.
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    match text.parse() {
+        Ok(number) if digits => Ok(Some(number)),
+        _ => Err(Failure::garbled(format!("a header {name} that is not a number in range"))),
+    }
+}
+
+/// `Last-Modified`, which every HEAD must carry.
+pub(crate) fn last_modified(headers: &HeaderMap) -> Result<SystemTime, Failure> {
+    only(headers, "last-modified")?
+        .and_then(answers::date)
+        .ok_or_else(|| Failure::garbled("an answer without a usable Last-Modified"))
+}
+
+/// `Content-Range: bytes first-last/size`: the range and the size of the whole.
+pub(crate) fn content_range(headers: &HeaderMap) -> Result<(ByteRange, u64), Failure> {
+    let text = only(headers, "content-range")?
+        .ok_or_else(|| Failure::garbled("a part of an object without Content-Range"))?;
+    parse_content_range(text)
+        .ok_or_else(|| Failure::garbled(format!("a malformed Content-Range {text:.60}")))
+}
+
+fn parse_content_range(text: &str) -> Option<(ByteRange, u64)> {
+    let (range, size) = text.strip_prefix("bytes ")?.split_once('/')?;
+    let (first, last) = range.split_once('-')?;
+    let number = |text: &str| {
+        text.bytes().all(|byte| byte.is_ascii_digit()).then(|| text.parse::<u64>().ok())?
+    };
+    let (first, last, size) = (number(first)?, number(last)?, number(size)?);
+    let range = ByteRange::new(first, last.checked_add(1)?)?;
+    (last < size).then_some((range, size))
+}
+
+/// Sets a header of a request.
+pub(crate) fn set(
+    headers: &mut HeaderMap,
+    name: HeaderName,
+    value: &str,
+) -> Result<(), Failure> {
+    // The signers take only visible ASCII, and anything else is not portable in HTTP.
+    let value = HeaderValue::from_str(value)
+        .ok()
+        .filter(|value| value.to_str().is_ok())
+        .ok_or_else(|| Failure::unsayable(format!("a value that no header {name} can carry")))?;
+    headers.insert(name, value);
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_ranges_are_strict() {
+        let parse = parse_content_range;
+        assert_eq!(parse("bytes 0-9/10"), Some((ByteRange::new(0, 10).unwrap(), 10)));
+        assert_eq!(parse("bytes 5-5/10"), Some((ByteRange::new(5, 6).unwrap(), 10)));
+        for bad in [
+            "", "bytes */10", "bytes 0-9/*", "bytes 9-0/10", "bytes 0-10/10", "0-9/10", "bytes -1-9/10",
+            "bytes 0-18446744073709551615/18446744073709551615", "bytes +0-9/10", "bytes 0-9", "bytes -/",
+        ] {
+            assert_eq!(parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn headers_that_contradict_each_other_are_refused() {
+        let mut headers = HeaderMap::new();
+        assert!(etag(&headers).is_err());
+        headers.append("etag", HeaderValue::from_static("\"a\""));
+        headers.append("etag", HeaderValue::from_static("\"a\""));
+        assert_eq!(etag(&headers).unwrap(), ETag::new("a"));
+        headers.append("etag", HeaderValue::from_static("\"b\""));
+        assert!(etag(&headers).is_err());
+        for bad in ["", "-1", "+1", "1 2", "18446744073709551616", "0x1"] {
+            headers.insert("n", HeaderValue::from_static(bad));
+            assert!(decimal(&headers, "n").is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_visible_ascii_goes_out() {
+        let mut headers = HeaderMap::new();
+        assert!(set(&mut headers, http::header::CONTENT_TYPE, "text/plain").is_ok());
+        for bad in ["a\nb", "é", "\u{7f}"] {
+            assert!(set(&mut headers, http::header::CONTENT_TYPE, bad).is_err());
+        }
+    }
+}
