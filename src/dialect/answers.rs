@@ -71,7 +71,8 @@ pub(crate) fn etag(text: &str) -> Option<ETag> {
 }
 
 fn etag_of(element: &Element) -> Result<ETag, Flaw> {
-    Ok(etag(element.text_of("ETag")?).ok_or_else(|| format!("{} has no usable ETag", element.name))?)
+    Ok(etag(element.text_of("ETag")?)
+        .ok_or_else(|| format!("{} has no usable ETag", element.name))?)
 }
 
 /// The dates of the services: ISO 8601 in most documents, the form of C's `asctime` in some of

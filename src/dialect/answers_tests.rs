@@ -48,7 +48,8 @@ fn a_page_is_read() {
 
 #[test]
 fn a_bad_page_is_an_error() {
-    let bad_object = |from: &str, to: &str| page(&format!("{LAST}{}", object("d/a").replace(from, to)));
+    let bad_object =
+        |from: &str, to: &str| page(&format!("{LAST}{}", object("d/a").replace(from, to)));
     for body in [
         page(""),
         page("<IsTruncated>true</IsTruncated>"),
@@ -180,12 +181,15 @@ fn uploads_are_read() {
 fn the_others_need_their_root_and_field() {
     let initiated = b"<InitiateMultipartUploadResult><Bucket>b</Bucket><Key>k</Key><UploadId>U</UploadId></InitiateMultipartUploadResult>";
     assert_eq!(upload_id(initiated).unwrap().as_str(), "U");
-    assert!(garbled(upload_id(b"<InitiateMultipartUploadResult><UploadId> </UploadId></InitiateMultipartUploadResult>")));
+    assert!(garbled(upload_id(
+        b"<InitiateMultipartUploadResult><UploadId> </UploadId></InitiateMultipartUploadResult>"
+    )));
     assert_eq!(copied(b"<CopyObjectResult><ETag>e</ETag></CopyObjectResult>"), Ok(ETag::new("e")));
     assert!(garbled(copied(b"<CopyPartResult><ETag>e</ETag></CopyPartResult>")));
     assert!(part_copied(b"<CopyPartResult><ETag>e</ETag></CopyPartResult>").is_ok());
     assert_eq!(not_deleted(b"<DeleteResult/>"), Ok(vec![]));
-    let failed = not_deleted(b"<DeleteResult><Error><Key>k</Key><Code>c</Code></Error></DeleteResult>");
+    let failed =
+        not_deleted(b"<DeleteResult><Error><Key>k</Key><Code>c</Code></Error></DeleteResult>");
     assert_eq!(failed.unwrap()[0].0, "k");
     assert!(garbled(not_deleted(b"<DeleteResult><Error><Key>k</Key></Error></DeleteResult>")));
 }

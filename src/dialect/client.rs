@@ -199,7 +199,8 @@ impl Client {
             if failure.kind == ErrorKind::ClockSkew
                 && let Some(date) = answer.header("date")
             {
-                failure.message = format!("{}; the service's clock says {date}", failure.message).into();
+                failure.message =
+                    format!("{}; the service's clock says {date}", failure.message).into();
             }
             Err(failure)
         } else {
@@ -224,8 +225,7 @@ impl Client {
         let draft = self.dialect.delete_many(keys);
         let draft = draft.map_err(|failure| failure.into_error(operation, None, 1))?;
         let patience = self.patience(0);
-        let job =
-            Job { operation, key: None, draft, success: OK, limit: DOCUMENT_BYTES, patience };
+        let job = Job { operation, key: None, draft, success: OK, limit: DOCUMENT_BYTES, patience };
         let refused = self
             .run(&job, |answer| {
                 let mut refused = Vec::new();
@@ -291,8 +291,7 @@ impl ObjectStore for Client {
             Some(range) => self.patience(range.len()),
             None => self.long_patience(),
         };
-        let head =
-            |status, headers: &HeaderMap| self.dialect.read_content(status, headers, range);
+        let head = |status, headers: &HeaderMap| self.dialect.read_content(status, headers, range);
         let gate = |status: StatusCode, headers: &HeaderMap| {
             if job.success.contains(&status) {
                 // What is not the content asked for is not worth reading.
@@ -488,8 +487,7 @@ impl ObjectStore for Client {
         let ascending = parts.windows(2).all(|pair| pair[0].number < pair[1].number);
         if parts.is_empty() || !ascending {
             let message = "the parts must ascend by number, and there must be some";
-            let error =
-                StoreError::new(ErrorKind::InvalidPart, Operation::CompleteUpload, message);
+            let error = StoreError::new(ErrorKind::InvalidPart, Operation::CompleteUpload, message);
             return Err(error.with_key(upload.key.as_str()));
         }
         self.complete(upload, parts, expected).await

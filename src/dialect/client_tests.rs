@@ -1,6 +1,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use futures_util::future::join_all;
+
 use super::*;
 use crate::dialect::scripted::*;
 use crate::store::{ChecksumKind, UploadId};
@@ -42,7 +44,11 @@ async fn put_sends_the_bytes_with_their_length() {
     assert_eq!(seen.header("x-cos-meta-name"), Some("%C3%A9"));
     assert_eq!(seen.header("host"), Some(&*server.address.to_string()));
     assert_eq!(seen.header("x-cos-security-token"), Some(TOKEN));
-    assert!(seen.header("authorization").unwrap().starts_with("q-sign-algorithm=sha1&q-ak=AKIDEXAMPLE&"));
+    assert!(
+        seen.header("authorization")
+            .unwrap()
+            .starts_with("q-sign-algorithm=sha1&q-ak=AKIDEXAMPLE&")
+    );
 }
 
 #[tokio::test]
@@ -60,7 +66,7 @@ async fn an_empty_body_has_a_length_too() {
 
 #[tokio::test]
 async fn transient_errors_are_tried_so_often_and_final_ones_once() {
-    for (status, code, kind, attempts) in [
+    let cases = [
         (503, "ServiceUnavailable", ErrorKind::Unavailable, 3),
         (503, "SlowDown", ErrorKind::Throttled, 3),
         (520, "", ErrorKind::Unavailable, 3),
@@ -69,7 +75,8 @@ async fn transient_errors_are_tried_so_often_and_final_ones_once() {
         (404, "NoSuchUpload", ErrorKind::NoSuchUpload, 1),
         (404, "NoSuchBucket", ErrorKind::BucketMissing, 1),
         (400, "EntityTooLarge", ErrorKind::TooLarge, 1),
-    ] {
+    ];
+    join_all(cases.map(async |(status, code, kind, attempts)| {
         let server = Scripted::start(vec![refuse(status, code); 5]).await;
         let result = server.store().put_part(&upload(), PartNumber::FIRST, payload(b"x")).await;
         let error = result.unwrap_err();
@@ -82,7 +89,8 @@ async fn transient_errors_are_tried_so_often_and_final_ones_once() {
         if !code.is_empty() {
             assert_eq!(error.code.as_deref(), Some(code));
         }
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -118,7 +126,7 @@ async fn a_part_that_was_stored_wrong_is_sent_again() {
 
 #[tokio::test]
 async fn a_success_without_etag_or_with_an_error_inside_is_none() {
-    for bad in [
+    let cases = [
         say(200, &[], ""),
         say(200, &[("ETag", "\"\"")], ""),
         say(200, &[("ETag", "\"a b\"")], ""),
@@ -126,12 +134,14 @@ async fn a_success_without_etag_or_with_an_error_inside_is_none() {
         say(200, &[("ETag", "\"a\""), ("ETag", "\"b\"")], ""),
         say(200, &[ETAG, ("x-cos-hash-crc64ecma", "-5")], ""),
         say(206, &[ETAG], ""),
-    ] {
+    ];
+    join_all(cases.map(async |bad| {
         let server = Scripted::start(vec![bad.clone(), say(200, &[ETAG], "")]).await;
         let result = server.store().put_part(&upload(), PartNumber::FIRST, payload(b"p")).await;
         assert!(result.is_ok(), "{bad:?}: {result:?}");
         assert_eq!(server.seen().len(), 2, "{bad:?}");
-    }
+    }))
+    .await;
 }
 
 fn ranged(range: &str, body: &str) -> Vec<Act> {
@@ -158,7 +168,8 @@ async fn get_gives_exactly_the_range() {
     ])
     .await;
     let store = server.store_with(Timing { max_attempts: 4, ..TIMING });
-    let content = store.get(&key("k"), ByteRange::new(2, 6), Some(&ETag::new("ABC"))).await.unwrap();
+    let content =
+        store.get(&key("k"), ByteRange::new(2, 6), Some(&ETag::new("ABC"))).await.unwrap();
     assert_eq!(content.chunks.concat(), b"cdef");
     assert_eq!((content.start, content.version.size), (2, 10));
     assert_eq!(content.checksum.map(|checksum| checksum.value), Some(77));
@@ -177,13 +188,22 @@ async fn get_never_gives_other_bytes() {
         "cd",
     ))];
     let endless = {
-        let mut head = answer(206, &[ETAG, ("Content-Range", "bytes 2-5/10"), ("Transfer-Encoding", "chunked"), ("Content-Length", "4")], "");
+        let mut head = answer(
+            206,
+            &[
+                ETAG,
+                ("Content-Range", "bytes 2-5/10"),
+                ("Transfer-Encoding", "chunked"),
+                ("Content-Length", "4"),
+            ],
+            "",
+        );
         // Chunked without length: more than was asked for.
         head = String::from_utf8(head).unwrap().replace("Content-Length: 4\r\n", "").into_bytes();
         head.extend_from_slice(b"8\r\ncdefghij\r\n0\r\n\r\n");
         vec![Act::Send(head)]
     };
-    for (range, bad) in [
+    let cases = [
         (range, short),
         (range, endless),
         (range, ranged("bytes 0-3/10", "abcd")),
@@ -198,11 +218,14 @@ async fn get_never_gives_other_bytes() {
         (None, ranged("bytes 0-3/4", "abcd")),
         (None, say(200, &[], "<html>log in</html>")),
         (None, say(203, &[ETAG], "abcd")),
-    ] {
+    ];
+    // At the same time, because each takes its pauses.
+    join_all(cases.into_iter().map(async |(range, bad)| {
         let server = Scripted::start(vec![bad.clone(); 5]).await;
         let error = server.store().get(&key("k"), range, None).await.unwrap_err();
         assert_eq!((error.kind, error.attempts), (ErrorKind::InvalidAnswer, 3), "{bad:?}: {error}");
-    }
+    }))
+    .await;
 }
 
 #[tokio::test]
@@ -215,7 +238,12 @@ async fn get_of_another_version_is_refused_even_when_the_server_does_not() {
 
 #[tokio::test]
 async fn empty_objects_and_ranges_past_the_end() {
-    let server = Scripted::start(vec![say(200, &[ETAG], ""), say(200, &[ETAG], ""), refuse(416, "InvalidRange")]).await;
+    let server = Scripted::start(vec![
+        say(200, &[ETAG], ""),
+        say(200, &[ETAG], ""),
+        refuse(416, "InvalidRange"),
+    ])
+    .await;
     let store = server.store();
     let content = store.get(&key("k"), None, None).await.unwrap();
     assert!(content.is_empty());
@@ -231,8 +259,16 @@ async fn head_reads_everything_and_believes_nothing_less() {
     let crc = ("x-cos-hash-crc64ecma", "18446744073709551615");
     let good = say(
         200,
-        &[ETAG, MODIFIED, crc, ("Content-Length", "42"), ("x-cos-meta-mode", "33188"),
-          ("X-Cos-Meta-Name", "%C3%A9"), ("x-cos-storage-class", "ARCHIVE"), ("Content-Type", "text/plain")],
+        &[
+            ETAG,
+            MODIFIED,
+            crc,
+            ("Content-Length", "42"),
+            ("x-cos-meta-mode", "33188"),
+            ("X-Cos-Meta-Name", "%C3%A9"),
+            ("x-cos-storage-class", "ARCHIVE"),
+            ("Content-Type", "text/plain"),
+        ],
         "",
     );
     let no_etag = say(200, &[MODIFIED, ("Content-Length", "42")], "");
@@ -270,12 +306,14 @@ async fn a_silent_server_is_given_up() {
     let error = server.store().head(&key("k")).await.unwrap_err();
     assert_eq!((error.kind, error.attempts), (ErrorKind::Timeout, 3));
 
-    let timing = Timing { total: Duration::from_millis(400), attempt: Duration::from_secs(60), ..TIMING };
+    let timing =
+        Timing { total: Duration::from_millis(400), attempt: Duration::from_secs(60), ..TIMING };
     let server = Scripted::start(vec![refuse(503, "SlowDown"), vec![Act::Stall]]).await;
     let error = server.store_with(timing).head(&key("k")).await.unwrap_err();
     assert!(matches!(error.kind, ErrorKind::Timeout | ErrorKind::Throttled), "{error}");
 
-    let stalled = vec![Act::Send(answer(200, &[ETAG, ("Content-Length", "10")], "abc")), Act::Stall];
+    let stalled =
+        vec![Act::Send(answer(200, &[ETAG, ("Content-Length", "10")], "abc")), Act::Stall];
     let server = Scripted::start(vec![stalled, say(200, &[ETAG], "abcdefghij")]).await;
     let content = server.store().get(&key("k"), None, None).await.unwrap();
     assert_eq!(content.len(), 10);
@@ -340,15 +378,18 @@ async fn an_error_inside_a_copy_counts() {
         say(200, &[ETAG, MODIFIED, ("Content-Length", "7")], ""),
     ];
     let server = Scripted::start(script).await;
-    let version = server.store().copy(&key("a b/ü"), &key("to"), &CopyOptions::default()).await.unwrap();
+    let version =
+        server.store().copy(&key("a b/ü"), &key("to"), &CopyOptions::default()).await.unwrap();
     assert_eq!(version, ObjectVersion { etag: ETag::new("abc"), size: 7 });
     assert_eq!(server.lines(), ["PUT /to", "PUT /to", "HEAD /to"]);
     let seen = &server.seen()[0];
     assert_eq!(seen.header("x-cos-copy-source"), Some("/examplebucket-1250000000/a%20b/%C3%BC"));
     assert_eq!(seen.header("x-cos-metadata-directive"), Some("Copy"));
 
-    let server = Scripted::start(vec![say(200, &[], "<Error><Code>AccessDenied</Code></Error>")]).await;
-    let options = CopyOptions { replace: Some(PutOptions::default()), if_match: Some(ETag::new("e")) };
+    let server =
+        Scripted::start(vec![say(200, &[], "<Error><Code>AccessDenied</Code></Error>")]).await;
+    let options =
+        CopyOptions { replace: Some(PutOptions::default()), if_match: Some(ETag::new("e")) };
     let error = server.store().copy(&key("k"), &key("k"), &options).await.unwrap_err();
     assert_eq!((error.kind, error.attempts), (ErrorKind::AccessDenied, 1));
     let seen = &server.seen()[0];
@@ -385,7 +426,11 @@ async fn keys_that_cannot_be_are_not_sent() {
         let key = key(bad);
         let errors = [
             store.head(&key).await.map(drop).unwrap_err(),
-            store.put(&key, Payload::default(), &PutOptions::default()).await.map(drop).unwrap_err(),
+            store
+                .put(&key, Payload::default(), &PutOptions::default())
+                .await
+                .map(drop)
+                .unwrap_err(),
             store.delete(&key).await.unwrap_err(),
             store.delete_many(std::slice::from_ref(&key)).await.map(drop).unwrap_err(),
             store.start_upload(&key, &PutOptions::default()).await.map(drop).unwrap_err(),
@@ -406,11 +451,31 @@ async fn keys_that_cannot_be_are_not_sent() {
 #[tokio::test]
 async fn garbage_is_an_error_for_every_operation() {
     let bodies = [
-        "", " ", "\n\n", "x", "{}", "null", "<html><body>log in</body></html>",
-        "<!DOCTYPE html><html></html>", "<?xml version='1.0'?>", "<", "<a", "<a>", "</a>", "<Other/>",
-        "<ListBucketResult>", "<ListBucketResult/>", "<ListPartsResult/>", "<ListMultipartUploadsResult/>",
-        "<InitiateMultipartUploadResult/>", "<CompleteMultipartUploadResult/>", "<CopyObjectResult/>",
-        "<CopyPartResult/>", "<DeleteResult>", "<Error/>", "<Error><Code></Code></Error>",
+        "",
+        " ",
+        "\n\n",
+        "x",
+        "{}",
+        "null",
+        "<html><body>log in</body></html>",
+        "<!DOCTYPE html><html></html>",
+        "<?xml version='1.0'?>",
+        "<",
+        "<a",
+        "<a>",
+        "</a>",
+        "<Other/>",
+        "<ListBucketResult>",
+        "<ListBucketResult/>",
+        "<ListPartsResult/>",
+        "<ListMultipartUploadsResult/>",
+        "<InitiateMultipartUploadResult/>",
+        "<CompleteMultipartUploadResult/>",
+        "<CopyObjectResult/>",
+        "<CopyPartResult/>",
+        "<DeleteResult>",
+        "<Error/>",
+        "<Error><Code></Code></Error>",
         "<DeleteResult/><DeleteResult/>",
         "<!DOCTYPE a [<!ENTITY b \"c\">]><CopyObjectResult><ETag>&b;</ETag></CopyObjectResult>",
         "<CopyObjectResult><ETag></ETag></CopyObjectResult>",
@@ -458,7 +523,8 @@ async fn an_answer_without_end_is_cut() {
     let endless = "x".repeat(DOCUMENT_BYTES as usize + 1);
     for status in [200, 500] {
         let server = Scripted::start(vec![say(status, &[], &endless); 3]).await;
-        let error = server.store().start_upload(&key("k"), &PutOptions::default()).await.unwrap_err();
+        let error =
+            server.store().start_upload(&key("k"), &PutOptions::default()).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidAnswer);
     }
 }
@@ -485,7 +551,8 @@ async fn no_secret_is_seen_anywhere() {
         .with_writer(move || writer.clone())
         .finish();
     let _guard = tracing::subscriber::set_default(subscriber);
-    let script = vec![refuse(500, "InternalError"), vec![Act::Stall], refuse(403, "SignatureDoesNotMatch")];
+    let script =
+        vec![refuse(500, "InternalError"), vec![Act::Stall], refuse(403, "SignatureDoesNotMatch")];
     let server = Scripted::start(script).await;
     let store = server.store();
     let error = store.head(&key("k")).await.unwrap_err();

@@ -110,7 +110,9 @@ pub enum ConnectError {
     #[error("{0:?} is not a region: a region is like \"ap-guangzhou\"")]
     BadRegion(String),
     /// No scheme, no host, or something that is no URL.
-    #[error("{0:?} is not an endpoint: an endpoint is like \"https://cos.ap-guangzhou.myqcloud.com\"")]
+    #[error(
+        "{0:?} is not an endpoint: an endpoint is like \"https://cos.ap-guangzhou.myqcloud.com\""
+    )]
     MalformedEndpoint(String),
     /// Something behind the host.
     #[error(
@@ -157,7 +159,8 @@ pub fn connect(connection: Connection) -> Result<Arc<dyn ObjectStore>, ConnectEr
 /// Keys travel in headers; a stray newline from a file would make every request fail obscurely.
 fn check_credentials(credentials: &Credentials) -> Result<(), ConnectError> {
     let token = credentials.session_token.as_ref().map(|token| token.expose());
-    let texts = [Some(&*credentials.access_key_id), Some(credentials.secret_access_key.expose()), token];
+    let texts =
+        [Some(&*credentials.access_key_id), Some(credentials.secret_access_key.expose()), token];
     let good = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
     texts.into_iter().flatten().all(good).then_some(()).ok_or(ConnectError::BadCredentials)
 }

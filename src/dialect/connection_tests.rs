@@ -33,12 +33,21 @@ fn mistakes_are_named() {
     }
     assert_eq!(refused(BUCKET, None, None), ConnectError::NoRegionNorEndpoint(BUCKET.into()));
     assert_eq!(refused(BUCKET, None, Some("x/y")), ConnectError::BadRegion("x/y".into()));
-    for bad in ["cos.ap-guangzhou.myqcloud.com", "127.0.0.1:80", "ftp://host", "https://", "", "http://h:99999",
-        "http://user@host", "http://a b"]
-    {
+    for bad in [
+        "cos.ap-guangzhou.myqcloud.com",
+        "127.0.0.1:80",
+        "ftp://host",
+        "https://",
+        "",
+        "http://h:99999",
+        "http://user@host",
+        "http://a b",
+    ] {
         assert_eq!(refused(BUCKET, Some(bad), None), ConnectError::MalformedEndpoint(bad.into()));
     }
-    for bad in ["https://host/path", "https://host/?q", "https://cos.ap-guangzhou.myqcloud.com/photos"] {
+    for bad in
+        ["https://host/path", "https://host/?q", "https://cos.ap-guangzhou.myqcloud.com/photos"]
+    {
         assert_eq!(refused(BUCKET, Some(bad), None), ConnectError::EndpointWithPath(bad.into()));
     }
     for endpoint in [
@@ -55,7 +64,9 @@ fn mistakes_are_named() {
 
 #[test]
 fn plain_endpoints_need_no_certificates() {
-    for endpoint in ["http://127.0.0.1:9000", "http://localhost:1/", "http://[::1]:2", "http://example.org"] {
+    for endpoint in
+        ["http://127.0.0.1:9000", "http://localhost:1/", "http://[::1]:2", "http://example.org"]
+    {
         try_connect(BUCKET, Some(endpoint), None).unwrap();
     }
 }

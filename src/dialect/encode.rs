@@ -4,8 +4,7 @@
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// Everything but the unreserved characters of RFC 3986.
-const VALUE: &AsciiSet =
-    &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+const VALUE: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// The same with `/` left alone.
 const PATH: &AsciiSet = &VALUE.remove(b'/');
@@ -108,7 +107,10 @@ mod tests {
             path("dir name/a+b~c=d&e(1)'!*@,;:#?%41.txt"),
             "/dir%20name/a%2Bb~c%3Dd%26e%281%29%27%21%2A%40%2C%3B%3A%23%3F%2541.txt"
         );
-        assert_eq!(path("腾讯云/文件 1.txt"), "/%E8%85%BE%E8%AE%AF%E4%BA%91/%E6%96%87%E4%BB%B6%201.txt");
+        assert_eq!(
+            path("腾讯云/文件 1.txt"),
+            "/%E8%85%BE%E8%AE%AF%E4%BA%91/%E6%96%87%E4%BB%B6%201.txt"
+        );
         assert_eq!(path("a//b/c"), "/a//b/c");
         assert_eq!(path("dir/"), "/dir/");
     }

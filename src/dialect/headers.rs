@@ -66,11 +66,7 @@ fn parse_content_range(text: &str) -> Option<(ByteRange, u64)> {
 }
 
 /// Sets a header of a request.
-pub(crate) fn set(
-    headers: &mut HeaderMap,
-    name: HeaderName,
-    value: &str,
-) -> Result<(), Failure> {
+pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), Failure> {
     // The signers take only visible ASCII, and anything else is not portable in HTTP.
     let value = HeaderValue::from_str(value)
         .ok()
@@ -90,8 +86,17 @@ mod tests {
         assert_eq!(parse("bytes 0-9/10"), Some((ByteRange::new(0, 10).unwrap(), 10)));
         assert_eq!(parse("bytes 5-5/10"), Some((ByteRange::new(5, 6).unwrap(), 10)));
         for bad in [
-            "", "bytes */10", "bytes 0-9/*", "bytes 9-0/10", "bytes 0-10/10", "0-9/10", "bytes -1-9/10",
-            "bytes 0-18446744073709551615/18446744073709551615", "bytes +0-9/10", "bytes 0-9", "bytes -/",
+            "",
+            "bytes */10",
+            "bytes 0-9/*",
+            "bytes 9-0/10",
+            "bytes 0-10/10",
+            "0-9/10",
+            "bytes -1-9/10",
+            "bytes 0-18446744073709551615/18446744073709551615",
+            "bytes +0-9/10",
+            "bytes 0-9",
+            "bytes -/",
         ] {
             assert_eq!(parse(bad), None, "{bad}");
         }

@@ -36,7 +36,11 @@ fn proof(info: &ObjectInfo, expected: &Expected) -> Proof {
     }
     match (expected.checksum, info.checksum) {
         (Some(ours), Some(theirs)) if ours.kind == theirs.kind => {
-            if ours == theirs { Proof::Same } else { Proof::Different }
+            if ours == theirs {
+                Proof::Same
+            } else {
+                Proof::Different
+            }
         }
         _ => Proof::SizeOnly,
     }

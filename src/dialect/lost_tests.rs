@@ -61,7 +61,10 @@ fn blanks_then(end: Option<&str>) -> Vec<Act> {
     acts
 }
 
-async fn complete(script: Vec<Vec<Act>>, expected: Expected) -> (StoreResult<ObjectVersion>, Vec<String>) {
+async fn complete(
+    script: Vec<Vec<Act>>,
+    expected: Expected,
+) -> (StoreResult<ObjectVersion>, Vec<String>) {
     complete_within(TIMING.complete, script, expected).await
 }
 

@@ -1,4 +1,4 @@
-//! The services. One [`client`](self) knows the flow – attempts, lost answers, checks of what came
+//! The services. One client knows the flow – attempts, lost answers, checks of what came
 //! back; a `Dialect` is pure functions from operations to requests and from answers to values, and a
 //! constant [`Limits`]. Knows no file and no upload in flight.
 //!

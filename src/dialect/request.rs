@@ -42,8 +42,8 @@ impl Draft {
 
     /// A request about the object `key`.
     pub(crate) fn object(method: Method, key: &str) -> Result<Self, Failure> {
-        let path = encode::path(key)
-            .ok_or_else(|| Failure::unsayable("a key that no URL can express"))?;
+        let path =
+            encode::path(key).ok_or_else(|| Failure::unsayable("a key that no URL can express"))?;
         Ok(Self { path, ..Self::bucket(method) })
     }
 

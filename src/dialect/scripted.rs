@@ -58,7 +58,8 @@ impl Scripted {
                 let (mut stream, _) = listener.accept().await.unwrap();
                 let Some(request) = read_request(&mut stream).await else { continue };
                 log.lock().unwrap().push(request);
-                let over = vec![Act::Send(answer(400, &[], "<Error><Code>ScriptOver</Code></Error>"))];
+                let over =
+                    vec![Act::Send(answer(400, &[], "<Error><Code>ScriptOver</Code></Error>"))];
                 perform(stream, script.next().unwrap_or(over)).await;
             }
         });

@@ -158,9 +158,9 @@ fn append(text: &str, open: &mut [Element]) -> Result<(), String> {
 /// Whether XML 1.0 can carry a text, and bring it back the same, without references: no control
 /// characters (CR and LF would be normalised) and no non-characters.
 pub(crate) fn can_carry(text: &str) -> bool {
-    !text.chars().any(|character| {
-        character.is_control() || matches!(character, '\u{FFFE}' | '\u{FFFF}')
-    })
+    !text
+        .chars()
+        .any(|character| character.is_control() || matches!(character, '\u{FFFE}' | '\u{FFFF}'))
 }
 
 /// Escapes text for an element.
@@ -202,9 +202,23 @@ mod tests {
         let deep = format!("{}{}", "<a>".repeat(1000), "</a>".repeat(1000));
         let wide = format!("<a>{}</a>", "<b/>".repeat(MAX_ELEMENTS));
         for body in [
-            "", "  ", "x", "<a>", "<a></b>", "</a>", "<a/><b/>", "<a/>x", "<a>&x;</a>", "<a>&#0;</a>",
+            "",
+            "  ",
+            "x",
+            "<a>",
+            "<a></b>",
+            "</a>",
+            "<a/><b/>",
+            "<a/>x",
+            "<a>&x;</a>",
+            "<a>&#0;</a>",
             "<!DOCTYPE a [<!ENTITY x SYSTEM \"file:///etc/passwd\">]><a>&x;</a>",
-            "<!DOCTYPE html><html></html>", &deep, &wide, "<a>&", "<a>\u{0}<", "{}",
+            "<!DOCTYPE html><html></html>",
+            &deep,
+            &wide,
+            "<a>&",
+            "<a>\u{0}<",
+            "{}",
         ] {
             assert!(parse(body.as_bytes()).is_err(), "{:.60}", body);
         }
@@ -213,7 +227,9 @@ mod tests {
 
     #[test]
     fn duplicates_and_bad_numbers_are_errors() {
-        let root = parse(b"<r><a>1</a><a>2</a><n>-1</n><p>+1</p><e/><b>18446744073709551616</b></r>").unwrap();
+        let root =
+            parse(b"<r><a>1</a><a>2</a><n>-1</n><p>+1</p><e/><b>18446744073709551616</b></r>")
+                .unwrap();
         for name in ["a", "n", "p", "e", "b"] {
             assert!(root.number_of(name).is_err(), "{name}");
         }

@@ -8,10 +8,8 @@ use crate::store::ErrorKind;
 /// The failure that an answer of `status` with this error document is. Status 200 is an error
 /// document where a result was due.
 pub(super) fn failure(status: u16, error: Option<ServiceError>) -> Failure {
-    let (kind, repeat) = error
-        .as_ref()
-        .and_then(|error| by_code(&error.code))
-        .unwrap_or_else(|| by_status(status));
+    let (kind, repeat) =
+        error.as_ref().and_then(|error| by_code(&error.code)).unwrap_or_else(|| by_status(status));
     let mut failure = Failure::new(kind, repeat, "");
     match error {
         Some(error) => {

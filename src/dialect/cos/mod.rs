@@ -256,7 +256,8 @@ impl Dialect for Cos {
             draft = draft.with("prefix", prefix);
         }
         if let Some(after) = after {
-            draft = draft.with("key-marker", &*after.key).with("upload-id-marker", &*after.upload_id);
+            draft =
+                draft.with("key-marker", &*after.key).with("upload-id-marker", &*after.upload_id);
         }
         draft
     }

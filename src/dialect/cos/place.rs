@@ -85,7 +85,8 @@ fn check_bucket(bucket: &str) -> Result<(), ConnectError> {
     if !is_label(bucket) {
         return Err(ConnectError::BadBucket(bucket.to_owned()));
     }
-    let digits = |text: &str| text.len() >= APPID_DIGITS && text.bytes().all(|b| b.is_ascii_digit());
+    let digits =
+        |text: &str| text.len() >= APPID_DIGITS && text.bytes().all(|b| b.is_ascii_digit());
     match bucket.rsplit_once('-') {
         Some((_, appid)) if digits(appid) => Ok(()),
         _ => Err(ConnectError::BucketWithoutAppId(bucket.to_owned())),

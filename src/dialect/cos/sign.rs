@@ -39,12 +39,9 @@ impl Signer {
 
     /// Signs for now; the signature is good for an hour.
     pub(super) async fn sign(&self, head: &mut Parts) -> Result<(), Failure> {
-        self.signer
-            .sign_request(&self.context, head, Some(&self.credential), None)
-            .await
-            .map_err(|error| {
-                Failure::new(ErrorKind::BadCredentials, Repeat::Never, error.to_string())
-            })
+        self.signer.sign_request(&self.context, head, Some(&self.credential), None).await.map_err(
+            |error| Failure::new(ErrorKind::BadCredentials, Repeat::Never, error.to_string()),
+        )
     }
 }
 

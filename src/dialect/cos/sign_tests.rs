@@ -50,7 +50,8 @@ fn hmac_hex(key: &str, message: &str) -> String {
 
 /// What an `Authorization` value says.
 fn field<'a>(authorization: &'a str, name: &str) -> &'a str {
-    let found = authorization.split('&').find_map(|item| item.strip_prefix(name)?.strip_prefix('='));
+    let found =
+        authorization.split('&').find_map(|item| item.strip_prefix(name)?.strip_prefix('='));
     found.unwrap_or_else(|| panic!("no {name} in {authorization}"))
 }
 
