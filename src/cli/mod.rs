@@ -1,1 +1,102 @@
-//! Stub.
+//! What the user says: the command line, `-o` options, the environment and files become checked
+//! configurations, or a refusal in the user's words. The only folder that reads the environment.
+//! Knows the configuration types of `mount`, `mock`, `dialect` and `telemetry`, and nothing they do.
+
+mod args;
+mod config_file;
+mod credentials;
+mod definition;
+mod environment;
+mod kind;
+mod mount_options;
+mod options;
+mod reference;
+mod resolve;
+mod settings;
+mod source_url;
+
+use std::ffi::OsString;
+use std::fmt;
+use std::io::{self, Write};
+
+use clap::Parser;
+
+use crate::mock::MockConfig;
+use crate::mount::{MountConfig, UmountConfig};
+
+pub use reference::configuration_reference;
+
+/// What to do.
+#[derive(Debug)]
+pub enum Command {
+    /// Mount a bucket.
+    Mount(Box<MountConfig>),
+    /// Unmount one.
+    Umount(UmountConfig),
+    /// Serve the mock.
+    Mock(MockCommand),
+}
+
+/// `partfs mock`.
+#[derive(Debug)]
+pub struct MockCommand {
+    /// The server.
+    pub config: MockConfig,
+    /// Whether the keys were made up, so that the user has to be told.
+    pub print_keys: bool,
+}
+
+/// Something that the user said and that cannot be done, as one sentence.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal(String);
+
+impl Refusal {
+    fn new(text: impl Into<String>) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Why there is no command to run.
+#[derive(Debug)]
+pub enum Stop {
+    /// Help or version was asked for, or the shape of the command line is wrong.
+    Shape(clap::Error),
+    /// The shape is right, the content is not.
+    Refused(Refusal),
+}
+
+impl Stop {
+    /// Tells the user and gives the exit code: 0 after help, otherwise 2.
+    pub fn report(&self) -> u8 {
+        match self {
+            Self::Shape(error) => {
+                let _ = error.print();
+                u8::try_from(error.exit_code()).unwrap_or(2)
+            }
+            Self::Refused(refusal) => {
+                let _ = writeln!(io::stderr(), "partfs: {refusal}");
+                2
+            }
+        }
+    }
+}
+
+/// Reads the command line, the first argument being the program's name, and the environment.
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
+    let typed = args::Typed::try_parse_from(arguments).map_err(Stop::Shape)?;
+    let environment = environment::Environment::of_process();
+    let command = match typed.command {
+        args::TypedCommand::Mount(args) => {
+            resolve::mount(args, environment).map(|config| Command::Mount(Box::new(config)))
+        }
+        args::TypedCommand::Umount(args) => resolve::umount(args).map(Command::Umount),
+        args::TypedCommand::Mock(args) => resolve::mock(args, &environment).map(Command::Mock),
+    };
+    command.map_err(Stop::Refused)
+}

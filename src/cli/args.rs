@@ -1,0 +1,184 @@
+//! The command line as typed. Checks the shape only; what the values mean is decided in
+//! [`resolve`](super::resolve).
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use super::definition::Described;
+use super::kind::{Kind, Time};
+use super::options;
+
+/// Mounts an object-storage bucket as a directory
+#[derive(Debug, Parser)]
+#[command(name = "partfs", version, max_term_width = 100, arg_required_else_help = true)]
+pub(super) struct Typed {
+    #[command(subcommand)]
+    pub(super) command: TypedCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TypedCommand {
+    /// Mount a bucket (or the built-in mock) on a directory
+    Mount(MountArgs),
+    /// Unmount, and wait until everything has been uploaded
+    #[command(alias = "unmount")]
+    Umount(UmountArgs),
+    /// Serve an object store on this machine for tests and trials
+    Mock(MockArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Every option can also be given as -o name=value, as the environment variable \
+    PARTFS_NAME and as a line of the file; the first of flag, -o, environment and file counts.\n\
+    Keys are never given on the command line: see PARTFS_ACCESS_KEY_ID and --credentials-file."
+)]
+pub(super) struct MountArgs {
+    /// cos://BUCKET-APPID[/PREFIX], mock: or mock:/FOLDER
+    #[arg(value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// A directory that exists
+    #[arg(value_name = "MOUNTPOINT")]
+    pub(super) mountpoint: Option<String>,
+    /// Stay in the foreground and log to standard error
+    #[arg(short, long)]
+    pub(super) foreground: bool,
+    /// Read options from a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Options as in fstab: -o name=value,name,…
+    #[arg(short = 'o', value_name = "OPTIONS")]
+    pub(super) mount_options: Vec<String>,
+    /// This process was started by another one that waits for it to be ready.
+    #[arg(long, hide = true)]
+    pub(super) background_child: bool,
+    #[command(flatten)]
+    pub(super) options: TypedOptions,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct UmountArgs {
+    /// The directory on which the bucket is mounted
+    #[arg(value_name = "MOUNTPOINT")]
+    pub(super) mountpoint: PathBuf,
+    /// Unmount although files are open; they stay usable for the programs that have them open
+    #[arg(short, long)]
+    pub(super) lazy: bool,
+    /// Wait at most this long for uploads, such as 90s or 10m; without it as long as they take
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "The keys are taken from PARTFS_ACCESS_KEY_ID, PARTFS_SECRET_ACCESS_KEY and \
+    PARTFS_SESSION_TOKEN; without them they are made up and printed."
+)]
+pub(super) struct MockArgs {
+    /// Whose protocol to speak
+    #[arg(long, value_name = "NAME", default_value = "cos")]
+    pub(super) dialect: String,
+    /// Address and port; port 0 takes a free one
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
+    pub(super) listen: SocketAddr,
+    /// Name of the one bucket
+    #[arg(long, value_name = "NAME", default_value = "mock-1250000000")]
+    pub(super) bucket: String,
+    /// Keep the objects in this folder instead of in memory
+    #[arg(long, value_name = "DIR")]
+    pub(super) dir: Option<PathBuf>,
+    /// How ETags are made
+    #[arg(long, value_enum, default_value = "md5")]
+    pub(super) etags: Etags,
+    /// Allow an address that other machines can reach
+    #[arg(long)]
+    pub(super) public: bool,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(super) enum Etags {
+    /// The MD5 of the bytes, as most services do for small objects
+    Md5,
+    /// A text without meaning, as services do for encrypted objects
+    Opaque,
+}
+
+fn time(text: &str) -> Result<Duration, String> {
+    Time { min: Duration::ZERO, max: Duration::from_secs(7 * 86_400) }.parse(text)
+}
+
+/// The flags that the table defines, by name.
+#[derive(Debug, Default)]
+pub(super) struct TypedOptions(pub(super) BTreeMap<&'static str, String>);
+
+fn flag(definition: &'static dyn Described) -> Arg {
+    let allowed = match (definition.allowed(), definition.is_switch()) {
+        (allowed, false) if !allowed.is_empty() => format!(" ({allowed})"),
+        _ => String::new(),
+    };
+    let default = match definition.default_text() {
+        "" => String::new(),
+        text => format!(" [default: {text}]"),
+    };
+    let help = definition.help().trim_end_matches('.');
+    let arg = Arg::new(definition.name())
+        .long(definition.flag())
+        .value_name(definition.placeholder())
+        .action(ArgAction::Set)
+        .help(format!("{help}{allowed}{default}"));
+    if definition.is_switch() {
+        // `--read-only MOUNTPOINT` must not swallow the mount point.
+        arg.num_args(0..=1).require_equals(true).default_missing_value("true")
+    } else {
+        arg
+    }
+}
+
+impl Args for TypedOptions {
+    fn augment_args(command: clap::Command) -> clap::Command {
+        command.args(options::FLAGS.iter().map(|definition| flag(*definition)))
+    }
+
+    fn augment_args_for_update(command: clap::Command) -> clap::Command {
+        Self::augment_args(command)
+    }
+}
+
+impl FromArgMatches for TypedOptions {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let given = options::FLAGS.iter().filter_map(|definition| {
+            let text = matches.get_one::<String>(definition.name())?;
+            Some((definition.name(), text.clone()))
+        });
+        Ok(Self(given.collect()))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        self.0.extend(Self::from_arg_matches(matches)?.0);
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_consistent() {
+        Typed::command().debug_assert();
+    }
+
+    #[test]
+    fn a_switch_does_not_swallow_the_next_argument() {
+        let typed = Typed::parse_from(["partfs", "mount", "--read-only", "mock:", "/mnt"]);
+        let TypedCommand::Mount(args) = typed.command else { panic!("not a mount") };
+        assert_eq!(args.url.as_deref(), Some("mock:"));
+        assert_eq!(args.options.0.get("read_only").map(String::as_str), Some("true"));
+    }
+}

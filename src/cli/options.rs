@@ -1,0 +1,183 @@
+//! The table of options of `partfs mount`: the only place where an option is defined. Flags, `-o`
+//! words, variables, file lines, help and `docs/CONFIGURATION.md` are made from it.
+
+use std::time::Duration;
+
+use super::definition::{Definition, Described};
+use super::kind::{Choice, Count, Id, Mode, PathText, Size, Switch, Text, Time};
+use crate::telemetry::LogFormat;
+
+/// Makes a definition: name, flag, kind, default (a value, or a remark in parentheses), help.
+macro_rules! option {
+    ($id:ident: $kind:ty = $name:literal, $flag:literal, $value:expr, ($note:literal), $help:literal) => {
+        pub(crate) static $id: Definition<$kind> = Definition {
+            name: $name,
+            flag: $flag,
+            kind: $value,
+            default: None,
+            default_note: $note,
+            help: $help,
+        };
+    };
+    ($id:ident: $kind:ty = $name:literal, $flag:literal, $value:expr, $default:literal, $help:literal) => {
+        pub(crate) static $id: Definition<$kind> = Definition {
+            name: $name,
+            flag: $flag,
+            kind: $value,
+            default: Some($default),
+            default_note: "",
+            help: $help,
+        };
+    };
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+option!(URL: Text = "url", "url", Text("URL"), (""),
+    "What to mount; on the command line the first argument.");
+option!(MOUNTPOINT: PathText = "mountpoint", "mountpoint", PathText, (""),
+    "Where to mount it: a directory that exists; on the command line the second argument.");
+option!(ENDPOINT: Text = "endpoint", "endpoint", Text("URL"), ("made from the region"),
+    "Address of the service, http:// or https://, without the bucket.");
+option!(REGION: Text = "region", "region", Text("REGION"), ("none"),
+    "Region of the bucket, such as ap-guangzhou.");
+option!(PREFIX: Text = "prefix", "prefix", Text("PREFIX"), ("the whole bucket"),
+    "Mount only the keys below this prefix; the same as a path in the URL.");
+option!(CREDENTIALS_FILE: PathText = "credentials_file", "credentials-file", PathText, ("none"),
+    "File with access_key_id, secret_access_key and perhaps session_token; mode 0600.");
+option!(PART_SIZE: Size = "part_size", "part-size",
+    Size { subject: "a part", min: 1 << 20, max: 5 << 30 }, "8MiB",
+    "Size of the first parts of a multipart upload; later parts of large files are larger.");
+option!(MAX_UPLOADS: Count = "max_uploads", "max-uploads",
+    Count { subject: "uploads", min: 1, max: 256 }, "8",
+    "How many parts and objects are sent at the same time.");
+option!(MEMORY_LIMIT: Size = "memory_limit", "memory-limit",
+    Size { subject: "the memory limit", min: 16 << 20, max: 1 << 50 }, "256MiB",
+    "How many bytes of file contents the mount may hold in memory; writers wait when it is used up.");
+option!(UID: Id = "uid", "uid", Id, ("the user who mounts"),
+    "Owner of files whose object names none.");
+option!(GID: Id = "gid", "gid", Id, ("the group of the user who mounts"),
+    "Group of files whose object names none.");
+option!(UMASK: Mode = "umask", "umask", Mode, ("none"),
+    "Sets file_mode to 0666 and dir_mode to 0777 without these bits.");
+option!(FILE_MODE: Mode = "file_mode", "file-mode", Mode, "0644",
+    "Permissions of files whose object has none.");
+option!(DIR_MODE: Mode = "dir_mode", "dir-mode", Mode, "0755",
+    "Permissions of directories whose marker has none.");
+option!(ALLOW_OTHER: Switch = "allow_other", "allow-other", Switch, "false",
+    "Let other users in, as far as the permissions of the files allow.");
+option!(READ_ONLY: Switch = "read_only", "read-only", Switch, "false",
+    "Refuse every change; `-o ro` and `-o rw` are the same option.");
+option!(NONEMPTY: Switch = "nonempty", "nonempty", Switch, "false",
+    "Mount over a directory that is not empty and hide what is in it.");
+option!(ATTR_TTL: Time = "attr_ttl", "attr-ttl", Time { min: Duration::ZERO, max: DAY }, "10s",
+    "How long names and attributes are believed before the bucket is asked again. Changes made through this mount are seen at once.");
+option!(CLOSE_TIMEOUT: Time = "close_timeout", "close-timeout",
+    Time { min: Duration::from_secs(1), max: DAY }, "10m",
+    "How long close() and fsync() wait for the service before they fail.");
+option!(DRAIN_TIMEOUT: Time = "drain_timeout", "drain-timeout",
+    Time { min: Duration::ZERO, max: DAY }, "2m",
+    "How long a daemon that is told to stop finishes uploads before it gives them up.");
+option!(STAGING_DIR: PathText = "staging_dir", "staging-dir", PathText, ("/var/tmp"),
+    "Directory for the temporary files of random writes; not in the mount itself.");
+option!(LOG_LEVEL: Text = "log_level", "log-level", Text("LEVEL"), "info",
+    "off, error, warn, info, debug or trace; per module as in info,partfs::write=debug.");
+option!(LOG_FORMAT: Choice<LogFormat> = "log_format", "log-format",
+    Choice(&[("human", LogFormat::Human), ("json", LogFormat::Json)]), "human",
+    "How log lines are written.");
+option!(LOG_FILE: PathText = "log_file", "log-file", PathText,
+    ("standard error in the foreground, none in the background"),
+    "File that log lines are appended to.");
+
+/// What has a place of its own on the command line instead of a flag.
+pub(crate) static ARGUMENTS: &[&dyn Described] = &[&URL, &MOUNTPOINT];
+
+/// Everything that has a flag, in the order of the help.
+pub(crate) static FLAGS: &[&dyn Described] = &[
+    &ENDPOINT,
+    &REGION,
+    &PREFIX,
+    &CREDENTIALS_FILE,
+    &PART_SIZE,
+    &MAX_UPLOADS,
+    &MEMORY_LIMIT,
+    &UID,
+    &GID,
+    &UMASK,
+    &FILE_MODE,
+    &DIR_MODE,
+    &ALLOW_OTHER,
+    &READ_ONLY,
+    &NONEMPTY,
+    &ATTR_TTL,
+    &CLOSE_TIMEOUT,
+    &DRAIN_TIMEOUT,
+    &STAGING_DIR,
+    &LOG_LEVEL,
+    &LOG_FORMAT,
+    &LOG_FILE,
+];
+
+/// The definition with this name.
+pub(crate) fn find(name: &str) -> Option<&'static dyn Described> {
+    all().find(|definition| definition.name() == name)
+}
+
+/// Every definition.
+pub(crate) fn all() -> impl Iterator<Item = &'static dyn Described> {
+    ARGUMENTS.iter().chain(FLAGS).copied()
+}
+
+/// The known name that looks most like `name`, if one does.
+pub(crate) fn nearest(name: &str) -> Option<&'static str> {
+    all()
+        .map(|definition| (distance(name, definition.name()), definition.name()))
+        .filter(|(distance, known)| *distance <= known.len().div_ceil(3).max(1))
+        .min()
+        .map(|(_, known)| known)
+}
+
+/// How many insertions, deletions and exchanges of characters lead from one to the other.
+fn distance(from: &str, to: &str) -> usize {
+    let to: Vec<char> = to.chars().collect();
+    let mut row: Vec<usize> = (0..=to.len()).collect();
+    for (i, a) in from.chars().take(64).enumerate() {
+        let mut diagonal = std::mem::replace(&mut row[0], i + 1);
+        for (j, b) in to.iter().enumerate() {
+            let exchanged = diagonal + usize::from(a != *b);
+            diagonal = row[j + 1];
+            row[j + 1] = exchanged.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[to.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_and_flags_are_one_spelling() {
+        for definition in all() {
+            assert_eq!(definition.flag(), definition.name().replace('_', "-"));
+            assert!(definition.help().ends_with('.'), "{}", definition.name());
+        }
+    }
+
+    #[test]
+    fn every_default_is_a_value() {
+        for definition in all() {
+            if let Some(default) = definition.fixed_default() {
+                assert_eq!(definition.check(default), Ok(()), "{}", definition.name());
+            }
+        }
+    }
+
+    #[test]
+    fn the_nearest_name_is_found() {
+        assert_eq!(nearest("partsize"), Some("part_size"));
+        assert_eq!(nearest("memory-limit"), Some("memory_limit"));
+        assert_eq!(nearest("credential_file"), Some("credentials_file"));
+        assert_eq!(nearest("colour"), None);
+    }
+}

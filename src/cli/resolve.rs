@@ -1,0 +1,256 @@
+//! From what the user typed to what the program needs, or a refusal in the user's words. After this
+//! nothing can be wrong with the configuration itself, only with the world.
+
+use std::path::{Path, PathBuf};
+
+use super::args::{Etags, MockArgs, MountArgs, UmountArgs};
+use super::environment::Environment;
+use super::kind::size_text;
+use super::settings::Settings;
+use super::source_url::{SourceUrl, check_cos_bucket, prefix_of};
+use super::{MockCommand, Refusal, config_file, credentials, mount_options, options};
+use crate::dialect::{Connection, DialectName, Timing};
+use crate::mock::{EtagMode, MockConfig, MockDialect};
+use crate::mount::{MountConfig, Source, Start, UmountConfig, random_keys};
+use crate::telemetry::LogConfig;
+
+/// `partfs mount`.
+pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountConfig, Refusal> {
+    let start = start(&args, &environment);
+    let settings = settings(args, environment)?;
+    let url = settings.get(&options::URL)?.ok_or_else(|| missing("URL", "url"))?;
+    let mountpoint =
+        settings.get(&options::MOUNTPOINT)?.ok_or_else(|| missing("MOUNTPOINT", "mountpoint"))?;
+    let (source, prefix) = source(&url, &settings)?;
+    let (file_mode, dir_mode) = modes(&settings)?;
+    let (part_bytes, memory_limit_bytes) = memory(&settings)?;
+    Ok(MountConfig {
+        source,
+        shown: url,
+        prefix,
+        mountpoint: absolute(&mountpoint)?,
+        nonempty: settings.value(&options::NONEMPTY)?,
+        read_only: settings.value(&options::READ_ONLY)?,
+        allow_other: settings.value(&options::ALLOW_OTHER)?,
+        uid: settings.get(&options::UID)?.unwrap_or(rustix::process::geteuid().as_raw()),
+        gid: settings.get(&options::GID)?.unwrap_or(rustix::process::getegid().as_raw()),
+        file_mode,
+        dir_mode,
+        attr_ttl: settings.value(&options::ATTR_TTL)?,
+        part_bytes,
+        max_uploads: settings.value(&options::MAX_UPLOADS)?,
+        memory_limit_bytes,
+        close_timeout: settings.value(&options::CLOSE_TIMEOUT)?,
+        drain_timeout: settings.value(&options::DRAIN_TIMEOUT)?,
+        staging_dir: optional_path(settings.get(&options::STAGING_DIR)?)?,
+        log: log(&settings, &start)?,
+        start,
+    })
+}
+
+/// `partfs umount`.
+pub(super) fn umount(args: UmountArgs) -> Result<UmountConfig, Refusal> {
+    let mountpoint = absolute(&args.mountpoint)?;
+    Ok(UmountConfig { mountpoint, lazy: args.lazy, timeout: args.timeout })
+}
+
+/// `partfs mock`.
+pub(super) fn mock(args: MockArgs, environment: &Environment) -> Result<MockCommand, Refusal> {
+    let dialect = match args.dialect.as_str() {
+        "cos" => MockDialect::Cos,
+        name @ ("oss" | "qingstor" | "s3") => {
+            return Err(Refusal::new(format!("--dialect {name} is not yet supported; cos is")));
+        }
+        name => return Err(Refusal::new(format!("--dialect {name}: there is only cos"))),
+    };
+    if !args.listen.ip().is_loopback() && !args.public {
+        return Err(Refusal::new(format!(
+            "--listen {}: other machines could reach this address; if you want that, add --public",
+            args.listen
+        )));
+    }
+    check_cos_bucket(&args.bucket)
+        .map_err(|what| Refusal::new(format!("--bucket {}: {what}", args.bucket)))?;
+    let given =
+        (environment.get("PARTFS_ACCESS_KEY_ID"), environment.get("PARTFS_SECRET_ACCESS_KEY"));
+    let (access_key_id, secret_access_key, print_keys) = match given {
+        (Some(id), Some(secret)) => (id.to_owned(), secret.to_owned(), false),
+        (None, None) => {
+            let (id, secret) = random_keys().map_err(|error| Refusal::new(error.to_string()))?;
+            (id, secret, true)
+        }
+        _ => {
+            return Err(Refusal::new(
+                "set both PARTFS_ACCESS_KEY_ID and PARTFS_SECRET_ACCESS_KEY, or neither",
+            ));
+        }
+    };
+    let etags = match args.etags {
+        Etags::Md5 => EtagMode::Md5,
+        Etags::Opaque => EtagMode::Opaque,
+    };
+    Ok(MockCommand {
+        config: MockConfig {
+            dialect,
+            listen: args.listen,
+            bucket: args.bucket,
+            access_key_id,
+            secret_access_key,
+            session_token: environment.get("PARTFS_SESSION_TOKEN").map(str::to_owned),
+            dir: optional_path(args.dir)?,
+            etags,
+        },
+        print_keys,
+    })
+}
+
+fn missing(argument: &str, name: &str) -> Refusal {
+    Refusal::new(format!(
+        "{argument} is missing: partfs mount URL MOUNTPOINT, or {name} = \"…\" in the file of --config"
+    ))
+}
+
+fn start(args: &MountArgs, environment: &Environment) -> Start {
+    match (args.foreground, args.background_child) {
+        (true, _) => {
+            Start::Foreground { notify_socket: environment.get("NOTIFY_SOCKET").map(Into::into) }
+        }
+        (false, true) => Start::BackgroundChild,
+        (false, false) => Start::Background,
+    }
+}
+
+fn settings(args: MountArgs, environment: Environment) -> Result<Settings, Refusal> {
+    let mut flags = args.options.0;
+    flags.extend(args.url.map(|url| ("url", url)));
+    flags.extend(args.mountpoint.map(|mountpoint| ("mountpoint", mountpoint)));
+    let file = match args.config {
+        Some(path) => Some((path.clone(), config_file::read(&path)?)),
+        None => None,
+    };
+    let mount_options = mount_options::parse(&args.mount_options)?;
+    Ok(Settings { flags, mount_options, environment, file })
+}
+
+fn source(url: &str, settings: &Settings) -> Result<(Source, String), Refusal> {
+    let prefix = match settings.get(&options::PREFIX)? {
+        Some(text) => prefix_of(&text).map_err(|what| Refusal::new(format!("prefix: {what}")))?,
+        None => String::new(),
+    };
+    match SourceUrl::parse(url)? {
+        SourceUrl::Mock { dir } => {
+            for given in
+                [settings.is_given(&options::ENDPOINT), settings.is_given(&options::REGION)]
+            {
+                if given {
+                    return Err(Refusal::new(format!("{url} takes no endpoint and no region")));
+                }
+            }
+            Ok((Source::Mock { dir: optional_path(dir)? }, prefix))
+        }
+        SourceUrl::Cos { bucket, prefix: in_url } => {
+            let prefix = match (in_url.is_empty(), prefix.is_empty()) {
+                (false, false) if in_url != prefix => {
+                    return Err(Refusal::new(format!(
+                        "the URL says prefix {in_url}, the option prefix says {prefix}: give one"
+                    )));
+                }
+                (true, _) => prefix,
+                (false, _) => in_url,
+            };
+            Ok((Source::Bucket(connection(bucket, settings)?), prefix))
+        }
+    }
+}
+
+fn connection(bucket: String, settings: &Settings) -> Result<Connection, Refusal> {
+    let endpoint = settings.get(&options::ENDPOINT)?;
+    let region = settings.get(&options::REGION)?;
+    if endpoint.is_none() && region.is_none() {
+        return Err(Refusal::new(format!(
+            "cos://{bucket}: in which region is it? Add --region, such as --region ap-guangzhou"
+        )));
+    }
+    if let Some(endpoint) = &endpoint {
+        check_endpoint(endpoint, &bucket)
+            .map_err(|what| Refusal::new(format!("endpoint {endpoint}: {what}")))?;
+    }
+    let file = settings.get(&options::CREDENTIALS_FILE)?;
+    let credentials = credentials::find(&settings.environment, file.as_deref())?;
+    Ok(Connection {
+        dialect: DialectName::Cos,
+        bucket,
+        endpoint,
+        region,
+        credentials,
+        timing: Timing::default(),
+    })
+}
+
+fn check_endpoint(endpoint: &str, bucket: &str) -> Result<(), String> {
+    let host = endpoint.strip_prefix("https://").or_else(|| endpoint.strip_prefix("http://"));
+    match host {
+        None => Err("write it with http:// or https:// in front".into()),
+        Some(host) if host.trim_end_matches('/').is_empty() => Err("the host is missing".into()),
+        Some(host) if host.contains('@') => Err("keys do not belong in the endpoint".into()),
+        Some(host) if host.starts_with(&format!("{bucket}.")) => {
+            Err("leave the name of the bucket out of it".into())
+        }
+        Some(_) => Ok(()),
+    }
+}
+
+/// Modes of files and of directories.
+fn modes(settings: &Settings) -> Result<(u32, u32), Refusal> {
+    let (mut file, mut dir) =
+        (settings.value(&options::FILE_MODE)?, settings.value(&options::DIR_MODE)?);
+    if let Some(umask) = settings.get(&options::UMASK)? {
+        if !settings.is_given(&options::FILE_MODE) {
+            file = 0o666 & !umask;
+        }
+        if !settings.is_given(&options::DIR_MODE) {
+            dir = 0o777 & !umask;
+        }
+    }
+    Ok((file, dir))
+}
+
+/// Bytes of a part and of the whole budget. An open file must always be able to fill one part while
+/// another one is on its way, or writers would wait for each other.
+fn memory(settings: &Settings) -> Result<(u64, u64), Refusal> {
+    let part = settings.value(&options::PART_SIZE)?;
+    let memory = settings.value(&options::MEMORY_LIMIT)?;
+    if part > memory / 2 {
+        return Err(Refusal::new(format!(
+            "part_size {} does not fit twice into memory_limit {}: make one smaller or the other larger",
+            size_text(part),
+            size_text(memory)
+        )));
+    }
+    Ok((part, memory))
+}
+
+fn log(settings: &Settings, start: &Start) -> Result<LogConfig, Refusal> {
+    let filter = settings.value(&options::LOG_LEVEL)?;
+    LogConfig::check_filter(&filter)
+        .map_err(|what| Refusal::new(format!("log_level {filter}: {what}")))?;
+    Ok(LogConfig {
+        filter,
+        format: settings.value(&options::LOG_FORMAT)?,
+        file: optional_path(settings.get(&options::LOG_FILE)?)?,
+        to_stderr: matches!(start, Start::Foreground { .. }),
+    })
+}
+
+/// Paths are made absolute here because the daemon leaves the directory it was started in.
+fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
+    std::path::absolute(path).map_err(|error| Refusal::new(format!("{}: {error}", path.display())))
+}
+
+fn optional_path(path: Option<PathBuf>) -> Result<Option<PathBuf>, Refusal> {
+    path.as_deref().map(absolute).transpose()
+}
+
+#[cfg(test)]
+#[path = "resolve_tests.rs"]
+mod tests;

@@ -1,0 +1,151 @@
+//! What `partfs mount` can be pointed at, as typed. Pure: no path is looked at, nothing is asked.
+
+use std::path::PathBuf;
+
+use super::Refusal;
+
+/// The URLs that are understood, for messages and documentation.
+pub(crate) const SCHEMES: &str = "cos://BUCKET-APPID[/PREFIX], mock: and mock:/FOLDER";
+
+/// A mount source.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum SourceUrl {
+    /// The server inside this process.
+    Mock {
+        /// Where its objects are kept; memory when `None`.
+        dir: Option<PathBuf>,
+    },
+    /// A bucket of Tencent COS.
+    Cos {
+        /// Name with APPID.
+        bucket: String,
+        /// Empty, or ends in `/`.
+        prefix: String,
+    },
+}
+
+impl SourceUrl {
+    /// Understands a URL or says why not.
+    pub(crate) fn parse(url: &str) -> Result<Self, Refusal> {
+        let refuse = |what: String| Err(Refusal::new(format!("{url}: {what}")));
+        match url.split_once(':') {
+            Some(("mock", rest)) => mock(rest).or_else(refuse),
+            Some(("cos", rest)) => match rest.strip_prefix("//") {
+                Some(rest) => cos(rest).or_else(refuse),
+                None => refuse("write cos://BUCKET-APPID[/PREFIX]".into()),
+            },
+            Some((scheme @ ("oss" | "qingstor" | "s3"), _)) => {
+                refuse(format!("{scheme}:// is not yet supported; this version mounts {SCHEMES}"))
+            }
+            _ => refuse(format!("this cannot be mounted; partfs mounts {SCHEMES}")),
+        }
+    }
+}
+
+fn mock(rest: &str) -> Result<SourceUrl, String> {
+    let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    for pair in query.split('&').filter(|pair| !pair.is_empty()) {
+        match pair.split_once('=') {
+            Some(("dialect", "cos")) => {}
+            Some(("dialect", name @ ("oss" | "qingstor" | "s3"))) => {
+                return Err(format!("the mock does not yet speak {name}; it speaks cos"));
+            }
+            Some(("dialect", name)) => {
+                return Err(format!("{name} is no dialect; the mock speaks cos"));
+            }
+            _ => return Err(format!("{pair} is not understood; mock:?dialect=cos is")),
+        }
+    }
+    if path.starts_with("//") {
+        return Err("write mock: or mock:/FOLDER, without //".into());
+    }
+    Ok(SourceUrl::Mock { dir: (!path.is_empty()).then(|| PathBuf::from(path)) })
+}
+
+fn cos(rest: &str) -> Result<SourceUrl, String> {
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    check_cos_bucket(bucket)?;
+    Ok(SourceUrl::Cos { bucket: bucket.to_owned(), prefix: prefix_of(prefix)? })
+}
+
+/// Whether a name can be that of a COS bucket: lower-case letters, digits and hyphens, with the
+/// number of the account at its end.
+pub(crate) fn check_cos_bucket(bucket: &str) -> Result<(), String> {
+    let legal = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    if bucket.is_empty() {
+        return Err("the name of the bucket is missing: cos://BUCKET-APPID".into());
+    }
+    if bucket.len() > 60 || !bucket.bytes().all(legal) {
+        return Err(
+            "bucket names of COS have at most 60 lower-case letters, digits and hyphens".into()
+        );
+    }
+    match bucket.rsplit_once('-') {
+        Some((name, id))
+            if !name.is_empty() && id.len() >= 5 && id.bytes().all(|b| b.is_ascii_digit()) =>
+        {
+            Ok(())
+        }
+        _ => Err("bucket names of COS end in -APPID, e.g. bucket-1250000000".into()),
+    }
+}
+
+/// A prefix as the store wants it: empty, or with one `/` at its end. Parts that no file name can
+/// have are refused, because nothing below them could be shown.
+pub(crate) fn prefix_of(text: &str) -> Result<String, String> {
+    let text = text.trim_matches('/');
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    if text.len() > 800 {
+        return Err("the prefix is longer than 800 bytes".into());
+    }
+    if text.split('/').any(|part| matches!(part, "" | "." | "..")) {
+        return Err(format!("the prefix {text} has an empty part, . or .. in it"));
+    }
+    Ok(format!("{text}/"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(url: &str) -> String {
+        SourceUrl::parse(url).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn the_mock_needs_nothing() {
+        assert_eq!(SourceUrl::parse("mock:").unwrap(), SourceUrl::Mock { dir: None });
+        assert_eq!(SourceUrl::parse("mock:?dialect=cos").unwrap(), SourceUrl::Mock { dir: None });
+        let kept = SourceUrl::Mock { dir: Some("/srv/x".into()) };
+        assert_eq!(SourceUrl::parse("mock:/srv/x").unwrap(), kept);
+        assert_eq!(SourceUrl::parse("mock:/srv/x?dialect=cos").unwrap(), kept);
+        assert!(refused("mock:?dialect=oss").contains("does not yet speak oss"));
+        assert!(refused("mock:?size=3").contains("size=3 is not understood"));
+    }
+
+    #[test]
+    fn a_bucket_has_an_appid_and_perhaps_a_prefix() {
+        let cos =
+            |prefix: &str| SourceUrl::Cos { bucket: "b-1250000000".into(), prefix: prefix.into() };
+        assert_eq!(SourceUrl::parse("cos://b-1250000000").unwrap(), cos(""));
+        assert_eq!(SourceUrl::parse("cos://b-1250000000/").unwrap(), cos(""));
+        assert_eq!(SourceUrl::parse("cos://b-1250000000/a/b").unwrap(), cos("a/b/"));
+        assert_eq!(SourceUrl::parse("cos://b-1250000000/a/b/").unwrap(), cos("a/b/"));
+        let without = "bucket names of COS end in -APPID, e.g. bucket-1250000000";
+        assert_eq!(refused("cos://bucket"), format!("cos://bucket: {without}"));
+        assert_eq!(refused("cos://my-bucket"), format!("cos://my-bucket: {without}"));
+        assert!(refused("cos://B-1250000000").contains("lower-case"));
+        assert!(refused("cos://b-1250000000/a/../b").contains(".."));
+        assert!(refused("cos://").contains("missing"));
+    }
+
+    #[test]
+    fn other_schemes_are_told_what_there_is() {
+        assert!(refused("oss://b").contains("oss:// is not yet supported"));
+        for url in ["gs://b", "bucket", "/dev/sda1", ""] {
+            assert!(refused(url).contains("cos://BUCKET-APPID[/PREFIX]"), "{url}");
+        }
+    }
+}
