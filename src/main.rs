@@ -1,2 +1,71 @@
-//! The `partfs` program.
-fn main() {}
+//! The `partfs` program: reads the command line, does what it says, turns the result into an exit
+//! code – 0 done, 1 failed or something was lost, 2 wrongly asked for.
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use partfs::cli::{self, Command, MockCommand};
+use partfs::clock::SystemClock;
+use partfs::mock::MockServer;
+use partfs::mount::{self, Outcome, StopSignals};
+
+// Half the page faults of glibc's allocator with buffers of this size, and memory that comes back.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+fn main() -> ExitCode {
+    let command = match cli::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(stop) => return ExitCode::from(stop.report()),
+    };
+    let result = match command {
+        Command::Mount(config) => mount::run(&config),
+        Command::Umount(config) => mount::umount::run(&config),
+        Command::Mock(command) => return serve_mock(command),
+    };
+    match result {
+        Ok(Outcome::Done) => ExitCode::SUCCESS,
+        Ok(Outcome::Lost) => ExitCode::FAILURE,
+        Err(error) => {
+            error.report();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// `partfs mock`: serves until it is told to stop.
+fn serve_mock(command: MockCommand) -> ExitCode {
+    let served = tokio::runtime::Runtime::new().and_then(|runtime| {
+        runtime.block_on(async {
+            let mut signals = StopSignals::new()?;
+            let announcement = announcement(&command);
+            let server = MockServer::start(command.config, Arc::new(SystemClock)).await?;
+            let mut out = io::stdout();
+            writeln!(out, "listening on http://{}\n{announcement}", server.address())?;
+            out.flush()?;
+            signals.next().await;
+            server.stop().await;
+            Ok(())
+        })
+    });
+    match served {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "partfs: the mock failed: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// What a client has to know. Keys that the user brought are not repeated.
+fn announcement(MockCommand { config, print_keys }: &MockCommand) -> String {
+    let mut text = format!("bucket {}", config.bucket);
+    if *print_keys {
+        text += &format!(
+            "\naccess key id {}\nsecret access key {}",
+            config.access_key_id, config.secret_access_key
+        );
+    }
+    text
+}

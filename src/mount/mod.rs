@@ -1,1 +1,200 @@
-//! Stub.
+//! Builds everything and runs it: the one place that knows all layers, and the life of the process
+//! from the mount point check to the last upload. Knows no request format and reads no environment.
+
+mod background;
+mod config;
+mod detach;
+mod layers;
+mod liveness;
+mod mountinfo;
+mod mountpoint;
+mod probe;
+mod serve;
+mod signals;
+mod staging;
+mod systemd;
+pub mod umount;
+
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::Arc;
+
+use tokio::runtime::{Builder, Runtime};
+use tracing::info;
+
+use crate::budget::Budget;
+use crate::clock::{Clock, SystemClock};
+use crate::fs::FileSystem;
+use crate::{fuse, telemetry};
+
+pub use config::{MountConfig, Source, Start, UmountConfig};
+pub use layers::random_keys;
+pub use signals::StopSignals;
+
+/// How a command ended that did not fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// Everything that was written is in the bucket.
+    Done,
+    /// Something is not; the user has been told what.
+    Lost,
+}
+
+/// Why a command failed, as one sentence for the user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MountError(Option<String>);
+
+impl MountError {
+    fn new(sentence: impl Into<String>) -> Self {
+        Self(Some(sentence.into()))
+    }
+
+    /// A failure that the user has been told of.
+    fn already_said() -> Self {
+        Self(None)
+    }
+
+    /// Tells the user, if that has not been done.
+    pub fn report(&self) {
+        if let Some(sentence) = &self.0 {
+            say(sentence);
+        }
+    }
+}
+
+impl fmt::Display for MountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.0.as_deref().unwrap_or("failed"))
+    }
+}
+
+impl std::error::Error for MountError {}
+
+/// A line for whoever started the command. In the background nobody may be left to hear it, which is
+/// no reason to fail.
+fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "partfs: {text}");
+}
+
+/// `partfs mount`: in the background returns when the mount works, otherwise when it has ended.
+pub fn run(config: &MountConfig) -> Result<Outcome, MountError> {
+    match config.start {
+        Start::Background => {
+            // What can be refused at once is refused without a second process.
+            mountpoint::prepare(&config.mountpoint, config.nonempty)?;
+            background::start()
+        }
+        Start::BackgroundChild => {
+            background::leave_terminal()?;
+            run_here(config)
+        }
+        Start::Foreground { .. } => run_here(config),
+    }
+}
+
+/// Builds every layer from the bottom to the top, mounts, says so and serves.
+fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
+    let mountpoint = mountpoint::prepare(&config.mountpoint, config.nonempty)?;
+    let staging_dir = staging::prepare(config.staging_dir.as_deref(), &mountpoint)?;
+    start_log(config, &mountpoint)?;
+    let runtime = runtime()?;
+    let signals =
+        runtime.block_on(async { StopSignals::new() }).map_err(cannot("handle signals"))?;
+
+    let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+    let budget = Budget::new(config.memory_limit_bytes);
+    let ground = runtime.block_on(layers::ground(config, &clock))?;
+    runtime.block_on(probe::check(&*ground.store, &ground.target))?;
+    let fs_config = layers::fs_config(config, staging_dir);
+    let fs = FileSystem::new(ground.store, budget, clock, fs_config, runtime.handle().clone());
+    let options = layers::session_options(config);
+    let session = fuse::session::mount(fs.clone(), &mountpoint, &options, runtime.handle().clone())
+        .map_err(|error| cannot_mount(&mountpoint, &error))?;
+
+    let ended = serve::watch(session).map_err(cannot("start a thread"))?;
+    info!("{} is mounted at {}", config.shown, mountpoint.display());
+    let notifier = tell_ready(config, &mountpoint)?;
+    let drain_timeout = config.drain_timeout;
+    let served = serve::Served { fs, mountpoint, drain_timeout, notifier, ended };
+    let outcome = runtime.block_on(serve::serve(served, signals));
+    if let Some(mock) = ground.mock {
+        runtime.block_on(mock.stop());
+    }
+    // Not waiting for tasks: what had to be finished is finished or has been called lost.
+    runtime.shutdown_background();
+    outcome
+}
+
+fn start_log(config: &MountConfig, mountpoint: &Path) -> Result<(), MountError> {
+    if let Some(file) =
+        config.log.file.as_deref().filter(|file| staging::is_inside(file, mountpoint))
+    {
+        return Err(MountError::new(format!(
+            "log_file {} is inside the mount point {}",
+            file.display(),
+            mountpoint.display()
+        )));
+    }
+    if let Source::Mock { dir: Some(dir) } = &config.source
+        && staging::is_inside(dir, mountpoint)
+    {
+        return Err(MountError::new(format!(
+            "the folder of the mock, {}, is inside the mount point",
+            dir.display()
+        )));
+    }
+    telemetry::start(&config.log).map_err(cannot("write the log"))
+}
+
+/// At least two threads, so that one busy task does not stop everything on a machine with one core.
+fn runtime() -> Result<Runtime, MountError> {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    let mut builder = Builder::new_multi_thread();
+    builder
+        .worker_threads(cores.max(2))
+        .enable_all()
+        .thread_name("partfs")
+        .build()
+        .map_err(cannot("start"))
+}
+
+/// Tells whoever waits. On failure the mount goes again: nobody would know of it.
+fn tell_ready(config: &MountConfig, mountpoint: &Path) -> Result<systemd::Notifier, MountError> {
+    let notifier = match &config.start {
+        Start::Foreground { notify_socket } => systemd::Notifier::new(notify_socket.clone()),
+        Start::Background | Start::BackgroundChild => systemd::Notifier::default(),
+    };
+    let status = format!("READY=1\nSTATUS={} at {}", config.shown, mountpoint.display());
+    let told = match config.start {
+        Start::BackgroundChild => background::tell_ready(),
+        _ => notifier.send(&status).map_err(cannot("tell systemd that the mount is ready")),
+    };
+    if told.is_err() {
+        let _ = detach::detach(mountpoint, detach::Detach::Lazily);
+    }
+    told.map(|()| notifier)
+}
+
+fn cannot(what: &'static str) -> impl Fn(io::Error) -> MountError {
+    move |error| MountError::new(format!("cannot {what}: {error}"))
+}
+
+/// The ways in which mounting fails on a machine that was not prepared for it.
+fn cannot_mount(mountpoint: &Path, error: &io::Error) -> MountError {
+    let place = mountpoint.display();
+    let root = rustix::process::geteuid().is_root();
+    let device = std::fs::exists("/dev/fuse").unwrap_or(false);
+    let hint = match error.kind() {
+        _ if !device => {
+            "; there is no /dev/fuse: modprobe fuse, or pass the device to the container"
+        }
+        io::ErrorKind::NotFound if root => "; this container may not mount",
+        io::ErrorKind::NotFound => {
+            "; mounting as an ordinary user needs fusermount3: apt install fuse3"
+        }
+        io::ErrorKind::PermissionDenied => "; this user or container may not use /dev/fuse",
+        _ => "",
+    };
+    MountError::new(format!("cannot mount at {place}: {error}{hint}"))
+}

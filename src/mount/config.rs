@@ -1,0 +1,90 @@
+//! What a mount and an unmount need to know. Made by `cli`, where every value has been checked.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::dialect::Connection;
+use crate::telemetry::LogConfig;
+
+/// One mount.
+#[derive(Debug, Clone)]
+pub struct MountConfig {
+    /// The bucket.
+    pub source: Source,
+    /// The URL as typed; what `mount` and `df` show.
+    pub shown: String,
+    /// Keys below this only: empty, or ending in `/`.
+    pub prefix: String,
+    /// Where: absolute, but not yet looked at.
+    pub mountpoint: PathBuf,
+    /// Whether the mount point may hold files.
+    pub nonempty: bool,
+    /// Whether every change is refused.
+    pub read_only: bool,
+    /// Whether other users are let in.
+    pub allow_other: bool,
+    /// Owner of what has none.
+    pub uid: u32,
+    /// Group of what has none.
+    pub gid: u32,
+    /// Permissions of files that have none.
+    pub file_mode: u32,
+    /// Permissions of directories that have none.
+    pub dir_mode: u32,
+    /// How long attributes are believed.
+    pub attr_ttl: Duration,
+    /// Size of the first parts; at most half of the memory limit.
+    pub part_bytes: u64,
+    /// Requests that carry data at the same time, at least 1.
+    pub max_uploads: usize,
+    /// The budget of the mount.
+    pub memory_limit_bytes: u64,
+    /// How long close() waits.
+    pub close_timeout: Duration,
+    /// How long a stop waits.
+    pub drain_timeout: Duration,
+    /// Where temporary files go; a default place when `None`.
+    pub staging_dir: Option<PathBuf>,
+    /// What is logged.
+    pub log: LogConfig,
+    /// How the process runs.
+    pub start: Start,
+}
+
+/// What is mounted.
+#[derive(Debug, Clone)]
+pub enum Source {
+    /// The mock, inside this process.
+    Mock {
+        /// Where its objects are kept; memory when `None`.
+        dir: Option<PathBuf>,
+    },
+    /// A bucket of a service.
+    Bucket(Connection),
+}
+
+/// How the process of a mount runs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Start {
+    /// In the terminal, or under a service manager that listens on the socket.
+    Foreground {
+        /// systemd's `NOTIFY_SOCKET`.
+        notify_socket: Option<OsString>,
+    },
+    /// Starts another process, waits until it is ready and ends.
+    Background,
+    /// Is that other process.
+    BackgroundChild,
+}
+
+/// One unmount.
+#[derive(Debug, Clone)]
+pub struct UmountConfig {
+    /// Where: absolute, but not yet looked at.
+    pub mountpoint: PathBuf,
+    /// Whether open files are no hindrance.
+    pub lazy: bool,
+    /// How long to wait for the daemon's end; without limit when `None`.
+    pub timeout: Option<Duration>,
+}

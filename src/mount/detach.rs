@@ -1,0 +1,65 @@
+//! Takes a mount out of the tree: by the system call where that is allowed, otherwise with the help
+//! of fusermount3, which is set-uid for this purpose.
+
+use std::io;
+use std::path::Path;
+use std::process::{Command, Stdio};
+
+use rustix::io::Errno;
+use rustix::mount::UnmountFlags;
+use thiserror::Error;
+
+/// Whether open files are a hindrance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Detach {
+    /// They are: the mount stays.
+    IfIdle,
+    /// They are not: the mount disappears, open files stay usable until closed.
+    Lazily,
+}
+
+/// Why a mount is still there.
+#[derive(Debug, Error)]
+pub(crate) enum DetachError {
+    /// Somebody uses it.
+    #[error("files are open or a shell is in it")]
+    Busy,
+    /// An ordinary user needs fusermount3 and it is not there.
+    #[error("only root may do that without fusermount3: apt install fuse3")]
+    NoHelper,
+    /// What fusermount3 said.
+    #[error("{0}")]
+    Helper(String),
+    /// Anything else.
+    #[error(transparent)]
+    System(#[from] io::Error),
+}
+
+/// Unmounts. Blocks while the kernel writes back what it holds.
+pub(crate) fn detach(mountpoint: &Path, how: Detach) -> Result<(), DetachError> {
+    let flags = match how {
+        Detach::IfIdle => UnmountFlags::NOFOLLOW,
+        Detach::Lazily => UnmountFlags::NOFOLLOW | UnmountFlags::DETACH,
+    };
+    match rustix::mount::unmount(mountpoint, flags) {
+        Ok(()) => Ok(()),
+        Err(Errno::BUSY) => Err(DetachError::Busy),
+        Err(Errno::PERM) => with_helper(mountpoint, how),
+        Err(error) => Err(DetachError::System(error.into())),
+    }
+}
+
+fn with_helper(mountpoint: &Path, how: Detach) -> Result<(), DetachError> {
+    let mut command = Command::new("fusermount3");
+    command.arg("-u").args((how == Detach::Lazily).then_some("-z"));
+    // `--` because the path is the user's; it is absolute, but that is decided elsewhere.
+    command.arg("--").arg(mountpoint).stdin(Stdio::null());
+    let output = command.output().map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => DetachError::NoHelper,
+        _ => DetachError::System(error),
+    })?;
+    if output.status.success() {
+        return Ok(());
+    }
+    Err(DetachError::Helper(String::from_utf8_lossy(&output.stderr).trim().to_owned()))
+}

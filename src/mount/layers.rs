@@ -1,0 +1,150 @@
+//! The layers' own configurations, cut out of the one of the mount, and the store at the bottom.
+
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::MountError;
+use super::config::{MountConfig, Source};
+use super::probe::Target;
+use crate::clock::Clock;
+use crate::dialect::{self, Connection, Credentials, DialectName, Secret, Timing};
+use crate::fs::FsConfig;
+use crate::fuse::session::SessionOptions;
+use crate::mock::{EtagMode, MockConfig, MockDialect, MockServer};
+use crate::read::ReadConfig;
+use crate::store::ObjectStore;
+use crate::store::prefix::Prefixed;
+use crate::write::WriteConfig;
+
+/// What one allocation of a part holds. A kernel write is at most 1 MiB, so that one touches at most
+/// two blocks, and a small file costs one.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// First request of a reader: about what one round trip carries on a fast link.
+const FIRST_READ_BYTES: u64 = 1 << 20;
+
+/// Largest single request of a sequential reader, as large as a part by default.
+const READ_BYTES: u64 = 8 << 20;
+
+/// Threads that take requests from the kernel. One is enough for one stream; a second one helps two;
+/// each costs 16 MiB.
+const MAX_SESSION_THREADS: usize = 2;
+
+/// The bucket of the mock inside a mount. Its name is seen by nobody.
+const MOCK_BUCKET: &str = "mock-1250000000";
+
+/// The store that a mount stands on.
+pub(crate) struct Ground {
+    /// What is mounted: the bucket, or what is below the prefix.
+    pub(crate) store: Arc<dyn ObjectStore>,
+    /// The server, when it is in this process; to be stopped at the end.
+    pub(crate) mock: Option<MockServer>,
+    /// Names for messages.
+    pub(crate) target: Target,
+}
+
+/// Connects to the bucket of the mount, starting the mock first if that is what is mounted. Asks
+/// nothing of the service yet.
+pub(crate) async fn ground(
+    config: &MountConfig,
+    clock: &Arc<dyn Clock>,
+) -> Result<Ground, MountError> {
+    let (connection, mock) = match &config.source {
+        Source::Bucket(connection) => (connection.clone(), None),
+        Source::Mock { dir } => {
+            let (connection, server) = start_mock(dir.clone(), clock)
+                .await
+                .map_err(|error| MountError::new(format!("cannot start the mock: {error}")))?;
+            (connection, Some(server))
+        }
+    };
+    let place = connection.endpoint.clone().or_else(|| connection.region.clone());
+    let target = Target { bucket: connection.bucket.clone(), place: place.unwrap_or_default() };
+    let store = dialect::connect(connection).map_err(|error| MountError::new(error.to_string()))?;
+    let store: Arc<dyn ObjectStore> = match config.prefix.as_str() {
+        "" => store,
+        prefix => Prefixed::new(store, prefix.to_owned()),
+    };
+    Ok(Ground { store, mock, target })
+}
+
+async fn start_mock(
+    dir: Option<PathBuf>,
+    clock: &Arc<dyn Clock>,
+) -> io::Result<(Connection, MockServer)> {
+    let (access_key_id, secret_access_key) = random_keys()?;
+    let config = MockConfig {
+        dialect: MockDialect::Cos,
+        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
+        bucket: MOCK_BUCKET.to_owned(),
+        access_key_id: access_key_id.clone(),
+        secret_access_key: secret_access_key.clone(),
+        session_token: None,
+        dir,
+        etags: EtagMode::Md5,
+    };
+    let server = MockServer::start(config, Arc::clone(clock)).await?;
+    let connection = Connection {
+        dialect: DialectName::Cos,
+        bucket: MOCK_BUCKET.to_owned(),
+        endpoint: Some(format!("http://{}", server.address())),
+        region: None,
+        credentials: Credentials {
+            access_key_id,
+            secret_access_key: Secret::new(secret_access_key),
+            session_token: None,
+        },
+        timing: Timing::default(),
+    };
+    Ok((connection, server))
+}
+
+/// A key id and a secret that nobody can guess, in hexadecimal.
+pub fn random_keys() -> io::Result<(String, String)> {
+    let mut bytes = [0_u8; 30];
+    getrandom::fill(&mut bytes).map_err(|error| io::Error::other(error.to_string()))?;
+    let hex: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+    let (id, secret) = hex.split_at(20);
+    Ok((format!("mock{id}"), secret.to_owned()))
+}
+
+/// For `fs` and what is below it.
+pub(crate) fn fs_config(config: &MountConfig, staging_dir: PathBuf) -> FsConfig {
+    let quarter = config.memory_limit_bytes / 4;
+    FsConfig {
+        uid: config.uid,
+        gid: config.gid,
+        file_mode: config.file_mode,
+        dir_mode: config.dir_mode,
+        attr_ttl: config.attr_ttl,
+        read_only: config.read_only,
+        write: WriteConfig {
+            part_bytes: config.part_bytes,
+            block_bytes: BLOCK_BYTES,
+            max_requests: config.max_uploads,
+            staging_dir,
+            close_timeout: config.close_timeout,
+        },
+        // Readers never take more than half: what they hold can be fetched again, what writers hold
+        // cannot.
+        read: ReadConfig {
+            first_request_bytes: FIRST_READ_BYTES.min(quarter),
+            request_bytes: READ_BYTES.min(quarter),
+            window_bytes: (8 * READ_BYTES).min(quarter),
+            cache_bytes: quarter,
+        },
+    }
+}
+
+/// For `fuse`.
+pub(crate) fn session_options(config: &MountConfig) -> SessionOptions {
+    let cores = std::thread::available_parallelism().map_or(1, usize::from);
+    SessionOptions {
+        source: config.shown.clone(),
+        allow_other: config.allow_other,
+        read_only: config.read_only,
+        threads: cores.min(MAX_SESSION_THREADS),
+    }
+}

@@ -1,0 +1,55 @@
+//! Whether somebody answers at a mount point. Asking a FUSE mount may block for ever when its daemon
+//! hangs, so the question is asked by a thread that may be left behind.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+/// How long a daemon may think about one small question before it counts as silent.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The state of a mount.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Liveness {
+    /// It answers.
+    Alive,
+    /// Its daemon is gone; only detaching helps.
+    Dead,
+    /// No answer in time.
+    Silent,
+}
+
+/// Asks for the attributes of the root of the mount.
+pub(crate) fn of(mountpoint: &Path) -> Liveness {
+    let path = mountpoint.to_owned();
+    match ask(move || std::fs::metadata(path)) {
+        Some(Err(error)) if is_disconnected(&error) => Liveness::Dead,
+        Some(_) => Liveness::Alive,
+        None => Liveness::Silent,
+    }
+}
+
+/// The process that serves a mount, as its status file says; `None` when it does not say.
+pub(crate) fn daemon_of(mountpoint: &Path) -> Option<u32> {
+    let path: PathBuf = mountpoint.join(".partfs/status.json");
+    let text = ask(move || std::fs::read(path))?.ok()?;
+    let status: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    u32::try_from(status.get("pid")?.as_u64()?).ok()
+}
+
+/// Whether the error is what the kernel says of a mount without a daemon.
+pub(crate) fn is_disconnected(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let codes = [Errno::NOTCONN, Errno::CONNABORTED].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
+}
+
+/// The answer to a question that may block, or `None` after a while.
+fn ask<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'static) -> Option<T> {
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let asker = thread::Builder::new().name("ask-mount".into());
+    asker.spawn(move || drop(sender.send(question()))).ok()?;
+    receiver.recv_timeout(PATIENCE).ok()
+}

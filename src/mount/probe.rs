@@ -1,0 +1,124 @@
+//! Asks the bucket one question before the kernel mounts anything, and turns a failure into a
+//! sentence that names the mistake.
+
+use super::MountError;
+use crate::store::{ErrorKind, ListRequest, ObjectStore, StoreError};
+
+/// Names for the messages.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    /// The bucket's name.
+    pub(crate) bucket: String,
+    /// Where it was looked for: an endpoint or a region, as the user gave it.
+    pub(crate) place: String,
+}
+
+/// Lists at most one entry: that needs the address, the keys, the clock, the bucket and the one
+/// permission without which a directory cannot be shown.
+pub(crate) async fn check(store: &dyn ObjectStore, target: &Target) -> Result<(), MountError> {
+    let request = ListRequest { max_entries: 1, by_directory: true, ..ListRequest::default() };
+    match store.list(&request).await {
+        Ok(_) => Ok(()),
+        Err(error) => Err(MountError::new(sentence(&error, target))),
+    }
+}
+
+/// The mistake in plain words, then what the service said, word for word.
+fn sentence(error: &StoreError, Target { bucket, place }: &Target) -> String {
+    let mistake = match error.kind {
+        ErrorKind::BucketMissing | ErrorKind::NotFound => {
+            format!("there is no bucket {bucket} at {place}: check its name and region")
+        }
+        ErrorKind::WrongEndpoint => {
+            format!("the bucket {bucket} is not at {place}: check region and endpoint")
+        }
+        ErrorKind::BadCredentials => {
+            "the access key is unknown, expired, or its secret is wrong: check key id and secret"
+                .to_owned()
+        }
+        ErrorKind::AccessDenied => {
+            format!("the access key is valid but may not list the bucket {bucket}: grant it that")
+        }
+        ErrorKind::ClockSkew => {
+            "the clock of this machine is wrong: set it (timedatectl set-ntp true)".to_owned()
+        }
+        ErrorKind::Network => {
+            format!("{place} cannot be reached: check endpoint, region, network and proxy")
+        }
+        ErrorKind::Timeout => format!("{place} does not answer: check endpoint and network"),
+        ErrorKind::InvalidAnswer => {
+            format!("{place} answers, but not as an object store does: check the endpoint")
+        }
+        ErrorKind::QuotaExceeded => {
+            format!("the account of the bucket {bucket} is in arrears or over its quota")
+        }
+        ErrorKind::Throttled => format!("{place} asks for fewer requests: try again later"),
+        ErrorKind::Unavailable => format!("{place} is not available now: try again later"),
+        ErrorKind::InvalidRequest => {
+            format!("{place} does not understand the request: check endpoint and region")
+        }
+        // Cannot be the answer to a listing; said as it is if it is all the same.
+        ErrorKind::NoSuchUpload
+        | ErrorKind::PreconditionFailed
+        | ErrorKind::AlreadyExists
+        | ErrorKind::TooLarge
+        | ErrorKind::InvalidPart
+        | ErrorKind::InvalidRange
+        | ErrorKind::Archived
+        | ErrorKind::Corrupt
+        | ErrorKind::InvalidKey => format!("the bucket {bucket} cannot be listed"),
+    };
+    let mut text = format!("{mistake} ({error}");
+    // Libraries hide the reason ("connection refused") at the end of the chain.
+    let mut cause = std::error::Error::source(error);
+    for _ in 0..4 {
+        let Some(below) = cause else { break };
+        let below_text = below.to_string();
+        if !text.contains(&below_text) {
+            text.push_str(": ");
+            text.push_str(&below_text);
+        }
+        cause = below.source();
+    }
+    text.push(')');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::store::Operation;
+
+    fn said(kind: ErrorKind) -> String {
+        let mut error = StoreError::new(kind, Operation::List, "words of the service");
+        error.request_id = Some("NjRh".into());
+        error.cause = Some(Arc::new(std::io::Error::other("connection refused")));
+        let target = Target { bucket: "b-1250000000".into(), place: "ap-guangzhou".into() };
+        sentence(&error, &target)
+    }
+
+    #[test]
+    fn each_mistake_has_its_words() {
+        for (kind, words) in [
+            (ErrorKind::BucketMissing, "there is no bucket b-1250000000 at ap-guangzhou"),
+            (ErrorKind::BadCredentials, "check key id and secret"),
+            (ErrorKind::AccessDenied, "may not list the bucket b-1250000000"),
+            (ErrorKind::ClockSkew, "the clock of this machine is wrong"),
+            (ErrorKind::Network, "ap-guangzhou cannot be reached"),
+            (ErrorKind::InvalidAnswer, "not as an object store does"),
+            (ErrorKind::WrongEndpoint, "check region and endpoint"),
+        ] {
+            assert!(said(kind).contains(words), "{}", said(kind));
+        }
+    }
+
+    #[test]
+    fn the_services_words_its_request_id_and_the_cause_are_kept() {
+        let text = said(ErrorKind::AccessDenied);
+        for words in ["words of the service", "request id NjRh", "connection refused"] {
+            assert!(text.contains(words), "{text}");
+        }
+    }
+}
