@@ -1,1 +1,49 @@
-//! Stub.
+//! The program as users meet it: what it accepts, what it refuses and in which words.
+
+mod help;
+mod lifecycle;
+mod mock;
+mod mountpoints;
+mod refusals;
+
+use std::ffi::OsStr;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+/// The program, without the variables of whoever runs the tests.
+fn partfs<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_partfs"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let ours = ["PARTFS_", "TENCENTCLOUD_", "NOTIFY_SOCKET"];
+        if ours.iter().any(|prefix| text.starts_with(prefix)) {
+            command.env_remove(&name);
+        }
+    }
+    command.args(arguments).stdin(Stdio::null());
+    command
+}
+
+/// What came of a command.
+struct Ran {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+fn run(command: &mut Command) -> Ran {
+    let Output { status, stdout, stderr } = command.output().unwrap();
+    let text = |bytes| String::from_utf8(bytes).unwrap();
+    Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
+}
+
+/// Runs a line, cut at blanks.
+fn line(line: &str) -> Ran {
+    run(&mut partfs(line.split_whitespace()))
+}
+
+/// `partfs mount URL MOUNTPOINT`, with more arguments.
+fn mount(url: &str, at: &Path, more: &[&str]) -> Ran {
+    let mut command = partfs(["mount", url]);
+    run(command.arg(at).args(more))
+}
