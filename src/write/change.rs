@@ -7,10 +7,11 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
 use crate::store::{
-    ByteRange, Checksum, ChecksumKind, ErrorKind, ObjectStore, Operation, RunningChecksum, StoreError,
+    ByteRange, Checksum, ChecksumKind, ErrorKind, ObjectStore, Operation, RunningChecksum,
+    StoreError,
 };
 use crate::write::WriteError;
-use crate::write::file_writer::{Body, Content, Guard, Inner, RemoteObject};
+use crate::write::content::{Body, Content, Guard, Inner, RemoteObject};
 use crate::write::live::{Live, Taken};
 use crate::write::shared::Transit;
 use crate::write::staging::StagedFile;

@@ -284,8 +284,7 @@ impl ObjectStore for FakeStore {
         let mut previous = None;
         for (index, part) in parts.iter().enumerate() {
             let (data, etag) = open.parts.get(&part.number).ok_or_else(invalid)?;
-            let small =
-                (data.len() as u64) < self.limits.part_min_bytes && index + 1 < parts.len();
+            let small = (data.len() as u64) < self.limits.part_min_bytes && index + 1 < parts.len();
             if small || *etag != part.etag || previous >= Some(part.number) {
                 return Err(invalid());
             }

@@ -7,11 +7,12 @@
 //! whole content. Knows no inodes, handles, kernel, HTTP or services; only
 //! [`store::ObjectStore`](crate::store::ObjectStore).
 //!
-//! - [`plan`]: part sizes, pure. [`upload`]: one multipart upload as a state machine, pure.
-//!   [`driver`]: runs its commands.
-//! - [`part`]: blocks of memory. [`staging`]: the temporary file. [`flight`]: what is on its way.
-//! - [`file_writer`]: the public face; [`live`]: content in memory and parts; [`write`](self::write):
-//!   the waiting path; [`change`]: moves content into the file; [`publish`]: commits.
+//! - `plan`: part sizes, pure. `upload`: one multipart upload as a state machine, pure.
+//!   `driver`: runs its commands.
+//! - `part`: blocks of memory. `staging`: the temporary file. `flight`: what is on its way.
+//! - `file_writer`: the public face; `content`: what a file consists of; `live`: content in
+//!   memory and parts; `slow_path`: whatever may wait; `change`: moves content into the file;
+//!   `publish`: commits.
 //!
 //! # Contract
 //! A store must not keep the chunks of a [`Payload`](crate::store::Payload) after it has answered: they
@@ -22,9 +23,10 @@
 //! are in flight to the store, because those come back by themselves; if nothing is in flight, all
 //! memory is held by half-filled parts of files that may stay so for hours, and the writer sends its
 //! part early or goes on in the temporary file. What is sent from the temporary file has one lane of
-//! memory of its own ([`shared`]), so it moves even then. So no writer waits for another one's user.
+//! memory of its own (`shared`), so it moves even then. So no writer waits for another one's user.
 
 mod change;
+mod content;
 mod driver;
 mod error;
 mod file_writer;
@@ -34,9 +36,9 @@ mod part;
 mod plan;
 mod publish;
 mod shared;
+mod slow_path;
 mod staging;
 mod upload;
-mod write;
 
 #[cfg(test)]
 mod fake_tests;
@@ -148,12 +150,7 @@ impl Writers {
     }
 
     /// A writer for the object `key`. Sends nothing yet. Never waits.
-    pub fn create(
-        self: &Arc<Self>,
-        key: Key,
-        base: Base,
-        options: PutOptions,
-    ) -> Arc<FileWriter> {
+    pub fn create(self: &Arc<Self>, key: Key, base: Base, options: PutOptions) -> Arc<FileWriter> {
         Arc::new(FileWriter::new(Arc::clone(&self.shared), key, base, options))
     }
 
@@ -163,7 +160,8 @@ impl Writers {
     }
 
     /// The largest file that can be written in order, in bytes: the sum of the part schedule, bounded
-    /// by the service and by memory (a part is at most a quarter of the budget).
+    /// by the service and by memory (a part is at most a quarter of the budget). A hundredth less
+    /// where memory was so short that parts had to go before they were full.
     pub fn reach_bytes(&self) -> u64 {
         self.shared.plan.reach_bytes(1, 0)
     }

@@ -8,15 +8,29 @@ use super::*;
 
 #[derive(Debug, Clone)]
 enum Op {
-    Append { len: usize },
-    Write { at: u64, len: usize },
-    Truncate { size: u64 },
-    Read { at: u64, len: u64 },
+    Append {
+        len: usize,
+    },
+    Write {
+        at: u64,
+        len: usize,
+    },
+    Truncate {
+        size: u64,
+    },
+    Read {
+        at: u64,
+        len: u64,
+    },
     Commit,
     /// A commit whose caller goes away after so many polls.
-    AbandonedCommit { polls: u8 },
+    AbandonedCommit {
+        polls: u8,
+    },
     /// Another file takes memory, and gives it back at the next one.
-    Squeeze { blocks: u8 },
+    Squeeze {
+        blocks: u8,
+    },
 }
 
 fn op(most: u64) -> impl Strategy<Value = Op> {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use crate::store::{ErrorKind, Expected, Operation, Payload, StoreError};
+use crate::write::content::{Body, Content, Guard, Inner, RemoteObject};
 use crate::write::driver::Driver;
-use crate::write::file_writer::{Body, Content, Guard, Inner, RemoteObject};
 use crate::write::live::Live;
 use crate::write::staging::StagedFile;
 use crate::write::{Committed, WriteError};

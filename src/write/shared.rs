@@ -68,9 +68,8 @@ impl Shared {
         let plan = Plan::new(config.part_bytes, budget.limit_bytes() / 4, limits);
         let lane_bytes =
             plan.first_part_bytes().min(budget.limit_bytes() / 8).max(plan.part_min_bytes());
-        let permit = (lane_bytes <= budget.limit_bytes() / 2)
-            .then(|| budget.try_take(lane_bytes))
-            .flatten();
+        let permit =
+            (lane_bytes <= budget.limit_bytes() / 2).then(|| budget.try_take(lane_bytes)).flatten();
         let requests_max = config.max_requests.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             pool: BlockPool::new(budget.clone(), config.block_bytes),

@@ -63,9 +63,8 @@ impl StagedFile {
 
     /// Cuts, or grows by a hole of zeros.
     pub(super) fn resize(&mut self, size: u64) -> Result<(), WriteError> {
-        let set = |size| {
-            self.file.set_len(size).map_err(|error| WriteError::staging("resize", &error))
-        };
+        let set =
+            |size| self.file.set_len(size).map_err(|error| WriteError::staging("resize", &error));
         if size > self.size {
             set(self.size)?;
         }

@@ -193,12 +193,9 @@ impl Sending {
             self.sealed += 1;
             commands.push(Command::Send { upload: self.upload.clone(), number, part });
         }
-        match self.complete_if_ready() {
-            (state, more) => {
-                commands.extend(more);
-                (state, commands)
-            }
-        }
+        let (state, complete) = self.complete_if_ready();
+        commands.extend(complete);
+        (state, commands)
     }
 
     fn complete_if_ready<P>(self) -> Step<P> {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::store::ByteRange;
 use crate::write::WriteError;
 use crate::write::change;
-use crate::write::file_writer::{Body, Content, Guard, Inner};
+use crate::write::content::{Body, Content, Guard, Inner};
 use crate::write::live::{Live, Taken};
 use crate::write::staging::StagedFile;
 
@@ -241,7 +241,11 @@ impl Inner {
             live.seal(self);
             return Ok(guard);
         }
-        if live.driver.is_some() { self.spill(guard).await } else { self.stage(guard, u64::MAX).await }
+        if live.driver.is_some() {
+            self.spill(guard).await
+        } else {
+            self.stage(guard, u64::MAX).await
+        }
     }
 
     /// Drops all content and the upload. Nothing is lost that anybody wants.
