@@ -1,7 +1,7 @@
 //! partfs mounts an object-storage bucket as a directory.
 //!
 //! **The life of a write.** The kernel sends WRITE to [`fuse`], which copies the bytes out of the
-//! request and asks [`fs`]; that finds the open file and hands the bytes to its writer in [`write`],
+//! request and asks [`fs`]; that finds the open file and hands the bytes to its writer in [`write`](mod@write),
 //! which fills a part. A full part goes through the trait of [`store`] to the client in [`dialect`],
 //! which signs it and sends it over [`http`], while the next part is being filled. The flush that
 //! `close()` causes completes the upload; its answer is the result of `close()`.
@@ -13,7 +13,7 @@
 //!
 //! - [`cli`]: what the user says; [`mount`]: builds all layers, life of the process
 //! - [`fuse`]: the kernel's language; [`fs`]: names, inodes, handles
-//! - [`write`] and [`read`]: bytes to objects and back
+//! - [`write`](mod@write) and [`read`]: bytes to objects and back
 //! - [`store`]: the object store as partfs sees it; [`dialect`]: the services; [`http`]: one request
 //! - [`mock`]: the services, embedded
 //! - [`budget`], [`clock`], [`telemetry`]: memory, time, logs
