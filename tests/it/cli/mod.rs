@@ -5,6 +5,7 @@ mod lifecycle;
 mod mock;
 mod mountpoints;
 mod refusals;
+mod unit_file;
 
 use std::ffi::OsStr;
 use std::path::Path;
