@@ -99,6 +99,7 @@ pub(super) fn mock(args: MockArgs, environment: &Environment) -> Result<MockComm
             session_token: environment.get("PARTFS_SESSION_TOKEN").map(str::to_owned),
             dir: optional_path(args.dir)?,
             etags,
+            ..MockConfig::default()
         },
         print_keys,
     })

@@ -50,7 +50,8 @@ pub fn mount(
     let mut config = Config::default();
     config.mount_options = vec![
         MountOption::FSName(options.source.clone()),
-        MountOption::Subtype("partfs".to_owned()),
+        // Not `Subtype`: fuser drops that when it mounts by itself, and the type tells our mounts.
+        MountOption::CUSTOM("subtype=partfs".to_owned()),
         // Metadata in a bucket is written by others: no set-id programs, no devices.
         MountOption::NoSuid,
         MountOption::NoDev,

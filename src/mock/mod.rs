@@ -39,7 +39,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
-use crate::store::memory::{BucketOptions, EtagMode, MemoryBucket};
+use crate::store::memory::{BucketOptions, MemoryBucket};
+
+pub use crate::store::memory::EtagMode;
 
 pub use faults::{Action, FaultId, FaultRule, Faults, KeyPattern, When};
 

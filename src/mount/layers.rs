@@ -1,9 +1,9 @@
 //! The layers' own configurations, cut out of the one of the mount, and the store at the bottom.
 
 use std::io;
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::MountError;
 use super::config::{MountConfig, Source};
@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::dialect::{self, Connection, Credentials, DialectName, Secret, Timing};
 use crate::fs::FsConfig;
 use crate::fuse::session::SessionOptions;
-use crate::mock::{EtagMode, MockConfig, MockDialect, MockServer};
+use crate::mock::{MockConfig, MockServer};
 use crate::read::ReadConfig;
 use crate::store::ObjectStore;
 use crate::store::prefix::Prefixed;
@@ -31,6 +31,10 @@ const READ_BYTES: u64 = 8 << 20;
 /// Threads that take requests from the kernel. One is enough for one stream; a second one helps two;
 /// each costs 16 MiB.
 const MAX_SESSION_THREADS: usize = 2;
+
+/// How long changed attributes of a closed file wait for a rename or more changes: programs that copy
+/// set them within milliseconds of each other.
+const SETTLE_DELAY: Duration = Duration::from_secs(1);
 
 /// The bucket of the mock inside a mount. Its name is seen by nobody.
 const MOCK_BUCKET: &str = "mock-1250000000";
@@ -65,7 +69,10 @@ pub(crate) async fn ground(
     let store = dialect::connect(connection).map_err(|error| MountError::new(error.to_string()))?;
     let store: Arc<dyn ObjectStore> = match config.prefix.as_str() {
         "" => store,
-        prefix => Prefixed::new(store, prefix.to_owned()),
+        prefix => {
+            let below = Prefixed::new(store, prefix);
+            Arc::new(below.map_err(|error| MountError::new(format!("prefix {prefix}: {error}")))?)
+        }
     };
     Ok(Ground { store, mock, target })
 }
@@ -76,14 +83,11 @@ async fn start_mock(
 ) -> io::Result<(Connection, MockServer)> {
     let (access_key_id, secret_access_key) = random_keys()?;
     let config = MockConfig {
-        dialect: MockDialect::Cos,
-        listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
         bucket: MOCK_BUCKET.to_owned(),
         access_key_id: access_key_id.clone(),
         secret_access_key: secret_access_key.clone(),
-        session_token: None,
         dir,
-        etags: EtagMode::Md5,
+        ..MockConfig::default()
     };
     let server = MockServer::start(config, Arc::clone(clock)).await?;
     let connection = Connection {
@@ -114,6 +118,8 @@ pub fn random_keys() -> io::Result<(String, String)> {
 pub(crate) fn fs_config(config: &MountConfig, staging_dir: PathBuf) -> FsConfig {
     let quarter = config.memory_limit_bytes / 4;
     FsConfig {
+        source: config.shown.clone(),
+        settle_delay: SETTLE_DELAY,
         uid: config.uid,
         gid: config.gid,
         file_mode: config.file_mode,

@@ -97,7 +97,10 @@ async fn drain(served: &Served) -> DrainReport {
     let work = served.fs.drain(served.drain_timeout);
     match tokio::time::timeout(served.drain_timeout.saturating_add(GRACE), work).await {
         Ok(report) => report,
-        Err(_) => DrainReport { lost: vec!["uploads did not end within drain_timeout".into()] },
+        Err(_) => DrainReport {
+            lost: vec!["uploads did not end within drain_timeout".into()],
+            timed_out: true,
+        },
     }
 }
 
