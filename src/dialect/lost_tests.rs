@@ -140,6 +140,15 @@ async fn blanks_do_not_feed_the_deadline() {
 }
 
 #[tokio::test]
+async fn an_answer_cut_off_by_the_deadline_is_looked_after() {
+    let script = vec![blanks_then(None), head(11, Some(CRC))];
+    let within = Duration::from_millis(250);
+    let (result, methods) = complete_within(within, script, expected()).await;
+    assert_eq!(result.unwrap().etag, ETag::new("found"));
+    assert_eq!(methods, ["POST", "HEAD"]);
+}
+
+#[tokio::test]
 async fn an_error_behind_blanks_is_an_error() {
     let internal = "<?xml version='1.0'?><Error><Code>InternalError</Code></Error>";
     let script = vec![blanks_then(Some(internal)), head(3, None), good()];
