@@ -1,1 +1,249 @@
-//! Stub.
+//! A real mount over the mock server, both in this process, and the bucket behind them to look into.
+
+use std::fmt::Debug;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::time::Duration;
+
+use partfs::budget::Budget;
+use partfs::clock::{Clock, SystemClock};
+use partfs::dialect::{Connection, Credentials, DialectName, Secret, Timing, connect};
+use partfs::fs::{DrainReport, FileSystem, FsConfig};
+use partfs::fuse::session::{Session, SessionOptions, mount};
+use partfs::mock::{MockConfig, MockServer};
+use partfs::read::ReadConfig;
+use partfs::store::memory::MemoryBucket;
+use partfs::store::{ObjectStore, Operation};
+use partfs::write::WriteConfig;
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+
+/// Whether this machine can mount. Says so loudly when it cannot, past the capture of the test
+/// harness, and fails where PARTFS_REQUIRE_FUSE demands that mount tests run.
+pub fn can_mount() -> bool {
+    let able = rustix::process::geteuid().is_root() && std::fs::File::open("/dev/fuse").is_ok();
+    able || skip("root and /dev/fuse")
+}
+
+/// Whether a program is installed; as loud as [`can_mount`] when it is not.
+pub fn can_run(program: &str) -> bool {
+    let found = Command::new(program).arg("--version").output().is_ok();
+    found || skip(program)
+}
+
+fn skip(needed: &str) -> bool {
+    let required = std::env::var_os("PARTFS_REQUIRE_FUSE").is_some();
+    assert!(!required, "PARTFS_REQUIRE_FUSE is set, but this machine lacks {needed}");
+    let name = std::thread::current().name().unwrap_or("?").to_owned();
+    let _ = writeln!(std::io::stderr(), "SKIPPED {name}: needs {needed}");
+    false
+}
+
+/// What differs from mount to mount.
+#[derive(Debug, Clone)]
+pub struct Setup {
+    /// First part, in bytes; COS takes none below 1 MiB but the last.
+    pub part_bytes: u64,
+    /// The budget, in bytes.
+    pub memory_limit_bytes: u64,
+    /// How long answers are believed.
+    pub attr_ttl: Duration,
+    /// Where the mock keeps its objects; in memory if `None`.
+    pub dir: Option<PathBuf>,
+    /// How long a close may take.
+    pub close_timeout: Duration,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            part_bytes: 1 << 20,
+            memory_limit_bytes: 64 << 20,
+            attr_ttl: Duration::from_secs(10),
+            dir: None,
+            close_timeout: Duration::from_secs(60),
+        }
+    }
+}
+
+/// A mounted bucket.
+pub struct Mounted {
+    pub runtime: Runtime,
+    pub server: MockServer,
+    pub bucket: Arc<MemoryBucket>,
+    setup: Setup,
+    live: Option<Live>,
+    place: TempDir,
+    staging: TempDir,
+}
+
+struct Live {
+    fs: Arc<FileSystem>,
+    session: Session,
+}
+
+const BUCKET: &str = "test-1250000000";
+
+impl Mounted {
+    /// `None` where this machine cannot mount.
+    pub fn new(setup: Setup) -> Option<Self> {
+        if !can_mount() {
+            return None;
+        }
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(2)
+            .enable_all()
+            .build()
+            .unwrap();
+        let config = MockConfig {
+            bucket: BUCKET.to_owned(),
+            dir: setup.dir.clone(),
+            ..MockConfig::default()
+        };
+        let server =
+            runtime.block_on(MockServer::start(config, Arc::new(SystemClock))).expect("a mock");
+        let bucket = server.bucket();
+        let (place, staging) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+        let mut mounted = Self { runtime, server, bucket, setup, live: None, place, staging };
+        mounted.mount();
+        Some(mounted)
+    }
+
+    fn store(&self) -> Arc<dyn ObjectStore> {
+        let config = MockConfig::default();
+        connect(Connection {
+            dialect: DialectName::Cos,
+            bucket: BUCKET.to_owned(),
+            endpoint: Some(format!("http://{}", self.server.address())),
+            region: None,
+            credentials: Credentials {
+                access_key_id: config.access_key_id,
+                secret_access_key: Secret::new(config.secret_access_key),
+                session_token: None,
+            },
+            timing: Timing::default(),
+        })
+        .expect("a client")
+    }
+
+    fn mount(&mut self) {
+        let budget = Budget::new(self.setup.memory_limit_bytes);
+        let quarter = self.setup.memory_limit_bytes / 4;
+        let config = FsConfig {
+            source: "mock:".to_owned(),
+            uid: 0,
+            gid: 0,
+            file_mode: 0o644,
+            dir_mode: 0o755,
+            attr_ttl: self.setup.attr_ttl,
+            settle_delay: Duration::from_millis(300),
+            read_only: false,
+            write: WriteConfig {
+                part_bytes: self.setup.part_bytes,
+                close_timeout: self.setup.close_timeout,
+                ..WriteConfig::new(self.staging.path().to_owned())
+            },
+            read: ReadConfig {
+                window_bytes: ReadConfig::default().window_bytes.min(quarter),
+                cache_bytes: quarter,
+                ..ReadConfig::default()
+            },
+        };
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock);
+        let runtime = self.runtime.handle().clone();
+        let fs = FileSystem::new(self.store(), budget, clock, config, runtime.clone());
+        let options = SessionOptions {
+            source: "mock:".to_owned(),
+            allow_other: false,
+            read_only: false,
+            threads: 2,
+        };
+        let session = mount(Arc::clone(&fs), self.place.path(), &options, runtime).expect("mounts");
+        self.live = Some(Live { fs, session });
+    }
+
+    /// The mount point.
+    pub fn root(&self) -> &Path {
+        self.place.path()
+    }
+
+    /// A path below the mount point.
+    pub fn path(&self, below: &str) -> PathBuf {
+        self.place.path().join(below)
+    }
+
+    /// Unmounts and waits until everything is in the bucket.
+    pub fn unmount(&mut self) -> DrainReport {
+        let Some(Live { fs, session }) = self.live.take() else { return DrainReport::default() };
+        session.unmount().expect("unmounts");
+        session.wait().expect("ends well");
+        self.runtime.block_on(fs.drain(Duration::from_secs(60)))
+    }
+
+    /// Unmounts and mounts the same bucket anew, with nothing in memory.
+    pub fn remount(&mut self) {
+        let report = self.unmount();
+        assert_eq!(report, DrainReport::default(), "nothing is lost");
+        self.mount();
+    }
+
+    /// The bytes of an object, from the bucket itself.
+    pub fn object(&self, key: &str) -> Option<Vec<u8>> {
+        self.runtime.block_on(super::object(&self.bucket, key))
+    }
+
+    /// All keys.
+    pub fn keys(&self) -> Vec<String> {
+        super::keys(&self.bucket)
+    }
+
+    /// Requests of a kind so far.
+    pub fn requests_of(&self, operation: Operation) -> u64 {
+        self.bucket.requests_of(operation)
+    }
+
+    /// Uploads that are neither completed nor aborted.
+    pub fn open_uploads(&self) -> usize {
+        let query = partfs::store::memory::UploadsQuery { max: 1000, ..Default::default() };
+        self.bucket.list_uploads(query).0.len()
+    }
+
+    /// A shell command with the mount point as its folder.
+    pub fn shell(&self, script: &str) -> Output {
+        Command::new("bash")
+            .args(["-c", script])
+            .current_dir(self.root())
+            .env("LC_ALL", "C")
+            .output()
+            .expect("bash runs")
+    }
+
+    /// A shell command that must succeed; what it printed.
+    pub fn sh(&self, script: &str) -> String {
+        let output = self.shell(script);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{script}\n{text}\n{errors}");
+        text
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        if let Some(Live { session, .. }) = self.live.take() {
+            // A test that failed may have files open; the mount must go all the same.
+            let flags = rustix::mount::UnmountFlags::DETACH;
+            let _ = rustix::mount::unmount(self.place.path(), flags);
+            if !std::thread::panicking() {
+                let _ = session.wait();
+            }
+        }
+    }
+}
+
+/// Asserts that two things are equal without printing megabytes when they are not.
+pub fn assert_same<T: PartialEq + ?Sized>(left: &T, right: &T, what: impl Debug) {
+    assert!(left == right, "{what:?} differs");
+}
