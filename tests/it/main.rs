@@ -7,4 +7,5 @@ mod conformance;
 mod fs;
 mod layering;
 mod mount;
+mod semantics;
 mod world;
