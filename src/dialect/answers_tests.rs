@@ -1,3 +1,5 @@
+//! Bodies of answers: what is believed, and what is refused.
+
 use std::time::{Duration, UNIX_EPOCH};
 
 use super::*;

@@ -1,3 +1,5 @@
+//! The client over scripted answers: attempts, checks of what came back, and what callers are told.
+
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 

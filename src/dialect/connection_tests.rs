@@ -1,3 +1,5 @@
+//! What can be said about a bucket before anything is sent, and in which words it is refused.
+
 use super::*;
 
 fn try_connect(

@@ -1,3 +1,5 @@
+//! Answers that never came: when the object is looked at, and what it has to prove.
+
 use std::time::Duration;
 
 use super::*;

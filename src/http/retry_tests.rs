@@ -1,3 +1,5 @@
+//! The retry loop under a stopped clock: when it goes on, when it ends, how long it waits.
+
 use std::cell::RefCell;
 
 use proptest::prelude::*;

@@ -1,3 +1,5 @@
+//! Which way of reading is seen in a sequence of offsets, and how far ahead it lets readers look.
+
 use super::*;
 use proptest::prelude::*;
 

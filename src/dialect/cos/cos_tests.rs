@@ -1,3 +1,5 @@
+//! Requests and answers of COS, one by one, against the pages of the service.
+
 use super::*;
 
 fn cos(endpoint: Option<&str>, region: Option<&str>) -> Cos {

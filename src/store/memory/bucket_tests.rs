@@ -1,3 +1,5 @@
+//! The bucket model: conditions, order of parts, the log of effects, and folders that are opened again.
+
 use bytes::Bytes;
 
 use super::*;
