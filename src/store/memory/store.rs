@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 
 use super::{
     BucketError, BucketResult, CompleteRules, Entry, ListQuery, MemoryBucket, Object, Properties,
@@ -111,11 +112,13 @@ impl At<'_> {
         options.create_only && self.store.limits.create_only
     }
 
+    /// Copies the bytes, as sending them would: a writer's chunks hold its memory budget and must be
+    /// free again when the call returns, however long the object lives.
     async fn body(&self, payload: &Payload) -> StoreResult<super::Body> {
         let taken_in = async {
             let mut incoming = self.store.bucket.incoming(false).await?;
             for chunk in payload.chunks().iter() {
-                incoming.push(chunk.clone()).await?;
+                incoming.push(Bytes::copy_from_slice(chunk)).await?;
             }
             Ok(incoming.finish().await?)
         };
@@ -371,5 +374,42 @@ impl ObjectStore for MemoryStore {
             upload_id: last.upload.id.as_str().to_owned(),
         });
         Ok(UploadsPage { uploads, next })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::SystemClock;
+    use crate::store::memory::{BucketOptions, EtagMode};
+
+    /// Bytes that exist as long as somebody holds its other `Arc`.
+    struct Watched(Vec<u8>, #[expect(dead_code, reason = "only held")] Arc<()>);
+
+    impl AsRef<[u8]> for Watched {
+        fn as_ref(&self) -> &[u8] {
+            &self.0
+        }
+    }
+
+    #[tokio::test]
+    async fn the_chunks_of_a_payload_are_free_when_the_call_returns() {
+        let key = Key::new("k").unwrap();
+        let number = PartNumber::new(1).unwrap();
+        for etags in [EtagMode::Md5, EtagMode::Opaque] {
+            let bucket = MemoryBucket::new(BucketOptions { etags, clock: Arc::new(SystemClock) });
+            let store = MemoryStore::new(bucket, SMALL_LIMITS);
+            let holders = Arc::new(());
+            let payload = || {
+                let chunk = || Bytes::from_owner(Watched(vec![7; 40], Arc::clone(&holders)));
+                Payload::new(vec![chunk(), chunk()])
+            };
+            store.put(&key, payload(), &PutOptions::default()).await.unwrap();
+            assert_eq!(Arc::strong_count(&holders), 1, "after put, {etags:?}");
+            let upload = store.start_upload(&key, &PutOptions::default()).await.unwrap();
+            store.put_part(&upload, number, payload()).await.unwrap();
+            assert_eq!(Arc::strong_count(&holders), 1, "after put_part, {etags:?}");
+            assert_eq!(store.get(&key, None, None).await.unwrap().chunks.concat(), [7; 80]);
+        }
     }
 }
