@@ -130,7 +130,8 @@ impl Signature {
     fn compute(&self, request: &Request, host: &str, secret: &str) -> (String, String) {
         let headers = canonical(&self.headers, |name| match name {
             "host" => host.to_owned(),
-            name => request.header(name).unwrap_or_default(),
+            // Blanks around a header's value are no part of it; those of a parameter are.
+            name => request.header(name).unwrap_or_default().trim().to_owned(),
         });
         let parameters = canonical(&self.parameters, |name| {
             request.query.get_any_case(name).unwrap_or_default().to_owned()
@@ -153,7 +154,7 @@ fn canonical(names: &[String], value_of: impl Fn(&str) -> String) -> String {
     let encode = |text: &str| utf8_percent_encode(text, ENCODED).to_string();
     let mut pairs: Vec<_> = names
         .iter()
-        .map(|name| (encode(name).to_ascii_lowercase(), encode(value_of(name).trim())))
+        .map(|name| (encode(name).to_ascii_lowercase(), encode(&value_of(name))))
         .collect();
     pairs.sort();
     let pairs: Vec<_> = pairs.iter().map(|(name, value)| format!("{name}={value}")).collect();

@@ -1,3 +1,5 @@
+//! Signatures: the vectors of the vendor's SDK are accepted, and everything that was changed is refused.
+
 use http::{HeaderName, HeaderValue};
 use serde::Deserialize;
 
@@ -119,6 +121,26 @@ fn whatever_is_signed_cannot_be_changed() {
             assert!(refused, "parameter {name} of {}", vector.name);
         }
     }
+}
+
+/// Keys may end in line feeds, and so may prefixes.
+#[test]
+fn blanks_count_in_parameters_and_not_around_headers() {
+    let signed = |query: &str, header: &str| {
+        let builder = http::Request::builder().uri(format!("/?{query}")).header("host", "h");
+        let request = builder.header("x-cos-a", header).body(()).unwrap();
+        let vector = vectors().remove(0);
+        let signature = Signature {
+            headers: vec!["host".to_owned(), "x-cos-a".to_owned()],
+            parameters: vec!["prefix".to_owned()],
+            ..Signature::find(&vector.request()).unwrap()
+        };
+        signature.compute(&Request::new(request.into_parts().0), "h", "secret").1
+    };
+    assert_ne!(signed("prefix=a", "b"), signed("prefix=a%0A", "b"));
+    assert_ne!(signed("prefix=a", "b"), signed("prefix=+a", "b"));
+    assert_eq!(signed("prefix=+a", "b"), signed("prefix=%20a", "b"));
+    assert_eq!(signed("prefix=a", "b"), signed("prefix=a", " b\t"));
 }
 
 #[test]

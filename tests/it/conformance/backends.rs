@@ -1,13 +1,17 @@
 //! The stores that the suite runs on.
 
+use std::env;
 use std::sync::Arc;
 
 use partfs::clock::SystemClock;
+use partfs::dialect::{Connection, Credentials, DialectName, Secret, Timing, connect};
+use partfs::mock::{Addressing, MockConfig};
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
-
 use partfs::store::prefix::Prefixed;
+use partfs::store::{Key, Payload, PutOptions};
 
 use super::run_all;
+use crate::world::served::{TIMING, client, serve};
 
 fn options(etags: EtagMode) -> BucketOptions {
     BucketOptions { etags, clock: Arc::new(SystemClock) }
@@ -37,4 +41,84 @@ async fn memory_below_a_prefix() {
     let bucket = MemoryBucket::new(options(EtagMode::Md5));
     let whole = MemoryStore::new(bucket, SMALL_LIMITS);
     run_all(&Prefixed::new(Arc::new(whole), "some where/deep").unwrap()).await;
+}
+
+#[tokio::test]
+async fn cos_over_http() {
+    let config = MockConfig::default();
+    let server = serve(config.clone()).await;
+    run_all(&*client(&server, &config, None, TIMING)).await;
+}
+
+/// With a region, which makes the client name the sources of copies otherwise, and below a folder
+/// named like the bucket.
+#[tokio::test]
+async fn cos_over_http_below_a_prefix() {
+    let config = MockConfig {
+        addressing: Addressing::Root,
+        etags: EtagMode::Opaque,
+        ..MockConfig::default()
+    };
+    let server = serve(config.clone()).await;
+    let whole = client(&server, &config, Some("ap-guangzhou"), TIMING);
+    let prefix = format!("{}/a b+/中%41", config.bucket);
+    run_all(&Prefixed::new(whole, &prefix).unwrap()).await;
+    let keys = crate::world::keys(&server.bucket());
+    assert!(keys.iter().all(|key| key.starts_with(&prefix)));
+}
+
+/// Objects in a folder, temporary credentials, and a server that is stopped and started again.
+#[tokio::test]
+async fn cos_over_http_with_a_folder() {
+    let dir = tempfile::tempdir().unwrap();
+    let config = MockConfig {
+        dir: Some(dir.path().to_owned()),
+        session_token: Some("a-token".to_owned()),
+        ..MockConfig::default()
+    };
+    let server = serve(config.clone()).await;
+    let store = client(&server, &config, None, TIMING);
+    run_all(&*store).await;
+    let key = Key::new("kept/\u{1} +%41").unwrap();
+    let options = PutOptions {
+        content_type: Some("text/plain".to_owned()),
+        metadata: [("mode", "33188")].into_iter().collect(),
+        create_only: false,
+    };
+    store.put(&key, Payload::from(b"hello".to_vec()), &options).await.unwrap();
+    let before = store.head(&key).await.unwrap();
+    let keys = crate::world::keys(&server.bucket());
+    server.stop().await;
+
+    let server = serve(config.clone()).await;
+    assert_eq!(crate::world::keys(&server.bucket()), keys);
+    let store = client(&server, &config, None, TIMING);
+    assert_eq!(store.head(&key).await.unwrap(), before);
+    assert_eq!(store.get(&key, None, None).await.unwrap().chunks.concat(), b"hello");
+    run_all(&*store).await;
+}
+
+/// A real bucket, below a prefix: `PARTFS_TEST_URL=cos://BUCKET-APPID/PREFIX`, with `PARTFS_REGION`,
+/// `PARTFS_ACCESS_KEY_ID` and `PARTFS_SECRET_ACCESS_KEY`. Leaves its objects behind.
+#[tokio::test]
+#[ignore = "needs the bucket that PARTFS_TEST_URL names"]
+async fn cos_itself() {
+    #[expect(clippy::disallowed_methods, reason = "who runs this test names the bucket here")]
+    let set = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
+    let url = set("PARTFS_TEST_URL");
+    let place = url.strip_prefix("cos://").and_then(|place| place.split_once('/'));
+    let (bucket, prefix) = place.expect("PARTFS_TEST_URL is like cos://BUCKET-APPID/PREFIX");
+    let store = connect(Connection {
+        dialect: DialectName::Cos,
+        bucket: bucket.to_owned(),
+        endpoint: None,
+        region: Some(set("PARTFS_REGION")),
+        credentials: Credentials {
+            access_key_id: set("PARTFS_ACCESS_KEY_ID"),
+            secret_access_key: Secret::new(set("PARTFS_SECRET_ACCESS_KEY")),
+            session_token: None,
+        },
+        timing: Timing::default(),
+    });
+    run_all(&Prefixed::new(store.unwrap(), prefix).unwrap()).await;
 }

@@ -43,7 +43,18 @@ impl World {
 
     fn over(bucket: Arc<MemoryBucket>) -> Self {
         let memory = MemoryStore::new(Arc::clone(&bucket), SMALL_LIMITS);
-        let store = Arc::new(Failing::new(Arc::new(memory)));
+        Self::on(bucket, Arc::new(memory), PART, 32)
+    }
+
+    /// A file system over a store that leads to `bucket` in the end, for services whose parts are
+    /// larger than [`PART`].
+    pub fn on(
+        bucket: Arc<MemoryBucket>,
+        store: Arc<dyn ObjectStore>,
+        part_bytes: u64,
+        block_bytes: usize,
+    ) -> Self {
+        let store = Arc::new(Failing::new(store));
         let staging = TempDir::new().expect("a temporary folder");
         let config = FsConfig {
             source: "memory".to_owned(),
@@ -55,8 +66,8 @@ impl World {
             settle_delay: Duration::from_millis(20),
             read_only: false,
             write: WriteConfig {
-                part_bytes: PART,
-                block_bytes: 32,
+                part_bytes,
+                block_bytes,
                 max_requests: 4,
                 staging_dir: staging.path().to_owned(),
                 close_timeout: Duration::from_secs(10),
