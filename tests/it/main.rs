@@ -4,6 +4,7 @@
 
 mod cli;
 mod conformance;
+mod faults;
 mod fs;
 mod layering;
 mod mount;

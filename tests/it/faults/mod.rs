@@ -1,0 +1,3 @@
+//! What users see while the service misbehaves: every layer is real, only the server breaks its word.
+
+mod http;
