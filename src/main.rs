@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// `partfs mock`: serves until it is told to stop.
+/// `partfs mock`: serves until it is told to stop; then tells how often it was asked for what.
 fn serve_mock(command: MockCommand) -> ExitCode {
     let served = tokio::runtime::Runtime::new().and_then(|runtime| {
         runtime.block_on(async {
@@ -45,7 +45,12 @@ fn serve_mock(command: MockCommand) -> ExitCode {
             writeln!(out, "listening on http://{}\n{announcement}", server.address())?;
             out.flush()?;
             signals.next().await;
+            let counts = server.request_counts();
             server.stop().await;
+            for (operation, count) in counts {
+                // Who has closed the pipe does not want to know; the mock has served all the same.
+                let _ = writeln!(out, "requests: {operation} {count}");
+            }
             Ok(())
         })
     });

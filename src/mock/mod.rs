@@ -25,6 +25,7 @@ mod request;
 mod routes;
 mod verify;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
@@ -197,6 +198,13 @@ impl MockServer {
     /// The bucket it serves: for tests to look behind the answers.
     pub fn bucket(&self) -> Arc<MemoryBucket> {
         Arc::clone(&self.service.bucket)
+    }
+
+    /// How many requests came for each operation, refused ones included, by the operation's name as
+    /// `StoreError` writes it, in the order of names. Operations that were not asked for are left out.
+    pub fn request_counts(&self) -> BTreeMap<String, u64> {
+        let counted = self.service.bucket.requests();
+        counted.into_iter().map(|(operation, count)| (operation.to_string(), count)).collect()
     }
 
     /// What it breaks on purpose.

@@ -1,6 +1,6 @@
 //! `partfs mock`: says where it listens, stops when told.
 
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, Command, Stdio};
 
@@ -44,4 +44,25 @@ fn keys_that_were_brought_are_not_repeated() {
     assert_eq!(terminate(child), Some(0));
     let rest: Vec<String> = out.lines().map(|line| line.unwrap()).collect();
     assert_eq!(rest, ["bucket mock-1250000000"]);
+}
+
+#[test]
+fn at_its_end_it_tells_how_often_it_was_asked() {
+    let mut child = partfs(["mock"]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let mut first = String::new();
+    out.read_line(&mut first).unwrap();
+    let address = first.trim_end().strip_prefix("listening on http://").unwrap();
+    for method in ["GET", "PUT", "GET"] {
+        let mut stream = TcpStream::connect(address).unwrap();
+        let close = "Content-Length: 0\r\nConnection: close";
+        write!(stream, "{method} /k HTTP/1.1\r\nHost: {address}\r\n{close}\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 403 "), "nobody has signed: {answer}");
+    }
+    assert_eq!(terminate(child), Some(0));
+    let lines: Vec<String> = out.lines().map(|line| line.unwrap()).collect();
+    let counts: Vec<_> = lines.iter().filter(|line| line.starts_with("requests: ")).collect();
+    assert_eq!(counts, ["requests: GET object 2", "requests: PUT object 1"]);
 }
