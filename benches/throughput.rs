@@ -103,7 +103,8 @@ fn report(bytes: u64, rounds: &[Round]) {
     report_copies("cp memory to mount", bytes, rounds, |round| &round.write);
     report_copies("cp mount to memory", bytes, rounds, |round| &round.read);
     if let Some(round) = rounds.last() {
-        println!("requests of a round, two mounts: {}", round.requests);
+        let Round { requests, .. } = round;
+        println!("requests of a round, two mounts: {}: {requests}", requests.total());
     }
 }
 
