@@ -39,10 +39,23 @@ const SETTLE_DELAY: Duration = Duration::from_secs(1);
 /// The bucket of the mock inside a mount. Its name is seen by nobody.
 const MOCK_BUCKET: &str = "mock-1250000000";
 
+/// How long the question before the mount may take. Somebody waits for the answer, and what can be
+/// wrong is nearly always a mistake of theirs, which no patience repairs: a few attempts outlast a lost
+/// packet, and a service manager starts again by itself.
+const PROBE_TIMING: Timing = Timing {
+    connect: Duration::from_secs(5),
+    attempt: Duration::from_secs(10),
+    total: Duration::from_secs(15),
+    max_attempts: 4,
+    complete: Duration::from_secs(15),
+};
+
 /// The store that a mount stands on.
 pub(crate) struct Ground {
     /// What is mounted: the bucket, or what is below the prefix.
     pub(crate) store: Arc<dyn ObjectStore>,
+    /// The same, soon out of patience: for the question before the mount.
+    pub(crate) probe: Arc<dyn ObjectStore>,
     /// The server, when it is in this process; to be stopped at the end.
     pub(crate) mock: Option<MockServer>,
     /// Names for messages.
@@ -66,15 +79,23 @@ pub(crate) async fn ground(
     };
     let place = connection.endpoint.clone().or_else(|| connection.region.clone());
     let target = Target { bucket: connection.bucket.clone(), place: place.unwrap_or_default() };
+    let probe = Connection { timing: PROBE_TIMING, ..connection.clone() };
+    Ok(Ground {
+        store: store(connection, &config.prefix)?,
+        probe: store(probe, &config.prefix)?,
+        mock,
+        target,
+    })
+}
+
+/// The bucket, or what is below the prefix.
+fn store(connection: Connection, prefix: &str) -> Result<Arc<dyn ObjectStore>, MountError> {
     let store = dialect::connect(connection).map_err(|error| MountError::new(error.to_string()))?;
-    let store: Arc<dyn ObjectStore> = match config.prefix.as_str() {
-        "" => store,
-        prefix => {
-            let below = Prefixed::new(store, prefix);
-            Arc::new(below.map_err(|error| MountError::new(format!("prefix {prefix}: {error}")))?)
-        }
-    };
-    Ok(Ground { store, mock, target })
+    if prefix.is_empty() {
+        return Ok(store);
+    }
+    let below = Prefixed::new(store, prefix);
+    Ok(Arc::new(below.map_err(|error| MountError::new(format!("prefix {prefix}: {error}")))?))
 }
 
 async fn start_mock(

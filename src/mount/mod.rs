@@ -105,7 +105,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let budget = Budget::new(config.memory_limit_bytes);
     let ground = runtime.block_on(layers::ground(config, &clock))?;
-    runtime.block_on(probe::check(&*ground.store, &ground.target))?;
+    runtime.block_on(probe::check(&*ground.probe, &ground.target))?;
     let fs_config = layers::fs_config(config, staging_dir);
     let fs = FileSystem::new(ground.store, budget, clock, fs_config, runtime.handle().clone());
     let options = layers::session_options(config);
@@ -189,6 +189,8 @@ fn cannot_mount(mountpoint: &Path, error: &io::Error) -> MountError {
         _ if !device => {
             "; there is no /dev/fuse: modprobe fuse, or pass the device to the container"
         }
+        // Not an error number but words of fusermount3, which say it all.
+        _ if error.raw_os_error().is_none() => "",
         io::ErrorKind::NotFound if root => "; this container may not mount",
         io::ErrorKind::NotFound => {
             "; mounting as an ordinary user needs fusermount3: apt install fuse3"
@@ -196,5 +198,5 @@ fn cannot_mount(mountpoint: &Path, error: &io::Error) -> MountError {
         io::ErrorKind::PermissionDenied => "; this user or container may not use /dev/fuse",
         _ => "",
     };
-    MountError::new(format!("cannot mount at {place}: {error}{hint}"))
+    MountError::new(format!("cannot mount at {place}: {}{hint}", error.to_string().trim_end()))
 }

@@ -43,7 +43,9 @@ fn sentence(error: &StoreError, Target { bucket, place }: &Target) -> String {
             "the clock of this machine is wrong: set it (timedatectl set-ntp true)".to_owned()
         }
         ErrorKind::Network => {
-            format!("{place} cannot be reached: check endpoint, region, network and proxy")
+            format!(
+                "{place} cannot be reached: check endpoint, region and network; proxies are not used"
+            )
         }
         ErrorKind::Timeout => format!("{place} does not answer: check endpoint and network"),
         ErrorKind::InvalidAnswer => {
