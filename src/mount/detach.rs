@@ -49,15 +49,28 @@ pub(crate) fn detach(mountpoint: &Path, how: Detach) -> Result<(), DetachError> 
     }
 }
 
+/// Where distributions put it. Services and cron jobs may have a search path without it.
+const HELPER_PATH: &str = "/bin/fusermount3";
+
 fn with_helper(mountpoint: &Path, how: Detach) -> Result<(), DetachError> {
-    let mut command = Command::new("fusermount3");
+    use io::ErrorKind::{NotFound, PermissionDenied};
+    match run_helper("fusermount3", mountpoint, how) {
+        // A folder of the search path that may not be looked into is "permission denied" as well.
+        Err(DetachError::System(error)) if matches!(error.kind(), NotFound | PermissionDenied) => {}
+        result => return result,
+    }
+    match run_helper(HELPER_PATH, mountpoint, how) {
+        Err(DetachError::System(error)) if error.kind() == NotFound => Err(DetachError::NoHelper),
+        result => result,
+    }
+}
+
+fn run_helper(helper: &str, mountpoint: &Path, how: Detach) -> Result<(), DetachError> {
+    let mut command = Command::new(helper);
     command.arg("-u").args((how == Detach::Lazily).then_some("-z"));
     // `--` because the path is the user's; it is absolute, but that is decided elsewhere.
     command.arg("--").arg(mountpoint).stdin(Stdio::null());
-    let output = command.output().map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => DetachError::NoHelper,
-        _ => DetachError::System(error),
-    })?;
+    let output = command.output()?;
     if output.status.success() {
         return Ok(());
     }

@@ -67,8 +67,11 @@ fn check_is_ours(place: &Path) -> Result<(), MountError> {
 fn take_away(place: &Path, how: Detach) -> Result<(), MountError> {
     detach(place, how).map_err(|error| {
         let hint = match error {
-            DetachError::Busy | DetachError::Helper(_) if how == Detach::IfIdle => {
+            DetachError::Busy if how == Detach::IfIdle => {
                 "; close them, or use --lazy (fuser -vm shows who)"
+            }
+            DetachError::Helper(_) if how == Detach::IfIdle => {
+                "; if it is in use (fuser -vm shows who), --lazy detaches it all the same"
             }
             _ => "",
         };
