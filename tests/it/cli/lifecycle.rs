@@ -5,71 +5,15 @@ use std::ffi::OsStr;
 use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Stdio};
 use std::time::Duration;
 
-use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-use super::{Ran, mount, partfs, run};
-
-/// A directory to mount on. Whatever is mounted there at the end is taken away.
-struct Place(TempDir);
-
-impl Place {
-    /// `None` where this machine cannot mount; with PARTFS_REQUIRE_FUSE that is a failure.
-    fn new() -> Option<Self> {
-        let able = rustix::process::geteuid().is_root() && fs::File::open("/dev/fuse").is_ok();
-        if !able {
-            let required = std::env::var_os("PARTFS_REQUIRE_FUSE").is_some();
-            assert!(!required, "PARTFS_REQUIRE_FUSE is set, but this machine cannot mount");
-            eprintln!("skipped: needs root and /dev/fuse");
-            return None;
-        }
-        Some(Self(TempDir::new().unwrap()))
-    }
-
-    fn path(&self) -> &Path {
-        self.0.path()
-    }
-
-    fn is_mounted(&self) -> bool {
-        let table = fs::read_to_string("/proc/self/mountinfo").unwrap();
-        let place = format!(" {} ", self.path().display());
-        table.lines().any(|line| line.contains(&place) && line.contains(" fuse.partfs "))
-    }
-
-    fn daemon(&self) -> Pid {
-        let text = fs::read(self.path().join(".partfs/status.json")).unwrap();
-        let status: serde_json::Value = serde_json::from_slice(&text).unwrap();
-        Pid::from_raw(i32::try_from(status["pid"].as_i64().unwrap()).unwrap()).unwrap()
-    }
-
-    /// Kills the daemon and waits until it is gone.
-    fn kill_daemon(&self) {
-        let pid = self.daemon();
-        let process = pidfd_open(pid, PidfdFlags::empty()).unwrap();
-        kill_process(pid, Signal::KILL).unwrap();
-        let poll = rustix::event::PollFd::new(&process, rustix::event::PollFlags::IN);
-        rustix::event::poll(&mut [poll], None).unwrap();
-    }
-
-    fn umount(&self, more: &[&str]) -> Ran {
-        run(partfs(["umount"]).arg(self.path()).args(more))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        while self.is_mounted() {
-            let flags = rustix::mount::UnmountFlags::DETACH;
-            if rustix::mount::unmount(self.path(), flags).is_err() {
-                break;
-            }
-        }
-    }
-}
+use super::place::Place;
+use super::{mount, partfs, run};
 
 /// A mount in the foreground that has said to "systemd" that it is ready.
 fn foreground(place: &Place, more: &[&str]) -> (Child, UnixDatagram, TempDir) {

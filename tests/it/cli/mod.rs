@@ -4,17 +4,21 @@
 
 mod help;
 mod lifecycle;
+mod mistakes;
 mod mock;
 mod mountpoints;
+pub(crate) mod place;
 mod refusals;
+pub(crate) mod server;
 mod unit_file;
+mod users;
 
 use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 /// The program, without the variables of whoever runs the tests.
-fn partfs<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -> Command {
+pub(crate) fn partfs<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_partfs"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
@@ -28,13 +32,14 @@ fn partfs<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -> Command {
 }
 
 /// What came of a command.
-struct Ran {
-    code: Option<i32>,
-    stdout: String,
-    stderr: String,
+pub(crate) struct Ran {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
 }
 
-fn run(command: &mut Command) -> Ran {
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> Ran {
     let Output { status, stdout, stderr } = command.output().unwrap();
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }

@@ -1,0 +1,75 @@
+//! Who may unmount, with which help: root needs none, an ordinary user needs fusermount3.
+
+use std::process::Command;
+
+use super::place::{Place, able_to};
+use super::{mount, partfs, run};
+
+#[test]
+fn root_needs_no_fusermount() {
+    let Some(place) = Place::new() else { return };
+    assert_eq!(mount("mock:", place.path(), &[]).code, Some(0));
+    let ran = run(partfs(["umount"]).arg(place.path()).env("PATH", ""));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    assert!(!place.is_mounted());
+}
+
+/// What an ordinary user does, in a mount namespace where /dev/fuse is everybody's, as it is on most
+/// machines. `$1` is a directory, `$2` the program. Each step prints its name and how it ended.
+const ORDINARY_USER: &str = r#"
+set -eu
+exec 2>&1
+mount -t tmpfs -o mode=755 tmpfs "$1"
+cd "$1"
+mknod fuse c 10 229
+chmod 666 fuse
+mount --bind fuse /dev/fuse
+touch partfs
+mount --bind "$2" partfs
+cp "$(command -v setpriv)" setpriv
+mkdir at empty
+chown 65534:65534 at
+user() { ./setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"; }
+step() { name=$1; shift; if user "$@"; then echo "$name: done"; else echo "$name: failed"; fi; }
+
+step mount ./partfs mount mock: "$1/at"
+step write sh -c 'echo content > at/file && cat at/file'
+step umount ./partfs umount "$1/at"
+step umounted sh -c '! grep " $0/at " /proc/self/mountinfo' "$1"
+step allow-other ./partfs mount mock: "$1/at" --allow-other
+step mount-without env FUSERMOUNT_PATH=/nonexistent/fusermount3 ./partfs mount mock: "$1/at"
+step mount-again ./partfs mount mock: "$1/at"
+for dir in /usr/sbin /sbin /usr/bin /bin; do [ -L "$dir" ] || binds="$dir ${binds:-}"; done
+cp "$(command -v mount)" mount
+for dir in $binds; do ./mount --bind empty "$dir"; done
+step umount-without ./partfs umount "$1/at"
+./partfs umount "$1/at" && echo "umount-by-root: done"
+"#;
+
+#[test]
+fn an_ordinary_user_mounts_and_unmounts_with_fusermount() {
+    let Some(place) = Place::new() else { return };
+    let tools = "command -v fusermount3 setpriv && unshare -m true";
+    let tools = run(Command::new("sh").args(["-c", tools]));
+    let what = "be an ordinary user: it needs unshare, setpriv and fusermount3 (apt install fuse3)";
+    if !able_to(what, tools.code == Some(0)) {
+        return;
+    }
+    let mut command = Command::new("unshare");
+    command.args(["-m", "sh", "-c", ORDINARY_USER, "sh"]).arg(place.path());
+    let said = run(command.arg(env!("CARGO_BIN_EXE_partfs"))).stdout;
+    let lines: Vec<&str> = said.lines().collect();
+    for done in ["mount", "write", "umount", "umounted", "mount-again", "umount-by-root"] {
+        assert!(lines.contains(&&*format!("{done}: done")), "{done}:\n{said}");
+    }
+    let reason = |step: &str| {
+        let at = lines.iter().position(|line| *line == format!("{step}: failed"));
+        lines[at.unwrap_or_else(|| panic!("{step}:\n{said}")) - 1]
+    };
+    assert!(
+        reason("allow-other").ends_with("'user_allow_other' is set in /etc/fuse.conf"),
+        "{said}"
+    );
+    assert!(reason("mount-without").contains("apt install fuse3"), "{said}");
+    assert!(reason("umount-without").contains("apt install fuse3"), "{said}");
+}
