@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::dialect::{self, Connection, Credentials, DialectName, Secret, Timing};
 use crate::fs::FsConfig;
 use crate::fuse::session::SessionOptions;
-use crate::mock::{MockConfig, MockServer};
+use crate::mock::{Addressing, MockConfig, MockServer};
 use crate::read::ReadConfig;
 use crate::store::ObjectStore;
 use crate::store::prefix::Prefixed;
@@ -108,6 +108,8 @@ async fn start_mock(
         access_key_id: access_key_id.clone(),
         secret_access_key: secret_access_key.clone(),
         dir,
+        // A bare host stands for the bucket, so a folder with the bucket's name is a folder.
+        addressing: Addressing::Root,
         ..MockConfig::default()
     };
     let server = MockServer::start(config, Arc::clone(clock)).await?;

@@ -1,8 +1,6 @@
 //! The shape of the source: who may import whom, that every file says what it is for, and that no
 //! file is forgotten.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};

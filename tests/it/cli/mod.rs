@@ -1,7 +1,5 @@
 //! The program as users meet it: what it accepts, what it refuses and in which words.
 
-#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
-
 mod help;
 mod lifecycle;
 mod mistakes;

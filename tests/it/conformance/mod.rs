@@ -1,8 +1,6 @@
 //! One suite for every backend: what `store::ObjectStore` promises, case by case. A case knows no
 //! provider; where it depends on an ability it reads `limits()`.
 
-#![expect(clippy::unwrap_used, reason = "a case fails by panicking")]
-
 mod backends;
 mod copy;
 mod delete;
