@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use partfs::store::Operation;
 
-use crate::world::mount::{Mounted, Setup, assert_same};
+use crate::world::mount::{Mounted, Setup, assert_same, can_run};
 use crate::world::pattern;
 
 /// A small tree with everything that `cp -a` and `rsync -a` carry over.
@@ -57,6 +57,9 @@ fn cp_a_keeps_content_modes_times_and_links() {
 
 #[test]
 fn rsync_a_twice_transfers_nothing_the_second_time() {
+    if !can_run("rsync") {
+        return;
+    }
     let Some(mut mounted) = Mounted::new(Setup::default()) else { return };
     let source = tempfile::TempDir::new().unwrap();
     sample(source.path());
@@ -76,6 +79,9 @@ fn rsync_a_twice_transfers_nothing_the_second_time() {
 
 #[test]
 fn rsync_inplace_changes_a_file_in_place() {
+    if !can_run("rsync") {
+        return;
+    }
     let Some(mounted) = Mounted::new(Setup::default()) else { return };
     let source = tempfile::TempDir::new().unwrap();
     let file = source.path().join("big");
