@@ -3,6 +3,7 @@
 //! when to try again is `http`'s; what to do when an answer was lost is in `lost`.
 
 use std::future::Future;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use http::{HeaderMap, StatusCode, header};
@@ -11,11 +12,11 @@ use tokio::time::Instant;
 use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::dialect::request::Draft;
 use crate::dialect::{ConnectError, Dialect, Stored, Timing};
-use crate::http::{Answer, Patience, Request, Transport, Verdict, persist};
+use crate::http::{Answer, Patience, Request, RequestBody, Transport, Verdict, persist};
 use crate::store::{
     ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage, ListRequest,
     ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
-    PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
+    PayloadData, PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
 };
 
 /// Largest body of a listing; a page of 1000 keys of 850 bytes, all percent-encoded, needs 3 MB.
@@ -163,7 +164,7 @@ impl Client {
         };
         let mut head = job.draft.head(self.dialect.site())?;
         self.dialect.sign(&mut head).await?;
-        let request = Request { head, body: job.draft.body.chunks().clone() };
+        let request = Request { head, body: request_body(&job.draft.body) };
         let answer = match self.transport.exchange(request, self.timing.attempt, gate).await {
             Ok(answer) => answer,
             Err(error) => {
@@ -258,6 +259,21 @@ impl Client {
 }
 
 /// Redirects are not followed: the signature and the token are for one host.
+/// The body of a draft as the transport takes it.
+fn request_body(payload: &Payload) -> RequestBody {
+    match payload.data() {
+        PayloadData::Chunks(chunks) => RequestBody::Chunks(Arc::clone(chunks)),
+        PayloadData::Source(source) => {
+            let source = Arc::clone(source);
+            RequestBody::Read {
+                len: payload.len(),
+                piece_bytes: Payload::PIECE_BYTES,
+                read: Arc::new(move |offset, len| source.read_at(offset, len)),
+            }
+        }
+    }
+}
+
 fn redirected(answer: &Answer) -> Failure {
     let target = answer.header(header::LOCATION.as_str()).unwrap_or("an address it does not give");
     let target = target.split(['?', '#']).next().unwrap_or_default();

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::dialect::scripted::*;
-use crate::store::{ChecksumKind, UploadId};
+use crate::store::{ChecksumKind, PayloadSource, UploadId};
 
 fn key(text: &str) -> Key {
     Key::new(text).unwrap()
@@ -554,5 +554,52 @@ async fn no_secret_is_seen_anywhere() {
     assert!(text.contains("id-403") && text.contains("HEAD object"), "{text}");
     for secret in [SECRET, TOKEN, "q-signature"] {
         assert!(!text.contains(secret), "{text}");
+    }
+}
+
+/// Bytes of a pattern that can be read up to a point.
+#[derive(Debug)]
+struct Readable {
+    len: u64,
+    up_to: u64,
+}
+
+impl PayloadSource for Readable {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> std::io::Result<bytes::Bytes> {
+        let end = offset + len as u64;
+        if end > self.up_to {
+            return Err(std::io::Error::other("a broken disk"));
+        }
+        Ok((offset..end).map(|at| (at % 251) as u8).collect())
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_read_while_it_is_sent_is_sent_whole_at_every_attempt() {
+    let server = Scripted::start(vec![refuse(503, "SlowDown"), say(200, &[ETAG], "")]).await;
+    let body = Payload::from_source(Arc::new(Readable { len: 1_000_001, up_to: u64::MAX }));
+    server.store().put_part(&upload(), PartNumber::FIRST, body).await.unwrap();
+    let whole: Vec<u8> = (0..1_000_001u64).map(|at| (at % 251) as u8).collect();
+    for seen in server.seen() {
+        assert_eq!(seen.header("content-length"), Some("1000001"));
+        assert_eq!(seen.header("transfer-encoding"), None);
+        assert!(seen.body == whole);
+    }
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
+async fn a_body_that_cannot_be_read_is_not_the_fault_of_the_service() {
+    for up_to in [0, 700_000] {
+        let server = Scripted::start(vec![say(200, &[ETAG], "")]).await;
+        let body = Payload::from_source(Arc::new(Readable { len: 1_000_001, up_to }));
+        let error = server.store().put_part(&upload(), PartNumber::FIRST, body).await.unwrap_err();
+        assert_eq!((error.kind, error.attempts), (ErrorKind::Unreadable, 1), "{error}");
+        assert!(error.message.contains("a broken disk"), "{error}");
+        assert!(server.seen().is_empty(), "no whole request arrived");
     }
 }

@@ -105,6 +105,7 @@ impl From<TransportError> for Failure {
             TransportErrorKind::Idle => (ErrorKind::Timeout, Repeat::FateUnknown),
             TransportErrorKind::TooLong => (ErrorKind::InvalidAnswer, Repeat::FateUnknown),
             TransportErrorKind::Unsendable => (ErrorKind::InvalidRequest, Repeat::Never),
+            TransportErrorKind::Unreadable => (ErrorKind::Unreadable, Repeat::Never),
         };
         Self {
             status: error.status,

@@ -13,8 +13,8 @@ use crate::dialect::client::{Client, Job};
 use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::http::{Answer, Patience, Verdict, persist};
 use crate::store::{
-    ChecksumKind, ErrorKind, Expected, Key, ObjectInfo, ObjectStore, ObjectVersion, Operation,
-    PartReceipt, Payload, RunningChecksum, StoreResult, Upload,
+    Checksum, ChecksumKind, ErrorKind, Expected, Key, ObjectInfo, ObjectStore, ObjectVersion,
+    Operation, PartReceipt, Payload, RunningChecksum, StoreResult, Upload,
 };
 
 const OK: &[http::StatusCode] = &[http::StatusCode::OK];
@@ -156,7 +156,7 @@ impl Client {
                 return Verdict::Final(failure);
             }
             if failure.kind == ErrorKind::AlreadyExists && doubt.load(Ordering::Relaxed) {
-                let expected = self.expected(payload);
+                let expected = self.expected(payload).await;
                 if let Some(version) = self.holds(key, &expected).await {
                     return Verdict::Done(version);
                 }
@@ -169,13 +169,11 @@ impl Client {
         .await
     }
 
-    fn expected(&self, payload: &Payload) -> Expected {
-        let compute = |kind: ChecksumKind| {
-            let mut running = RunningChecksum::new(kind);
-            payload.chunks().iter().for_each(|chunk| running.update(chunk));
-            running.value()
+    async fn expected(&self, payload: &Payload) -> Expected {
+        let checksum = match (payload.checksum(), self.limits().checksum) {
+            (None, Some(kind)) => checksum_of(payload, kind).await,
+            (known, _) => known,
         };
-        let checksum = payload.checksum().or_else(|| self.limits().checksum.map(compute));
         Expected { size: payload.len(), checksum }
     }
 
@@ -190,6 +188,16 @@ impl Client {
         tracing::info!(key = key.as_str(), "the answer was lost, but the object is there");
         Some(info.version)
     }
+}
+
+/// `None` when the bytes cannot be read any more: then nothing is proved by them.
+async fn checksum_of(payload: &Payload, kind: ChecksumKind) -> Option<Checksum> {
+    let mut running = RunningChecksum::new(kind);
+    let mut pieces = payload.pieces();
+    while let Some(piece) = pieces.next().await.ok()? {
+        running.update(&piece);
+    }
+    Some(running.value())
 }
 
 #[cfg(test)]

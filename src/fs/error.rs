@@ -105,7 +105,8 @@ impl From<&StoreError> for FsError {
             | ErrorKind::Unavailable
             | ErrorKind::Network
             | ErrorKind::InvalidAnswer
-            | ErrorKind::Corrupt => Meaning::Io,
+            | ErrorKind::Corrupt
+            | ErrorKind::Unreadable => Meaning::Io,
         };
         Self::with_detail(meaning, error.to_string())
     }

@@ -3,6 +3,8 @@
 use std::error::Error;
 use std::fmt;
 
+use super::body::Unreadable;
+
 /// Where an exchange broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransportErrorKind {
@@ -16,6 +18,8 @@ pub enum TransportErrorKind {
     TooLong,
     /// The request cannot be put on the wire; it was not sent.
     Unsendable,
+    /// Its body could not be read on this side; it was not sent whole, so it was not carried out.
+    Unreadable,
 }
 
 /// An exchange without a complete answer. Carries no URL and no header, hence no secret.
@@ -42,7 +46,9 @@ impl TransportError {
     /// Whether the server may have carried the request out although we have no answer.
     pub fn fate_unknown(&self) -> bool {
         match self.kind {
-            TransportErrorKind::Connect | TransportErrorKind::Unsendable => false,
+            TransportErrorKind::Connect
+            | TransportErrorKind::Unsendable
+            | TransportErrorKind::Unreadable => false,
             TransportErrorKind::Broken | TransportErrorKind::Idle | TransportErrorKind::TooLong => {
                 true
             }
@@ -60,7 +66,9 @@ impl Error for TransportError {}
 
 impl From<reqwest::Error> for TransportError {
     fn from(error: reqwest::Error) -> Self {
-        let kind = if error.is_connect() {
+        let kind = if Unreadable::caused(&error) {
+            TransportErrorKind::Unreadable
+        } else if error.is_connect() {
             TransportErrorKind::Connect
         } else if error.is_builder() {
             TransportErrorKind::Unsendable

@@ -7,6 +7,7 @@ mod error;
 mod retry;
 mod transport;
 
+pub use body::{ReadAt, RequestBody};
 pub use error::{TransportError, TransportErrorKind};
 pub use retry::{Exhausted, Patience, Verdict, persist, retry_after};
 pub use transport::{Answer, Request, Transport};

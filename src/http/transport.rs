@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
 use tokio::time::timeout;
 
-use super::body::KnownLength;
+use super::body::{KnownLength, RequestBody};
 use super::error::{TransportError, TransportErrorKind};
 
 /// Pieces of an answer shorter than this are gathered, so that a server that dribbles single bytes
@@ -27,7 +27,7 @@ pub struct Request {
     /// Method, absolute URI and headers. A body's Content-Length is set by the transport.
     pub head: http::request::Parts,
     /// The body; may be empty.
-    pub body: Arc<[Bytes]>,
+    pub body: RequestBody,
 }
 
 /// A complete answer.
@@ -262,7 +262,7 @@ mod tests {
                 .body(())
                 .unwrap()
                 .into_parts();
-            let request = Request { head, body: Arc::new([]) };
+            let request = Request { head, body: RequestBody::Chunks(Arc::new([])) };
             let error = outgoing(request, Arc::default()).unwrap_err();
             assert_eq!(error.kind, TransportErrorKind::Unsendable, "{path}");
         }

@@ -68,6 +68,7 @@ fn sentence(error: &StoreError, Target { bucket, place }: &Target) -> String {
         | ErrorKind::InvalidRange
         | ErrorKind::Archived
         | ErrorKind::Corrupt
+        | ErrorKind::Unreadable
         | ErrorKind::InvalidKey => format!("the bucket {bucket} cannot be listed"),
     };
     let mut text = format!("{mistake} ({error}");

@@ -52,6 +52,8 @@ pub enum ErrorKind {
     Corrupt,
     /// The key cannot be stored by this service (too long, forbidden characters).
     InvalidKey,
+    /// Bytes that were to be sent could not be read on this machine. Nothing was stored.
+    Unreadable,
 }
 
 /// Which operation failed, for messages.

@@ -31,7 +31,7 @@ pub use key::{InvalidKey, Key};
 pub use limits::Limits;
 pub use metadata::Metadata;
 pub use part::{InvalidPartNumber, PartNumber, PartReceipt, Upload, UploadId};
-pub use payload::Payload;
+pub use payload::{Payload, PayloadData, PayloadSource, Pieces};
 pub use range::ByteRange;
 pub use version::{ETag, ObjectInfo, ObjectVersion};
 

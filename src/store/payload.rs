@@ -1,26 +1,63 @@
-//! The bytes of a request body: shared chunks with an exact length, cheap to clone for a retry.
+//! The bytes of a request body: an exact length, cheap to clone, the same at every attempt. Either
+//! shared chunks in memory, or a source that is read while it is sent. Must not know who sends it.
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use crate::store::Checksum;
 
+/// Bytes that are not in memory. They must not change while a payload of them exists.
+pub trait PayloadSource: Send + Sync + fmt::Debug {
+    /// How many there are.
+    fn len(&self) -> u64;
+
+    /// Whether there are none.
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// `len` bytes from `offset`; both lie inside. May block. Fewer or more bytes than were asked
+    /// for are an error of the reader, as any other is: never tried again as if the service had
+    /// failed.
+    fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes>;
+}
+
 /// A body that can be sent any number of times. Cloning shares the bytes.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Payload {
-    chunks: Arc<[Bytes]>,
+    data: PayloadData,
     len: u64,
     checksum: Option<Checksum>,
 }
 
+/// Where the bytes are.
+#[derive(Clone, Debug)]
+pub enum PayloadData {
+    /// In memory, in order; no chunk is empty.
+    Chunks(Arc<[Bytes]>),
+    /// Elsewhere.
+    Source(Arc<dyn PayloadSource>),
+}
+
 impl Payload {
+    /// How many bytes of a source whoever sends it reads at a time. Of these pieces a connection
+    /// holds up to three at once.
+    pub const PIECE_BYTES: usize = 256 << 10;
+
     /// A body of these chunks in order; empty chunks are dropped.
     pub fn new(chunks: Vec<Bytes>) -> Self {
         let chunks: Arc<[Bytes]> = chunks.into_iter().filter(|chunk| !chunk.is_empty()).collect();
         let len = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-        Self { chunks, len, checksum: None }
+        Self { data: PayloadData::Chunks(chunks), len, checksum: None }
+    }
+
+    /// A body that is read while it is sent, a piece at a time.
+    pub fn from_source(source: Arc<dyn PayloadSource>) -> Self {
+        let len = source.len();
+        Self { data: PayloadData::Source(source), len, checksum: None }
     }
 
     /// States the CRC-64 of the bytes, which the store compares with what the service computed.
@@ -29,9 +66,14 @@ impl Payload {
         self
     }
 
-    /// The chunks, none empty.
-    pub fn chunks(&self) -> &Arc<[Bytes]> {
-        &self.chunks
+    /// Where the bytes are.
+    pub fn data(&self) -> &PayloadData {
+        &self.data
+    }
+
+    /// The bytes from the first to the last, for whoever takes them in.
+    pub fn pieces(&self) -> Pieces {
+        Pieces { data: self.data.clone(), len: self.len, next_chunk: 0, offset: 0 }
     }
 
     /// Length in bytes.
@@ -50,6 +92,53 @@ impl Payload {
     }
 }
 
+/// Goes through the bytes of a [`Payload`].
+#[derive(Debug)]
+pub struct Pieces {
+    data: PayloadData,
+    len: u64,
+    next_chunk: usize,
+    offset: u64,
+}
+
+impl Pieces {
+    /// The next piece, never empty: a chunk, or at most [`Payload::PIECE_BYTES`] of a source, which
+    /// are read outside the async threads. `None` at the end.
+    ///
+    /// # Errors
+    /// The source's own, and a source that gave another number of bytes than was asked for.
+    pub async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        let source = match &self.data {
+            PayloadData::Chunks(chunks) => {
+                self.next_chunk += 1;
+                return Ok(chunks.get(self.next_chunk - 1).cloned());
+            }
+            PayloadData::Source(source) => Arc::clone(source),
+        };
+        let (offset, len) = (self.offset, piece_bytes(self.len - self.offset));
+        if len == 0 {
+            return Ok(None);
+        }
+        let read = tokio::task::spawn_blocking(move || source.read_at(offset, len)).await;
+        let piece = read.map_err(io::Error::other)??;
+        if piece.len() != len {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.offset += len as u64;
+        Ok(Some(piece))
+    }
+}
+
+fn piece_bytes(left: u64) -> usize {
+    usize::try_from(left).map_or(Payload::PIECE_BYTES, |left| left.min(Payload::PIECE_BYTES))
+}
+
+impl Default for Payload {
+    fn default() -> Self {
+        Self::new(Vec::new())
+    }
+}
+
 impl From<Bytes> for Payload {
     fn from(bytes: Bytes) -> Self {
         Self::new(vec![bytes])
@@ -65,5 +154,57 @@ impl From<Vec<u8>> for Payload {
 impl fmt::Debug for Payload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Payload({} bytes, {:?})", self.len, self.checksum)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[derive(Debug)]
+    struct Source {
+        bytes: Bytes,
+        claims: u64,
+    }
+
+    impl PayloadSource for Source {
+        fn len(&self) -> u64 {
+            self.claims
+        }
+
+        fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+            let start = self.bytes.len().min(offset as usize);
+            Ok(self.bytes.slice(start..self.bytes.len().min(start + len)))
+        }
+    }
+
+    async fn whole(payload: &Payload) -> io::Result<Vec<u8>> {
+        let (mut pieces, mut whole) = (payload.pieces(), Vec::new());
+        while let Some(piece) = pieces.next().await? {
+            assert!(!piece.is_empty());
+            whole.extend_from_slice(&piece);
+        }
+        assert_eq!(pieces.next().await?, None);
+        Ok(whole)
+    }
+
+    #[tokio::test]
+    async fn both_kinds_give_all_their_bytes_again_and_again() {
+        let bytes: Bytes = (0..600_000u32).map(|i| (i % 251) as u8).collect();
+        let source = Source { bytes: bytes.clone(), claims: bytes.len() as u64 };
+        let chunks = vec![bytes.slice(..1), Bytes::new(), bytes.slice(1..)];
+        for payload in [Payload::new(chunks), Payload::from_source(Arc::new(source))] {
+            assert_eq!(payload.len(), bytes.len() as u64);
+            assert_eq!(whole(&payload).await.unwrap(), bytes);
+            assert_eq!(whole(&payload.clone()).await.unwrap(), bytes);
+        }
+        assert!(whole(&Payload::default()).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_source_that_ends_early_is_an_error() {
+        let source = Source { bytes: Bytes::from_static(b"short"), claims: 6 };
+        let error = whole(&Payload::from_source(Arc::new(source))).await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::UnexpectedEof);
     }
 }

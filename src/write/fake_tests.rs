@@ -133,8 +133,14 @@ impl FakeStore {
     }
 
     /// The body as the service received it, after its own checksum.
-    fn receive(&self, operation: Operation, payload: &Payload) -> StoreResult<Vec<u8>> {
-        let bytes = payload.chunks().concat();
+    async fn receive(&self, operation: Operation, payload: &Payload) -> StoreResult<Vec<u8>> {
+        let (mut pieces, mut bytes) = (payload.pieces(), Vec::new());
+        let unreadable = |error: std::io::Error| {
+            StoreError::new(ErrorKind::Unreadable, operation, error.to_string())
+        };
+        while let Some(piece) = pieces.next().await.map_err(unreadable)? {
+            bytes.extend_from_slice(&piece);
+        }
         let sum = self.limits.checksum.map(|kind| kind.of(&bytes));
         if bytes.len() as u64 != payload.len() || payload.checksum() != sum {
             return Err(StoreError::new(ErrorKind::Corrupt, operation, "another checksum"));
@@ -206,7 +212,7 @@ impl ObjectStore for FakeStore {
         options: &PutOptions,
     ) -> StoreResult<ObjectVersion> {
         self.enter(Operation::Put).await?;
-        let bytes = self.receive(Operation::Put, &payload)?;
+        let bytes = self.receive(Operation::Put, &payload).await?;
         let mut state = self.state.lock().unwrap();
         if options.create_only && state.objects.contains_key(key) {
             return Err(error(ErrorKind::AlreadyExists, Operation::Put));
@@ -244,7 +250,7 @@ impl ObjectStore for FakeStore {
         payload: Payload,
     ) -> StoreResult<PartReceipt> {
         self.enter(Operation::PutPart).await?;
-        let bytes = self.receive(Operation::PutPart, &payload)?;
+        let bytes = self.receive(Operation::PutPart, &payload).await?;
         let mut state = self.state.lock().unwrap();
         state.count += 1;
         let etag = ETag::new(&format!("part-{}", state.count));

@@ -117,8 +117,9 @@ impl At<'_> {
     async fn body(&self, payload: &Payload) -> StoreResult<super::Body> {
         let taken_in = async {
             let mut incoming = self.store.bucket.incoming(false).await?;
-            for chunk in payload.chunks().iter() {
-                incoming.push(Bytes::copy_from_slice(chunk)).await?;
+            let mut pieces = payload.pieces();
+            while let Some(piece) = pieces.next().await? {
+                incoming.push(Bytes::copy_from_slice(&piece)).await?;
             }
             Ok(incoming.finish().await?)
         };
