@@ -6,6 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
+use crate::budget::Permit;
 use crate::store::{
     ByteRange, Checksum, ChecksumKind, ErrorKind, ObjectStore, Operation, RunningChecksum,
     StoreError,
@@ -13,11 +14,8 @@ use crate::store::{
 use crate::write::WriteError;
 use crate::write::content::{Body, Content, Guard, Inner, RemoteObject};
 use crate::write::live::{Live, Taken};
-use crate::write::shared::Transit;
+use crate::write::shared::FETCHES;
 use crate::write::staging::StagedFile;
-
-/// Ranges of an object that are fetched at a time.
-const FETCHES: usize = 4;
 
 impl Inner {
     /// Brings the first `keep` bytes of the content (all of it, if less) to where any byte can be
@@ -52,11 +50,11 @@ impl Inner {
         result.map(|()| guard)
     }
 
-    /// Moves the part that is being filled into a file; the upload stays open.
+    /// Moves the part that is being filled into a file of its own; the upload stays open.
     pub(super) async fn spill(self: &Arc<Self>, guard: Guard) -> Result<Guard, WriteError> {
         self.change(guard, |me, content| {
             let Body::Live(live) = &content.body else { return Ok(()) };
-            let file = me.copy_out(live, u64::MAX)?;
+            let file = me.copy_out(live, u64::MAX, me.shared.checksum_kind())?;
             if let Body::Live(mut live) = std::mem::replace(&mut content.body, Body::Lost) {
                 live.filling.truncate(0);
                 content.body = Body::Spilled(live, file);
@@ -66,16 +64,33 @@ impl Inner {
         .await
     }
 
-    /// Writes into the temporary file at an offset in it.
+    /// Writes into the temporary file at an offset in it. While the disk is full, waits for parts
+    /// that are on their way: each takes its file with it.
     pub(super) async fn write_file(
         self: &Arc<Self>,
-        guard: Guard,
+        mut guard: Guard,
         at: u64,
         data: &[u8],
     ) -> Result<Guard, WriteError> {
-        let data = data.to_vec();
-        self.change(guard, move |me, content| me.on_file(content, |file| file.write(at, &data)))
-            .await
+        let data: Arc<[u8]> = data.into();
+        loop {
+            let data = Arc::clone(&data);
+            let write = move |me: &Self, content: &mut Content| {
+                me.on_file(content, |file| file.write(at, &data))
+            };
+            let (back, result) = self.attempt(guard, write).await?;
+            guard = back;
+            let Err(error) = result else { return Ok(guard) };
+            let landed = match &guard.body {
+                Body::Spilled(Live { driver: Some(driver), .. }, _) if error.is_full() => {
+                    driver.one_landed().await
+                }
+                _ => false,
+            };
+            if !landed {
+                return Err(error);
+            }
+        }
     }
 
     /// Gives the temporary file another size.
@@ -90,9 +105,19 @@ impl Inner {
     /// Runs file I/O on the content where it may block, to its end even when the caller goes away.
     async fn change(
         self: &Arc<Self>,
-        mut guard: Guard,
+        guard: Guard,
         work: impl FnOnce(&Self, &mut Content) -> Result<(), WriteError> + Send + 'static,
     ) -> Result<Guard, WriteError> {
+        let (guard, result) = self.attempt(guard, work).await?;
+        result.map(|()| guard)
+    }
+
+    /// As [`change`](Self::change), for whoever goes on after a failure.
+    async fn attempt(
+        self: &Arc<Self>,
+        mut guard: Guard,
+        work: impl FnOnce(&Self, &mut Content) -> Result<(), WriteError> + Send + 'static,
+    ) -> Result<(Guard, Result<(), WriteError>), WriteError> {
         let me = Arc::clone(self);
         let task = self.shared.tasks.spawn_blocking(move || {
             let result = work(&me, &mut guard);
@@ -104,9 +129,7 @@ impl Inner {
             });
             (guard, result)
         });
-        let (guard, result) =
-            task.await.map_err(|_| WriteError::Internal("file I/O was stopped"))?;
-        result.map(|()| guard)
+        task.await.map_err(|_| WriteError::Internal("file I/O was stopped"))
     }
 
     fn on_file(
@@ -127,15 +150,20 @@ impl Inner {
 
     fn unload(&self, content: &mut Content, keep: u64) -> Result<(), WriteError> {
         if let Body::Live(live) = &content.body {
-            content.body = Body::Staged(self.copy_out(live, keep)?);
+            content.body = Body::Staged(self.copy_out(live, keep, None)?);
             self.cut(keep);
         }
         Ok(())
     }
 
-    /// The held bytes, at most `keep`, in a new file.
-    fn copy_out(&self, live: &Live, keep: u64) -> Result<StagedFile, WriteError> {
-        let mut file = StagedFile::create(&self.shared.config.staging_dir)?;
+    /// The held bytes, at most `keep`, in a new file, which sums them and what follows.
+    fn copy_out(
+        &self,
+        live: &Live,
+        keep: u64,
+        kind: Option<ChecksumKind>,
+    ) -> Result<StagedFile, WriteError> {
+        let mut file = StagedFile::create(&self.shared.config.staging_dir, kind)?;
         for piece in live.filling.pieces() {
             let left = usize::try_from(keep - file.size()).unwrap_or(usize::MAX);
             file.write(file.size(), &piece[..piece.len().min(left)])?;
@@ -151,7 +179,7 @@ impl Inner {
     }
 
     async fn fetch(&self, remote: &RemoteObject, keep: u64) -> Result<Body, WriteError> {
-        if keep > self.shared.fetch_bytes() || keep > self.shared.plan.first_part_bytes() {
+        if keep > self.shared.fetch_whole_bytes() {
             return self.fetch_to_file(remote, keep).await.map(Body::Staged);
         }
         let mut live = Live::new(self);
@@ -164,7 +192,7 @@ impl Inner {
                 match live.append(self, rest) {
                     Taken::Bytes(taken) => rest = &rest[taken..],
                     // No memory: a file then. What was copied is dropped.
-                    Taken::NeedsBlock(_) | Taken::NeedsFile => {
+                    Taken::NeedsBlock(_) | Taken::NeedsSpill | Taken::NeedsFile => {
                         drop(live);
                         let file = self.create_file(keep).await?;
                         return self.save(file, 0, chunks, transit).await.map(Body::Staged);
@@ -212,7 +240,7 @@ impl Inner {
     async fn create_file(&self, size: u64) -> Result<StagedFile, WriteError> {
         let dir = self.shared.config.staging_dir.clone();
         let create = self.shared.tasks.spawn_blocking(move || {
-            let mut file = StagedFile::create(&dir)?;
+            let mut file = StagedFile::create(&dir, None)?;
             file.resize(size)?;
             Ok(file)
         });
@@ -225,7 +253,7 @@ impl Inner {
         mut file: StagedFile,
         offset: u64,
         chunks: Vec<Bytes>,
-        transit: Transit,
+        transit: Permit,
     ) -> Result<StagedFile, WriteError> {
         let save = self.shared.tasks.spawn_blocking(move || {
             let mut at = offset;

@@ -53,7 +53,8 @@ pub(super) struct Content {
 pub(super) enum Body {
     /// Parts sent, and a part in memory.
     Live(Live),
-    /// As `Live`, but the bytes of the part that is being filled are in a file, for want of memory.
+    /// As `Live`, but the bytes of the part that is being filled are in a file of its own, because
+    /// the part is too large for memory or no memory was free. The upload is open.
     Spilled(Live, StagedFile),
     /// All in a file.
     Staged(StagedFile),

@@ -99,6 +99,16 @@ impl Driver {
             .await;
     }
 
+    /// Waits until one part fewer is unconfirmed, or the upload has ended. `false`, at once, when
+    /// nothing is on its way.
+    pub(super) async fn one_landed(&self) -> bool {
+        let mut progress = self.progress.subscribe();
+        let before = progress.borrow_and_update().unconfirmed;
+        let landed =
+            progress.wait_for(|progress| progress.unconfirmed < before || progress.end.is_some());
+        before > 0 && landed.await.is_ok()
+    }
+
     /// Waits while a Complete is on its way: after that, an upload that was given up never changes
     /// its key.
     pub(super) async fn completed_or_never(&self) {
@@ -167,6 +177,7 @@ impl Driver {
         part: Payload,
     ) -> Result<PartReceipt, WriteError> {
         let _request = self.shared.request().await;
+        let _memory = self.shared.sending(&part).await;
         if let Some(cause) = self.failure() {
             return Err(cause);
         }

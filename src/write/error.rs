@@ -52,6 +52,14 @@ impl WriteError {
         Self::Staging { action, kind: error.kind(), os_code: error.raw_os_error() }
     }
 
+    /// Whether the disk of the temporary file is full.
+    pub(super) fn is_full(&self) -> bool {
+        matches!(
+            self,
+            Self::Staging { kind: io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded, .. }
+        )
+    }
+
     /// Whether an error of the temporary file leaves every byte taken so far as it was: there was no
     /// room for new ones. Any other (EIO) may have lost what the kernel had accepted before.
     pub(super) fn lost_nothing(&self) -> bool {

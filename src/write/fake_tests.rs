@@ -2,6 +2,7 @@
 //! can be told to wait or to fail.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -11,8 +12,8 @@ use tokio::sync::Semaphore;
 use crate::store::{
     ByteRange, ChecksumKind, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
     ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
-    PartReceipt, PartsPage, Payload, PutOptions, StoreError, StoreResult, Upload, UploadCursor,
-    UploadId, UploadsPage,
+    PartReceipt, PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload,
+    UploadCursor, UploadId, UploadsPage,
 };
 
 #[derive(Debug)]
@@ -23,6 +24,9 @@ pub(super) struct FakeStore {
     gates: Mutex<HashMap<Operation, Arc<Semaphore>>>,
     /// Each operation that was applied, by name.
     pub(super) arrived: Semaphore,
+    /// Length of the longest body that was in memory, and of the longest that was not.
+    pub(super) longest_in_memory: AtomicU64,
+    pub(super) longest_from_file: AtomicU64,
 }
 
 #[derive(Debug, Default)]
@@ -67,6 +71,8 @@ impl FakeStore {
             state: Mutex::default(),
             gates: Mutex::default(),
             arrived: Semaphore::new(0),
+            longest_in_memory: AtomicU64::new(0),
+            longest_from_file: AtomicU64::new(0),
         })
     }
 
@@ -134,6 +140,11 @@ impl FakeStore {
 
     /// The body as the service received it, after its own checksum.
     async fn receive(&self, operation: Operation, payload: &Payload) -> StoreResult<Vec<u8>> {
+        let longest = match payload.data() {
+            PayloadData::Chunks(_) => &self.longest_in_memory,
+            PayloadData::Source(_) => &self.longest_from_file,
+        };
+        longest.fetch_max(payload.len(), Ordering::Relaxed);
         let (mut pieces, mut bytes) = (payload.pieces(), Vec::new());
         let unreadable = |error: std::io::Error| {
             StoreError::new(ErrorKind::Unreadable, operation, error.to_string())

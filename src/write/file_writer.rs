@@ -49,7 +49,7 @@ impl FileWriter {
                 self.inner.changed(size);
                 Ok(taken)
             }
-            Taken::NeedsBlock(_) | Taken::NeedsFile => Ok(0),
+            Taken::NeedsBlock(_) | Taken::NeedsSpill | Taken::NeedsFile => Ok(0),
         }
     }
 

@@ -31,6 +31,8 @@ pub(super) enum Taken {
     Bytes(usize),
     /// None before a block of this capacity is added.
     NeedsBlock(usize),
+    /// None; the part that is being filled must go on in a file.
+    NeedsSpill,
     /// None; the content must leave memory first.
     NeedsFile,
 }
@@ -68,6 +70,16 @@ impl Live {
         inner.shared.plan.part_bytes(self.number).unwrap_or(0)
     }
 
+    /// How much of a part of `part_bytes` is held in memory: all of it or, where that is too much,
+    /// nothing. A file that may end soon stays in memory as long as it can.
+    fn memory_bytes(&self, inner: &Inner, part_bytes: u64) -> u64 {
+        let most = inner.shared.memory_part_bytes;
+        match &self.driver {
+            Some(_) if part_bytes > most => 0,
+            _ => part_bytes.min(most),
+        }
+    }
+
     /// Takes bytes that belong at the end, as many as there is memory for. Full parts go out.
     pub(super) fn append(&mut self, inner: &Inner, data: &[u8]) -> Taken {
         let mut taken = 0;
@@ -82,7 +94,12 @@ impl Live {
                 self.seal(inner);
                 continue;
             }
-            let now = self.filling.append(&data[taken..], part_bytes);
+            let memory_bytes = self.memory_bytes(inner, part_bytes);
+            if self.filling.len() >= memory_bytes {
+                short = Taken::NeedsSpill;
+                break;
+            }
+            let now = self.filling.append(&data[taken..], memory_bytes);
             taken += now;
             if now > 0 {
                 continue;
@@ -90,7 +107,7 @@ impl Live {
             if self.filling.is_shared() {
                 break;
             }
-            let left = usize::try_from(part_bytes - self.filling.len()).unwrap_or(usize::MAX);
+            let left = usize::try_from(memory_bytes - self.filling.len()).unwrap_or(usize::MAX);
             let wanted = self.filling.wanted_capacity(left.min(data.len() - taken));
             match inner.shared.pool.try_block(wanted) {
                 Some(block) => self.filling.add(block),

@@ -2,7 +2,8 @@
 //!
 //! One [`FileWriter`] per file takes bytes in any order and publishes them as one object. Bytes that
 //! arrive in order fill a part in memory; when the first part is full an upload is opened and parts
-//! go out in parallel while the file is being written. Anything else – a write in the middle of what
+//! go out in parallel while the file is being written. A part that is too large for memory (in a file
+//! above 19 GiB, by default) fills a temporary file of its own and is sent from there. Anything else – a write in the middle of what
 //! was sent, a change of an existing object – goes on in an unlinked temporary file that holds the
 //! whole content. Knows no inodes, handles, kernel, HTTP or services; only
 //! [`store::ObjectStore`](crate::store::ObjectStore).
@@ -22,8 +23,13 @@
 //! Whoever holds a block holds its permit of the budget. A writer waits for memory only while bytes
 //! are in flight to the store, because those come back by themselves; if nothing is in flight, all
 //! memory is held by half-filled parts of files that may stay so for hours, and the writer sends its
-//! part early or goes on in the temporary file. What is sent from the temporary file has one lane of
-//! memory of its own (`shared`), so it moves even then. So no writer waits for another one's user.
+//! part early or goes on in a temporary file. What is on its way between disk and store has a small
+//! account of its own (`shared`), so it moves even then. So no writer waits for another one's user.
+//!
+//! # Disk
+//! A part in a file is held until it is confirmed, and a file has at most `max_requests` of them on
+//! their way while it fills one more. When the disk is full, a file that is being streamed waits for
+//! its own parts.
 
 mod change;
 mod content;
@@ -62,7 +68,7 @@ use shared::Shared;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WriteConfig {
     /// Size of the first part, and of the largest file that is sent by one PUT, in bytes. Bent to the
-    /// service's limits and to a quarter of the budget.
+    /// service's limits and to a quarter of the budget. Later parts grow beyond.
     pub part_bytes: u64,
     /// Size of a block of memory, in bytes; at least 1.
     pub block_bytes: usize,
@@ -138,8 +144,8 @@ pub struct Writers {
 impl Writers {
     /// Writers over `store`, with memory from `budget` and tasks on `runtime`.
     ///
-    /// Takes a small part of the budget for good (an eighth, at most one part), which is the lane of
-    /// memory that files on disk are sent through.
+    /// Takes a small part of the budget for good (an eighth, at most 16 MiB): the memory for bytes on
+    /// their way between disk and store.
     pub fn new(
         store: Arc<dyn ObjectStore>,
         budget: Budget,
@@ -160,8 +166,8 @@ impl Writers {
     }
 
     /// The largest file that can be written in order, in bytes: the sum of the part schedule, bounded
-    /// by the service and by memory (a part is at most a quarter of the budget). A hundredth less
-    /// where memory was so short that parts had to go before they were full.
+    /// by the service. Less than a hundredth less where memory was so short that parts had to go
+    /// before they were full.
     pub fn reach_bytes(&self) -> u64 {
         self.shared.plan.reach_bytes(1, 0)
     }

@@ -2,12 +2,13 @@
 //!
 //! Parts start at `part_bytes` and stay so for the first tenth of all part numbers (8 GiB at 8 MiB
 //! and 10,000 parts), so that ordinary files have many small parts that go out in parallel. Then
-//! the size doubles with every hundredth of the part numbers until it meets the largest part.
+//! the size doubles with every hundredth of the part numbers until it meets the service's largest
+//! part.
 //!
-//! The largest part is the service's, or what memory allows if that is less: a part is sent from
-//! memory, whole, because it may have to be sent again. So memory decides how long a file can be:
-//! about `9000 × budget / 4` (512 MiB: 1.1 TiB; 20 GiB: 40 TiB, where the service's 5 GiB parts are
-//! the bound). A write beyond is refused before its first byte is taken.
+//! How long a file can be does not depend on memory: a part that is too large for it goes through a
+//! file on disk. Only the first tenth is bent to what memory takes, because those are the parts of
+//! ordinary files; that costs less than 8 GiB of 40 TiB. A write beyond the reach is refused before
+//! its first byte is taken.
 
 use crate::store::{Limits, PartNumber};
 
@@ -22,24 +23,25 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// Parts from `part_bytes` up to `largest_bytes`, both bent to what the service takes.
-    pub(super) fn new(part_bytes: u64, largest_bytes: u64, limits: &Limits) -> Self {
-        let part_max = limits.part_max_bytes.max(1);
-        let part_min_bytes = limits.part_min_bytes.clamp(1, part_max);
-        let largest = largest_bytes.clamp(part_min_bytes, part_max);
+    /// Parts from `part_bytes` on, bent to what the service takes; the first ones to `memory_bytes`
+    /// too.
+    pub(super) fn new(part_bytes: u64, memory_bytes: u64, limits: &Limits) -> Self {
+        let largest = limits.part_max_bytes.max(1);
+        let part_min_bytes = limits.part_min_bytes.clamp(1, largest);
         // A file of one part is sent by one PUT, so the first part may not pass its limit either.
-        let first = part_bytes.min(limits.put_bytes).clamp(part_min_bytes, largest);
+        let base = part_bytes.min(limits.put_bytes).clamp(part_min_bytes, largest);
+        let first = base.min(memory_bytes).max(part_min_bytes);
         let parts = limits.parts_max.clamp(1, u32::from(PartNumber::LAST.get()));
         let (constant, step) = ((parts / 10).max(1), (parts / 100).max(1));
 
         let mut ends = Vec::with_capacity(parts as usize + 1);
         ends.push(0);
-        let (mut end, mut size) = (0u64, first);
+        let (mut end, mut size) = (0u64, base);
         for index in 0..parts {
             if index >= constant && (index - constant) % step == 0 {
                 size = size.saturating_mul(2).min(largest);
             }
-            end = end.saturating_add(size);
+            end = end.saturating_add(if index < constant { first } else { size });
             ends.push(end);
         }
         Self {
@@ -119,28 +121,23 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_reaches_forty_tebibytes_where_memory_allows() {
+    fn a_stream_reaches_forty_tebibytes_whatever_the_memory() {
         let limits = limits(MIB, 5 * GIB, 10_000, 50_000 * GIB);
-        let plan = Plan::new(8 * MIB, u64::MAX, &limits);
-        assert_eq!(plan.part_bytes(1000), Some(8 * MIB));
-        assert_eq!(plan.part_bytes(1001), Some(16 * MIB));
-        assert_eq!(plan.part_bytes(10_000), Some(5 * GIB));
-        assert_eq!(plan.part_bytes(10_001), None);
-        assert!(plan.reach_bytes(1, 0) > 40_000 * GIB);
-        assert_eq!(plan.known_reach_bytes(), 50_000 * GIB);
+        for memory in [0, MIB, 4 * MIB, 64 * MIB, u64::MAX] {
+            let plan = Plan::new(8 * MIB, memory, &limits);
+            assert_eq!(plan.part_bytes(1000), Some(memory.clamp(MIB, 8 * MIB)));
+            assert_eq!(plan.part_bytes(1001), Some(16 * MIB));
+            assert_eq!(plan.part_bytes(10_000), Some(5 * GIB));
+            assert_eq!(plan.part_bytes(10_001), None);
+            assert!(plan.reach_bytes(1, 0) > 40 << 40);
+            assert_eq!(plan.known_reach_bytes(), 50_000 * GIB);
+        }
     }
 
     #[test]
     fn all_of_an_object_limit_of_five_tebibytes_is_reached() {
         let limits = limits(5 * MIB, 5 * GIB, 10_000, 5 << 40);
-        assert_eq!(Plan::new(8 * MIB, 5 * GIB, &limits).reach_bytes(1, 0), 5 << 40);
-    }
-
-    #[test]
-    fn the_documented_reach_of_half_a_gibibyte_of_memory() {
-        let limits = limits(MIB, 5 * GIB, 10_000, 50_000 * GIB);
-        let reach = Plan::new(8 * MIB, 128 * MIB, &limits).reach_bytes(1, 0);
-        assert!((1090 * GIB..1130 * GIB).contains(&reach), "{} GiB", reach / GIB);
+        assert_eq!(Plan::new(8 * MIB, MIB, &limits).reach_bytes(1, 0), 5 << 40);
     }
 
     proptest! {
@@ -150,12 +147,12 @@ mod tests {
             span in 0u64..100_000,
             parts_max in 1u32..300,
             part in 0u64..50_000,
-            largest in 0u64..200_000,
+            memory in 0u64..200_000,
             object in 1u64..1_000_000_000,
             share in 0.0f64..=1.0,
         ) {
             let limits = limits(part_min, part_min + span, parts_max, object);
-            let plan = Plan::new(part, largest, &limits);
+            let plan = Plan::new(part, memory, &limits);
             let mut previous = 0;
             for number in 1..=parts_max {
                 let bytes = plan.part_bytes(number).unwrap();
@@ -178,6 +175,33 @@ mod tests {
             prop_assert!(even >= part_min && even <= part_min + span);
             prop_assert!(size.div_ceil(even) <= u64::from(parts_max));
             prop_assert_eq!(plan.part_bytes_for(plan.known_reach_bytes() + 1), None);
+        }
+
+        /// With the limits as the services state them: COS, OSS, QingStor, S3.
+        #[test]
+        #[test]
+        fn every_size_up_to_the_largest_object_can_be_stored(
+            service in 0usize..4,
+            memory in 0u64..1 << 40,
+            part in 0u64..6 << 30,
+            share in 0.0f64..=1.0,
+        ) {
+            let limits = [
+                limits(MIB, 5 * GIB, 10_000, 50_000 * GIB),
+                limits(100 << 10, 5 * GIB, 10_000, 50_000 * GIB),
+                limits(4 * MIB, 5 * GIB, 10_000, 50 << 40),
+                limits(5 * MIB, 5 * GIB, 10_000, 5 << 40),
+            ][service].clone();
+            let plan = Plan::new(part, memory, &limits);
+            let size = (limits.object_bytes.min(50_000 * GIB) as f64 * share) as u64;
+            let even = plan.part_bytes_for(size).unwrap();
+            prop_assert!(even >= limits.part_min_bytes && even <= limits.part_max_bytes);
+            prop_assert!(size.div_ceil(even) <= 10_000);
+            let schedule: u64 = (1..=10_000).map(|number| plan.part_bytes(number).unwrap()).sum();
+            prop_assert_eq!(plan.reach_bytes(1, 0), schedule.min(limits.object_bytes));
+            if part >= 8 * MIB {
+                prop_assert!(plan.reach_bytes(1, 0) >= limits.object_bytes.min(40 << 40));
+            }
         }
     }
 }

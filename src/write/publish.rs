@@ -31,11 +31,15 @@ impl Inner {
         .await
     }
 
-    /// Hands the part in the file to the upload; memory is free again for the next part, perhaps.
+    /// Hands the part in the file to the upload, when no more parts are waiting on disk than can be
+    /// sent.
     pub(super) async fn seal_file(self: &Arc<Self>, mut guard: Guard) -> Result<Guard, WriteError> {
         let me = Arc::clone(self);
         let (guard, result) = self
             .detached(async move {
+                if let Body::Spilled(Live { driver: Some(driver), .. }, _) = &guard.body {
+                    driver.room(me.parts_max()).await;
+                }
                 let result = me.seal_spilled(&mut guard).await;
                 let result = result.map_err(|cause| me.fail(&mut guard, cause));
                 (guard, result)
@@ -96,6 +100,7 @@ impl Inner {
 
     async fn put(&self, payload: Payload) -> Result<Committed, WriteError> {
         let _request = self.shared.request().await;
+        let _memory = self.shared.sending(&payload).await;
         self.check()?;
         let (key, options_sent) = self.destination();
         let (size, checksum) = (payload.len(), payload.checksum());
@@ -125,8 +130,9 @@ impl Inner {
         let mut checksum = self.shared.checksum_kind().map(|kind| kind.of_nothing());
         let mut at = 0;
         while at < size {
-            // No more parts in memory than can be sent, so that one file does not take it all.
-            driver.room(self.shared.config.max_requests.max(1)).await;
+            // Checksums are computed no further ahead than parts are sent, while the bytes are in
+            // the page cache.
+            driver.room(self.parts_max()).await;
             if let Some(cause) = driver.failure() {
                 return Err(cause);
             }
@@ -158,11 +164,16 @@ impl Inner {
     }
 
     async fn body_of(&self, file: &StagedFile, at: u64, len: u64) -> Result<Payload, WriteError> {
-        let transit = self.shared.transit(len).await;
         let (file, kind) = (file.clone(), self.shared.checksum_kind());
-        let read =
-            self.shared.tasks.spawn_blocking(move || file.body(at, len, transit, kind)).await;
-        read.map_err(|_| WriteError::Internal("a read was stopped"))?
+        let flight = Arc::clone(&self.shared.file_flight);
+        let body =
+            self.shared.tasks.spawn_blocking(move || file.body(at, len, kind, &flight)).await;
+        body.map_err(|_| WriteError::Internal("a read was stopped"))?
+    }
+
+    /// Most parts in files that one upload has on their way.
+    fn parts_max(&self) -> usize {
+        self.shared.config.max_requests.max(1)
     }
 
     fn remote(&self, committed: &Committed) -> Body {

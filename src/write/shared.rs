@@ -1,16 +1,25 @@
-//! What all writers of a mount share, and the two ways to get memory.
+//! What all writers of a mount share, and the two accounts of memory.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use tokio::sync::{Mutex, OwnedMutexGuard, Semaphore};
+use tokio::sync::Semaphore;
 
 use crate::budget::{Budget, Permit};
-use crate::store::{ChecksumKind, ObjectStore};
-use crate::write::flight::{Flight, FlightGuard, Tasks};
+use crate::store::{ChecksumKind, ObjectStore, Payload, PayloadData};
+use crate::write::flight::{Flight, Tasks};
 use crate::write::part::{Block, BlockPool};
 use crate::write::plan::Plan;
 use crate::write::{WriteConfig, WriteStats};
+
+/// Ranges of an object that are fetched at a time.
+pub(super) const FETCHES: usize = 4;
+
+/// Most memory that is set aside for bytes between disk and store.
+const TRANSIT_BYTES: u64 = 16 << 20;
+
+/// Pieces of a body from a file that a connection holds at once.
+const PIECES: u64 = 4;
 
 /// The state of a mount's writers.
 #[derive(Debug)]
@@ -18,41 +27,22 @@ pub(super) struct Shared {
     pub(super) store: Arc<dyn ObjectStore>,
     pub(super) config: WriteConfig,
     pub(super) plan: Plan,
+    /// The largest part that is filled in memory; a larger one goes through a file.
+    pub(super) memory_part_bytes: u64,
     pub(super) pool: Arc<BlockPool>,
+    /// Memory that is being sent.
     pub(super) flight: Arc<Flight>,
+    /// Bytes in files that are being sent: no memory comes back when they have landed.
+    pub(super) file_flight: Arc<Flight>,
     pub(super) tasks: Tasks,
     pub(super) uploads_open: AtomicUsize,
     budget: Budget,
     requests: Semaphore,
     requests_max: usize,
-    lane: Arc<Mutex<Lane>>,
-    lane_bytes: u64,
-}
-
-/// Memory set aside for bytes on their way between the temporary file and the store. One request at a
-/// time holds it, and only while it is being sent, so it always comes back: with it a file on disk
-/// moves even when idle writers hold all the rest.
-///
-/// A part larger than the lane (only in files above 10,000 first parts, 78 GiB by default, or where
-/// the budget is less than two parts) passes through it all the same: one part at most is then held
-/// beyond the budget.
-#[derive(Debug)]
-struct Lane {
-    _permit: Option<Permit>,
-}
-
-/// The right to hold bytes on their way from or to the temporary file.
-#[derive(Debug)]
-pub(super) struct Transit {
-    _right: Right,
-    _guard: FlightGuard,
-}
-
-#[derive(Debug)]
-#[expect(dead_code, reason = "held for its drop")]
-enum Right {
-    Budget(Permit),
-    Lane(OwnedMutexGuard<Lane>),
+    /// Memory for bytes on their way between files and the store. Only requests hold it, so it
+    /// always comes back: files on disk move even when idle writers hold all the rest.
+    transit: Budget,
+    _transit_share: Option<Permit>,
 }
 
 impl Shared {
@@ -63,26 +53,29 @@ impl Shared {
         runtime: tokio::runtime::Handle,
     ) -> Arc<Self> {
         config.block_bytes = config.block_bytes.max(1);
-        let limits = store.limits();
         // A quarter, so that one part can be filled while others are on their way.
-        let plan = Plan::new(config.part_bytes, budget.limit_bytes() / 4, limits);
-        let lane_bytes =
-            plan.first_part_bytes().min(budget.limit_bytes() / 8).max(plan.part_min_bytes());
-        let permit =
-            (lane_bytes <= budget.limit_bytes() / 2).then(|| budget.try_take(lane_bytes)).flatten();
+        let memory_part_bytes = budget.limit_bytes() / 4;
+        let plan = Plan::new(config.part_bytes, memory_part_bytes, store.limits());
+        let transit = Budget::new(TRANSIT_BYTES.min(budget.limit_bytes() / 8));
+        // A budget of a few blocks is exceeded by one rather than halved.
+        let share = (transit.limit_bytes() <= budget.limit_bytes() / 2)
+            .then(|| budget.try_take(transit.limit_bytes()))
+            .flatten();
         let requests_max = config.max_requests.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             pool: BlockPool::new(budget.clone(), config.block_bytes),
             store,
             plan,
+            memory_part_bytes,
             flight: Arc::default(),
+            file_flight: Arc::default(),
             tasks: Tasks::new(runtime),
             uploads_open: AtomicUsize::new(0),
             budget,
             requests: Semaphore::new(requests_max),
             requests_max,
-            lane: Arc::new(Mutex::new(Lane { _permit: permit })),
-            lane_bytes,
+            transit,
+            _transit_share: share,
             config,
         })
     }
@@ -98,10 +91,30 @@ impl Shared {
         self.requests.acquire().await.ok()
     }
 
+    /// Waits for the memory that sending `payload` takes beside its own: none for one in memory.
+    pub(super) async fn sending(&self, payload: &Payload) -> Option<Permit> {
+        match payload.data() {
+            PayloadData::Chunks(_) => None,
+            PayloadData::Source(_) => {
+                let most = PIECES * Payload::PIECE_BYTES as u64;
+                Some(self.transit(payload.len().min(most)).await)
+            }
+        }
+    }
+
+    /// Waits for memory between store and disk. A demand above all there is is cut to that.
+    pub(super) async fn transit(&self, bytes: u64) -> Permit {
+        self.transit.take(bytes).await
+    }
+
+    /// Largest object that is fetched into memory by one request.
+    pub(super) fn fetch_whole_bytes(&self) -> u64 {
+        self.transit.limit_bytes().min(self.plan.first_part_bytes())
+    }
+
     /// Most bytes that are fetched by one request when an object is brought to disk.
     pub(super) fn fetch_bytes(&self) -> u64 {
-        const FETCH_BYTES: u64 = 8 << 20;
-        self.lane_bytes.clamp(1, FETCH_BYTES)
+        (self.transit.limit_bytes() / FETCHES as u64).max(1)
     }
 
     /// Whether at least half of the memory is free: then bytes may be kept that nobody needs now.
@@ -122,22 +135,9 @@ impl Shared {
         }
     }
 
-    /// The right to `bytes` of memory between disk and store: from the budget, or the lane.
-    pub(super) async fn transit(&self, bytes: u64) -> Transit {
-        // Counted only once it is held: a wait is not something that others may wait for.
-        let right = match self.budget.try_take(bytes) {
-            Some(permit) => Right::Budget(permit),
-            None => tokio::select! {
-                permit = self.budget.take(bytes) => Right::Budget(permit),
-                lane = Arc::clone(&self.lane).lock_owned() => Right::Lane(lane),
-            },
-        };
-        Transit { _right: right, _guard: self.flight.enter(bytes) }
-    }
-
     pub(super) fn stats(&self) -> WriteStats {
         WriteStats {
-            bytes_in_flight: self.flight.bytes(),
+            bytes_in_flight: self.flight.bytes() + self.file_flight.bytes(),
             requests_in_flight: self.requests_max - self.requests.available_permits(),
             uploads_open: self.uploads_open.load(Ordering::Acquire),
         }

@@ -19,6 +19,8 @@ enum Step {
     Took(usize),
     /// A block of this capacity is missing.
     NeedsBlock(usize),
+    /// The part that is being filled must go on in a file.
+    NeedsSpill,
     /// The content must move into a file (or, when small, into memory).
     NeedsFile,
     /// So many go into the file, at this offset in it.
@@ -47,6 +49,10 @@ impl Inner {
                 }
                 Step::NeedsBlock(capacity) => {
                     guard = self.make_room(guard, capacity).await?;
+                    0
+                }
+                Step::NeedsSpill => {
+                    guard = self.leave_memory(guard).await?;
                     0
                 }
                 Step::NeedsFile => {
@@ -92,6 +98,7 @@ impl Inner {
             };
             guard = match step {
                 Step::NeedsBlock(capacity) => self.make_room(guard, capacity).await?,
+                Step::NeedsSpill => self.leave_memory(guard).await?,
                 Step::NeedsFile => self.stage(guard, size).await?,
                 Step::Grow(size) => self.resize_file(guard, size).await?,
                 Step::Took(_) | Step::File { .. } | Step::Seal => guard,
@@ -215,6 +222,7 @@ impl Inner {
                 Step::Took(if is_gap { 0 } else { taken })
             }
             Taken::NeedsBlock(capacity) => Step::NeedsBlock(capacity),
+            Taken::NeedsSpill => Step::NeedsSpill,
             Taken::NeedsFile => Step::NeedsFile,
         }
     }
@@ -241,10 +249,15 @@ impl Inner {
             live.seal(self);
             return Ok(guard);
         }
-        if live.driver.is_some() {
-            self.spill(guard).await
-        } else {
-            self.stage(guard, u64::MAX).await
+        self.leave_memory(guard).await
+    }
+
+    /// Goes on in a file: with the part that is being filled, or with all there is as long as no
+    /// part was sent.
+    async fn leave_memory(self: &Arc<Self>, guard: Guard) -> Result<Guard, WriteError> {
+        match &guard.body {
+            Body::Live(Live { driver: Some(_), .. }) => self.spill(guard).await,
+            _ => self.stage(guard, u64::MAX).await,
         }
     }
 

@@ -2,44 +2,73 @@
 //! functions block; they run where that is allowed. Knows neither parts nor uploads.
 
 use std::fs::File;
+use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
-use crate::store::{ChecksumKind, Payload};
+use crate::store::{Checksum, ChecksumKind, Payload, PayloadSource, RunningChecksum};
 use crate::write::WriteError;
-use crate::write::shared::Transit;
+use crate::write::flight::{Flight, FlightGuard};
 
-/// Size of the chunks of a body that is read from the file, in bytes.
-const CHUNK_BYTES: u64 = 1 << 20;
+/// Bytes that are read at a time when a checksum is computed.
+const SUM_BYTES: u64 = 256 << 10;
 
 /// A file and how much of it counts. Clones are the same file.
 #[derive(Debug, Clone)]
 pub(super) struct StagedFile {
     file: Arc<File>,
     size: u64,
+    head: Option<Head>,
 }
 
-/// A chunk of a body with the memory it was paid with.
-struct TransitChunk {
-    data: Vec<u8>,
-    _transit: Arc<Transit>,
+/// The checksum of the first bytes of a file, as far as they arrived in order.
+#[derive(Debug, Clone)]
+struct Head {
+    running: RunningChecksum,
+    len: u64,
 }
 
-impl AsRef<[u8]> for TransitChunk {
-    fn as_ref(&self) -> &[u8] {
-        &self.data
+/// A stretch of a file as the bytes of a request.
+#[derive(Debug)]
+struct FileSlice {
+    file: Arc<File>,
+    start: u64,
+    len: u64,
+    _guard: FlightGuard,
+}
+
+impl PayloadSource for FileSlice {
+    fn len(&self) -> u64 {
+        self.len
+    }
+
+    fn read_at(&self, offset: u64, len: usize) -> io::Result<Bytes> {
+        let mut data = vec![0; len];
+        self.file.read_exact_at(&mut data, self.start + offset)?;
+        Ok(data.into())
+    }
+}
+
+impl Head {
+    fn new(kind: ChecksumKind) -> Self {
+        Self { running: RunningChecksum::new(kind), len: 0 }
+    }
+
+    fn kind(&self) -> ChecksumKind {
+        self.running.value().kind
     }
 }
 
 impl StagedFile {
-    /// An empty file without a name (O_TMPFILE, or unlinked at once), mode 0600.
-    pub(super) fn create(dir: &Path) -> Result<Self, WriteError> {
+    /// An empty file without a name (O_TMPFILE, or unlinked at once), mode 0600. With `kind`, bytes
+    /// that arrive in order are summed on their way, so that [`body`](Self::body) need not read them.
+    pub(super) fn create(dir: &Path, kind: Option<ChecksumKind>) -> Result<Self, WriteError> {
         let file =
             tempfile::tempfile_in(dir).map_err(|error| WriteError::staging("create", &error))?;
-        Ok(Self { file: Arc::new(file), size: 0 })
+        Ok(Self { file: Arc::new(file), size: 0, head: kind.map(Head::new) })
     }
 
     /// Bytes that count.
@@ -51,11 +80,16 @@ impl StagedFile {
     /// those that `data` was to replace.
     pub(super) fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), WriteError> {
         let end = offset.saturating_add(data.len() as u64);
+        self.forget_from(offset);
         if let Err(error) = self.file.write_all_at(data, offset) {
             // A half-written tail would show up in a later hole. If even this fails, the tail is
             // beyond what counts, and `resize` cuts before it grows.
             let _ = self.file.set_len(self.size);
             return Err(WriteError::staging("write", &error));
+        }
+        if let Some(head) = self.head.as_mut().filter(|head| head.len == offset) {
+            head.running.update(data);
+            head.len = end;
         }
         self.size = self.size.max(end);
         Ok(())
@@ -69,8 +103,16 @@ impl StagedFile {
             set(self.size)?;
         }
         set(size)?;
+        self.forget_from(size);
         self.size = size;
         Ok(())
+    }
+
+    /// Bytes from `offset` on change: a checksum of any of them is void.
+    fn forget_from(&mut self, offset: u64) {
+        if let Some(head) = self.head.as_mut().filter(|head| head.len > offset) {
+            *head = Head::new(head.kind());
+        }
     }
 
     /// `len` bytes from `offset`, cut at the end.
@@ -83,31 +125,41 @@ impl StagedFile {
         Ok(data)
     }
 
-    /// `len` bytes from `offset` as a body, with its checksum; `transit` pays for the memory until the
-    /// last chunk is dropped.
+    /// `len` bytes from `offset`, which lie inside, as a body with its checksum. It is read from the
+    /// file while it is sent and counts as in `flight` until it is dropped; its bytes must not be
+    /// changed before.
     pub(super) fn body(
         &self,
         offset: u64,
         len: u64,
-        transit: Transit,
         kind: Option<ChecksumKind>,
+        flight: &Arc<Flight>,
     ) -> Result<Payload, WriteError> {
-        let transit = Arc::new(transit);
-        let mut running = kind.map(crate::store::RunningChecksum::new);
-        let mut chunks = Vec::new();
-        let mut at = offset;
-        while at < offset + len {
-            let data = self.read(at, CHUNK_BYTES.min(offset + len - at))?;
+        let checksum = kind.map(|kind| self.sum(offset, len, kind)).transpose()?;
+        let slice = FileSlice {
+            file: Arc::clone(&self.file),
+            start: offset,
+            len,
+            _guard: flight.enter(len),
+        };
+        Ok(Payload::from_source(Arc::new(slice)).with_checksum(checksum))
+    }
+
+    fn sum(&self, offset: u64, len: u64, kind: ChecksumKind) -> Result<Checksum, WriteError> {
+        let end = offset + len;
+        let known =
+            self.head.as_ref().filter(|head| offset == 0 && head.len <= end && head.kind() == kind);
+        let Head { mut running, len: summed } = known.cloned().unwrap_or_else(|| Head::new(kind));
+        let mut at = offset + summed;
+        while at < end {
+            let data = self.read(at, SUM_BYTES.min(end - at))?;
             if data.is_empty() {
                 return Err(WriteError::Internal("the staging file is shorter than its size"));
             }
+            running.update(&data);
             at += data.len() as u64;
-            if let Some(running) = &mut running {
-                running.update(&data);
-            }
-            chunks.push(Bytes::from_owner(TransitChunk { data, _transit: Arc::clone(&transit) }));
         }
-        Ok(Payload::new(chunks).with_checksum(running.map(|running| running.value())))
+        Ok(running.value())
     }
 }
 
@@ -118,7 +170,7 @@ mod tests {
     #[test]
     fn holes_are_zeros_and_growth_after_a_cut_too() {
         let dir = tempfile::tempdir().unwrap();
-        let mut file = StagedFile::create(dir.path()).unwrap();
+        let mut file = StagedFile::create(dir.path(), None).unwrap();
         file.write(5, b"hello").unwrap();
         assert_eq!(file.read(0, 100).unwrap(), b"\0\0\0\0\0hello");
         file.resize(6).unwrap();
@@ -129,10 +181,44 @@ mod tests {
 
     #[test]
     fn a_missing_directory_is_named() {
-        let error = StagedFile::create(Path::new("/nonexistent/partfs")).unwrap_err();
+        let error = StagedFile::create(Path::new("/nonexistent/partfs"), None).unwrap_err();
         let WriteError::Staging { action: "create", os_code: Some(code), .. } = error else {
             panic!("{error:?}");
         };
         assert_eq!(code, libc::ENOENT);
+    }
+
+    #[test]
+    fn the_checksum_is_right_however_the_bytes_came() {
+        let dir = tempfile::tempdir().unwrap();
+        let flight = Arc::new(Flight::default());
+        let kind = ChecksumKind::Crc64Xz;
+        let changes: [fn(&mut StagedFile); 6] = [
+            |_| {},
+            |file| file.write(3, b"again").unwrap(),
+            |file| file.write(11, b"on").unwrap(),
+            |file| file.write(1_000_000, b"far").unwrap(),
+            |file| file.resize(4).unwrap(),
+            |file| {
+                file.resize(2).unwrap();
+                file.resize(600_000).unwrap();
+                file.write(600_000, b"end").unwrap();
+            },
+        ];
+        for change in changes {
+            for known in [Some(kind), None, Some(ChecksumKind::Crc64Nvme)] {
+                let mut file = StagedFile::create(dir.path(), known).unwrap();
+                file.write(0, b"hello ").unwrap();
+                file.write(6, b"world").unwrap();
+                change(&mut file);
+                let (size, bytes) = (file.size(), file.read(0, u64::MAX).unwrap());
+                let body = file.body(0, size, Some(kind), &flight).unwrap();
+                assert_eq!((body.len(), flight.bytes()), (size, size));
+                assert_eq!(body.checksum(), Some(kind.of(&bytes)));
+                let part = file.body(1, 3, Some(kind), &flight).unwrap();
+                assert_eq!(part.checksum(), Some(kind.of(&bytes[1..4])));
+            }
+        }
+        assert_eq!(flight.bytes(), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! Named promises of the write pipeline, each against the fake bucket.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tempfile::TempDir;
@@ -315,10 +316,13 @@ async fn a_missing_staging_directory_loses_nothing() {
 
 #[tokio::test]
 async fn a_write_past_the_reach_is_refused_before_its_first_byte() {
-    let world = World::with(64 << 10, FakeStore::new(limits(1000, 20)), |config| {
+    let mut limits = limits(1000, 10_000);
+    limits.object_bytes = 20_000;
+    let world = World::with(64 << 10, FakeStore::new(limits), |config| {
         config.block_bytes = 4096;
     });
     let reach = world.writers.reach_bytes();
+    assert_eq!(reach, 20_000);
     let file = world.create();
     let data = bytes(reach as usize);
     file.write(0, &data).await.unwrap();
@@ -378,4 +382,82 @@ async fn a_header_that_is_rewritten_at_the_end_is_right() {
     data[3..9].copy_from_slice(b"HEADER");
     file.commit(PutOptions::default()).await.unwrap();
     assert_eq!(world.store.object(&key()), Some(data));
+}
+
+/// A mount whose parts soon outgrow its memory: 64 bytes first, 512 KiB in the fourteenth step, with
+/// 64 KiB of memory.
+fn small_mount() -> World {
+    let mut limits = limits(16, 40);
+    limits.object_bytes = 5 << 20;
+    World::with(64 << 10, FakeStore::new(limits), |config| {
+        config.part_bytes = 64;
+        config.block_bytes = 4096;
+        config.max_requests = 2;
+    })
+}
+
+#[tokio::test]
+async fn a_part_larger_than_all_memory_is_sent_from_disk() {
+    let world = small_mount();
+    let free = world.budget.free_bytes();
+    assert_eq!(world.writers.reach_bytes(), 5 << 20, "whatever the memory");
+    let file = world.create();
+    let data = bytes(5 << 20);
+    for piece in data.chunks(100_000) {
+        let at = file.size();
+        let taken = file.try_write(at, piece).unwrap();
+        file.write(at + taken as u64, &piece[taken..]).await.unwrap();
+    }
+    let committed = file.commit(PutOptions::default()).await.unwrap();
+    assert_eq!(committed.checksum, world.store.limits().checksum.map(|kind| kind.of(&data)));
+    assert!(world.store.object(&key()) == Some(data));
+    assert_eq!(world.store.applied(Operation::Get), 0, "it was streamed");
+    assert_eq!(world.store.longest_in_memory.load(Ordering::Relaxed), 16 << 10);
+    assert!(world.store.longest_from_file.load(Ordering::Relaxed) > 1 << 20);
+    drop(file);
+    world.writers.idle().await;
+    assert_eq!(world.budget.free_bytes(), free);
+}
+
+#[tokio::test]
+async fn parts_on_disk_wait_for_the_service_too() {
+    let world = small_mount();
+    let gate = world.store.gate(Operation::PutPart);
+    // Enough for all parts in memory: 4 of the first size, 8 larger ones.
+    gate.add_permits(12);
+    let file = world.create();
+    let data = bytes(2 << 20);
+    let write = tokio::spawn({
+        let (file, data) = (file.clone(), data.clone());
+        async move { file.write(0, &data).await }
+    });
+    // 32, 64 and 128 KiB: two are being sent, and a third is filled.
+    while file.size() < 255 << 10 {
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+    assert!(!write.is_finished());
+    assert_eq!(world.writers.stats().bytes_in_flight, 96 << 10);
+    gate.add_permits(1000);
+    write.await.unwrap().unwrap();
+    file.commit(PutOptions::default()).await.unwrap();
+    assert!(world.store.object(&key()) == Some(data));
+}
+
+#[tokio::test]
+async fn a_part_on_disk_can_be_changed_until_it_is_sent() {
+    let world = small_mount();
+    let file = world.create();
+    let mut data = bytes(100_000);
+    file.write(0, &data).await.unwrap();
+    file.write(99_000, b"changed").await.unwrap();
+    data[99_000..99_007].copy_from_slice(b"changed");
+    file.truncate(99_500).await.unwrap();
+    data.truncate(99_500);
+    assert_eq!(file.read(98_990, 100).await.unwrap().concat(), data[98_990..99_090]);
+    file.commit(PutOptions::default()).await.unwrap();
+    assert!(world.store.object(&key()) == Some(data));
+    assert_eq!(world.store.applied(Operation::Get), 0);
 }
