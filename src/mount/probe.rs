@@ -27,7 +27,7 @@ pub(crate) async fn check(store: &dyn ObjectStore, target: &Target) -> Result<()
 fn sentence(error: &StoreError, Target { bucket, place }: &Target) -> String {
     let mistake = match error.kind {
         ErrorKind::BucketMissing | ErrorKind::NotFound => {
-            format!("there is no bucket {bucket} at {place}: check its name and region")
+            format!("there is no bucket {bucket} at {place}: check its name, region and endpoint")
         }
         ErrorKind::WrongEndpoint => {
             format!("the bucket {bucket} is not at {place}: check region and endpoint")

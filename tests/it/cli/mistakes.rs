@@ -146,7 +146,8 @@ fn a_bucket_that_does_not_exist() {
             Connection: close\r\n\r\n\
             <Error><Code>NoSuchBucket</Code><Message>The bucket does not exist.</Message>   </Error>",
     );
-    let words = format!("there is no bucket {BUCKET} at {endpoint}: check its name and region");
+    let words =
+        format!("there is no bucket {BUCKET} at {endpoint}: check its name, region and endpoint");
     refused(&mut mount_from(&endpoint, at.path()), at.path(), 1, &words);
 }
 
