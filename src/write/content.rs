@@ -25,6 +25,7 @@ pub(super) struct Inner {
     pub(super) content: Arc<AsyncMutex<Content>>,
     size: AtomicU64,
     dirty: AtomicBool,
+    publications: AtomicU64,
     orphan: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<WriteError>>,
@@ -81,6 +82,7 @@ impl Inner {
             content: Arc::new(AsyncMutex::new(Content { body: Body::Lost, last: None })),
             size: AtomicU64::new(0),
             dirty: AtomicBool::new(matches!(base, Base::Empty)),
+            publications: AtomicU64::new(0),
             orphan: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
@@ -98,6 +100,7 @@ impl Inner {
                         checksum,
                         options_sent: PutOptions::default(),
                         by_upload: false,
+                        publication: 0,
                     });
                     Body::Remote(RemoteObject { key, version, checksum })
                 }
@@ -155,10 +158,15 @@ impl Inner {
         self.dirty.store(true, Ordering::Release);
     }
 
-    /// The store confirmed the content.
-    pub(super) fn confirmed(&self) {
+    /// The store confirmed the content; says for the how manieth time.
+    pub(super) fn confirmed(&self) -> u64 {
         self.dirty.store(false, Ordering::Release);
         self.target().committed = true;
+        self.publications.fetch_add(1, Ordering::AcqRel) + 1
+    }
+
+    pub(super) fn publications(&self) -> u64 {
+        self.publications.load(Ordering::Acquire)
     }
 
     /// The failure that was met before, if any. Cheap while there is none.

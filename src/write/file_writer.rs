@@ -88,6 +88,12 @@ impl FileWriter {
         self.inner.is_dirty()
     }
 
+    /// How often the content was published. More often than it was committed, where bytes had to be
+    /// published to be read back or changed. Never waits.
+    pub fn publications(&self) -> u64 {
+        self.inner.publications()
+    }
+
     /// The failure that every operation returns, if there is one. Never waits.
     pub fn failure(&self) -> Option<WriteError> {
         self.inner.check().err()

@@ -133,6 +133,8 @@ pub struct Committed {
     pub options_sent: PutOptions,
     /// Whether it was a multipart upload, not a PUT.
     pub by_upload: bool,
+    /// Which publication of its writer this was, from 1; 0 is the object that the writer began with.
+    pub publication: u64,
 }
 
 /// All writers of a mount: they share memory, requests and the store.

@@ -60,8 +60,8 @@ impl Inner {
         match result {
             Ok(committed) => {
                 *self.upload() = None;
+                let committed = Committed { publication: self.confirmed(), ..committed };
                 content.last = Some(committed.clone());
-                self.confirmed();
                 Ok(committed)
             }
             Err(cause) => Err(self.fail(content, cause)),
@@ -111,7 +111,7 @@ impl Inner {
                 .with_key(key.as_str())
                 .into());
         }
-        Ok(Committed { version, checksum, options_sent, by_upload: false })
+        Ok(Committed { version, checksum, options_sent, by_upload: false, publication: 0 })
     }
 
     async fn finish(&self, live: &mut Live, driver: &Arc<Driver>) -> Result<Committed, WriteError> {
@@ -192,5 +192,6 @@ async fn complete(driver: &Arc<Driver>, expected: Expected) -> Result<Committed,
         checksum: expected.checksum,
         options_sent: driver.options().clone(),
         by_upload: true,
+        publication: 0,
     })
 }
