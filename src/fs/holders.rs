@@ -6,7 +6,7 @@
 
 use std::collections::HashSet;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use parking_lot::Mutex;
@@ -16,7 +16,7 @@ use crate::fs::inode::InodeNo;
 /// What `/proc` says about a process and a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Holding {
-    /// It has the file open.
+    /// It has the file open for writing.
     Open,
     /// It has not, or is gone.
     NotOpen,
@@ -44,7 +44,7 @@ impl Holders {
         let _ = self.device.set(device);
     }
 
-    /// Whether process or thread `pid` has inode `ino` of this mount open.
+    /// Whether process or thread `pid` has inode `ino` of this mount open for writing.
     pub fn holding(&self, pid: u32, ino: InodeNo) -> Holding {
         if pid == 0 || self.device.get().is_none() {
             return Holding::Unknown;
@@ -58,10 +58,14 @@ impl Holders {
         for entry in entries {
             // The process may end or close descriptors while we look; what is gone is not open.
             let Ok(entry) = entry else { break };
-            let Ok(text) = fs::read_to_string(entry.path()) else { continue };
+            let Some(text) = read(entry.path()) else { continue };
             let info = FdInfo::parse(&text);
             let Some(number) = info.ino else { return Holding::Unknown };
-            if number == ino.0 && info.mount.is_some_and(|mount| self.is_ours(pid, mount)) {
+            // Who only reads has nothing to publish.
+            if number == ino.0
+                && info.writes
+                && info.mount.is_some_and(|mount| self.is_ours(pid, mount))
+            {
                 return Holding::Open;
             }
         }
@@ -78,7 +82,7 @@ impl Holders {
             mount.to_string(),
             format!("{}:{}", rustix::fs::major(*device), rustix::fs::minor(*device)),
         );
-        let text = fs::read_to_string(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
+        let text = read(format!("/proc/{pid}/mountinfo")).unwrap_or_default();
         let found = text.lines().any(|line| {
             // "36 35 98:0 /mnt1 /mnt2 …": id, parent, major:minor (proc_pid_mountinfo(5)).
             let mut fields = line.split(' ');
@@ -93,21 +97,31 @@ impl Holders {
     }
 }
 
+/// Names of processes and paths of mounts may be anything; what we look for in such a file is ASCII.
+fn read(path: impl AsRef<Path>) -> Option<String> {
+    Some(String::from_utf8_lossy(&fs::read(path).ok()?).into_owned())
+}
+
 /// The process (thread group) that a thread belongs to; the number itself when it cannot be told.
 pub fn process_of(thread: u32) -> u32 {
-    fs::read_to_string(format!("/proc/{thread}/status"))
-        .ok()
+    read(format!("/proc/{thread}/status"))
         .and_then(|text| {
             text.lines().find_map(|line| line.strip_prefix("Tgid:")?.trim().parse().ok())
         })
         .unwrap_or(thread)
 }
 
+/// O_ACCMODE and O_RDONLY.
+const ACCESS_MODE: u32 = 0o3;
+const READ_ONLY: u32 = 0;
+
 /// The lines of `/proc/PID/fdinfo/N` that matter (proc_pid_fdinfo(5)).
 #[derive(Debug, Default, PartialEq, Eq)]
 struct FdInfo {
     mount: Option<u64>,
     ino: Option<u64>,
+    /// O_WRONLY or O_RDWR.
+    writes: bool,
 }
 
 impl FdInfo {
@@ -118,6 +132,9 @@ impl FdInfo {
                 info.mount = value.trim().parse().ok();
             } else if let Some(value) = line.strip_prefix("ino:") {
                 info.ino = value.trim().parse().ok();
+            } else if let Some(value) = line.strip_prefix("flags:") {
+                let flags = u32::from_str_radix(value.trim(), 8);
+                info.writes = flags.is_ok_and(|flags| flags & ACCESS_MODE != READ_ONLY);
             }
         }
         info
@@ -133,7 +150,9 @@ mod tests {
     #[test]
     fn fdinfo_is_read() {
         let info = FdInfo::parse("pos:\t0\nflags:\t02\nmnt_id:\t29\nino:\t17\n");
-        assert_eq!(info, FdInfo { mount: Some(29), ino: Some(17) });
+        assert_eq!(info, FdInfo { mount: Some(29), ino: Some(17), writes: true });
+        assert!(!FdInfo::parse("flags:\t0100000\n").writes, "O_RDONLY | O_LARGEFILE");
+        assert!(FdInfo::parse("flags:\t0100001\n").writes, "O_WRONLY");
         assert_eq!(FdInfo::parse("pos:\t0\n"), FdInfo::default());
     }
 
@@ -145,8 +164,10 @@ mod tests {
         holders.set_device(metadata.dev());
         let (me, ino) = (std::process::id(), InodeNo(metadata.ino()));
         assert_eq!(holders.holding(me, ino), Holding::Open);
+        let reader = file.reopen().unwrap();
         drop(file);
         assert_eq!(holders.holding(me, ino), Holding::NotOpen);
+        drop(reader);
     }
 
     #[test]
