@@ -44,39 +44,46 @@ pub struct Object {
     pub metadata: Option<Metadata>,
     /// Content-Type, kept when metadata is rewritten.
     pub content_type: Option<String>,
+    /// When the bucket was asked for this (or had confirmed it, where the change was ours). What we
+    /// have learnt or done since then is newer.
+    pub asked: Instant,
 }
 
 impl Object {
-    /// What HEAD told.
-    pub fn from_info(info: ObjectInfo) -> Self {
+    /// What HEAD told, asked then.
+    pub fn from_info(info: ObjectInfo, asked: Instant) -> Self {
         Self {
             version: info.version,
             checksum: info.checksum,
             last_modified: Some(info.last_modified),
             metadata: Some(info.metadata),
             content_type: info.content_type,
+            asked,
         }
     }
 
-    /// What a listing told: no metadata.
-    pub fn from_listing(listed: &ListedObject) -> Self {
+    /// What a listing told, asked for then: no metadata.
+    pub fn from_listing(listed: &ListedObject, asked: Instant) -> Self {
         Self {
             version: ObjectVersion { etag: listed.etag.clone(), size: listed.size },
             checksum: None,
             last_modified: Some(listed.last_modified),
             metadata: None,
             content_type: None,
+            asked,
         }
     }
 
-    /// Whether `listed` is this very object, so that what we know of it still holds. The ETag alone
-    /// does not tell: a copy onto itself with other metadata keeps it, but moves the time.
-    pub fn is_listed_as(&self, listed: &Self) -> bool {
-        self.version == listed.version
-            && match (self.last_modified, listed.last_modified) {
-                (Some(ours), Some(theirs)) => ours == theirs,
-                _ => true,
-            }
+    /// What we know, when `listed` shows that it still holds. The ETag alone does not tell: a copy
+    /// onto itself with other metadata keeps it, but moves the time. Where we do not know the time,
+    /// because the change was ours, it holds for `ttl`, as everything does that is not asked again.
+    pub fn still_holds(&self, listed: &Self, ttl: Duration) -> Option<Self> {
+        let same_time = match self.last_modified {
+            Some(_) => self.last_modified == listed.last_modified,
+            None => self.asked.elapsed() < ttl,
+        };
+        let same = same_time && self.version == listed.version && self.metadata.is_some();
+        same.then(|| Self { asked: listed.asked, ..self.clone() })
     }
 }
 
@@ -104,6 +111,8 @@ pub struct State {
     pub writer: Option<Arc<FileWriter>>,
     /// Handles open for writing.
     pub open_writers: u32,
+    /// How many publications of the present writer `object` has taken in.
+    pub taken: u64,
     /// Counts our own commits: a reader opened before one reads the new content after it.
     pub commits: u64,
     /// Attributes differ from the object's metadata and wait to be stored.
@@ -141,7 +150,7 @@ pub struct Inode {
     pub kind: Kind,
     /// Held by whoever changes what the bucket holds for this inode (commit, rename, removal,
     /// storing of attributes), across waits. Taken before any other lock.
-    pub turn: tokio::sync::Mutex<()>,
+    pub turn: Arc<tokio::sync::Mutex<()>>,
     state: Mutex<State>,
 }
 
@@ -154,6 +163,7 @@ impl Inode {
             checked: None,
             writer: None,
             open_writers: 0,
+            taken: 0,
             commits: 0,
             attr_pending: false,
             mtime_set: false,
@@ -168,7 +178,7 @@ impl Inode {
             marker: None,
             kernel_caches: None,
         };
-        Self { ino, kind, turn: tokio::sync::Mutex::new(()), state: Mutex::new(state) }
+        Self { ino, kind, turn: Arc::default(), state: Mutex::new(state) }
     }
 
     /// The state; never held across a wait.
@@ -214,6 +224,38 @@ impl State {
         self.is_ours() || complete && self.checked.is_some_and(|at| at.elapsed() < ttl)
     }
 
+    /// Whether the writer has published something that is not in `object` yet: reading back or
+    /// changing bytes of an upload completes it.
+    pub fn has_news(&self) -> bool {
+        self.writer.is_some() && self.publications() != self.taken
+    }
+
+    /// How often the present writer has published.
+    pub fn publications(&self) -> u64 {
+        self.writer.as_ref().map_or(0, |writer| writer.publications())
+    }
+
+    /// Whether there is an object of this inode in the bucket.
+    pub fn is_stored(&self) -> bool {
+        self.object.is_some() || self.has_news()
+    }
+
+    /// Ends the life of a writer that nobody uses and that has nothing left to do. Says whether one
+    /// remains that must be finished.
+    pub fn drop_idle_writer(&mut self) -> bool {
+        if self.open_writers > 0 {
+            return false;
+        }
+        let news = self.has_news();
+        let Some(writer) = &self.writer else { return false };
+        if news || self.unlinked || writer.is_dirty() {
+            return true;
+        }
+        self.attr.size = writer.size();
+        self.writer = None;
+        false
+    }
+
     /// The readers that are still in use.
     pub fn live_readers(&mut self) -> Vec<Arc<FileReader>> {
         self.readers.retain(|reader| reader.strong_count() > 0);
@@ -236,18 +278,24 @@ impl State {
         }
     }
 
-    /// Takes in what HEAD or a listing said of the object now.
-    pub fn confirm(&mut self, kind: Kind, mut object: Object, defaults: &Defaults) {
-        self.checked = Some(Instant::now());
-        if self.is_ours() {
+    /// Takes in what HEAD or a listing said of the object, told at `told`; unless we know better by
+    /// now.
+    pub fn confirm(
+        &mut self,
+        kind: Kind,
+        mut object: Object,
+        told: Instant,
+        defaults: &Defaults,
+        ttl: Duration,
+    ) {
+        if self.is_ours() || self.checked.is_some_and(|checked| checked > object.asked) {
             return;
         }
+        self.checked = Some(told);
         if object.metadata.is_none()
-            && let Some(known) = &self.object
-            && known.is_listed_as(&object)
+            && let Some(known) = self.object.as_ref().and_then(|o| o.still_holds(&object, ttl))
         {
-            let last_modified = object.last_modified;
-            object = Object { last_modified, ..known.clone() };
+            object = known;
         }
         if self.object.as_ref().is_some_and(|known| known.version != object.version) {
             self.target = None;

@@ -4,7 +4,7 @@
 //! An entry lives while the kernel counts lookups of it, while something of ours pins it (open
 //! handles, changes not yet stored), or while entries below it live.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -106,11 +106,21 @@ impl Inodes {
         inode
     }
 
-    /// Counts one more lookup, before an entry is sent to the kernel.
-    pub fn remember(&self, ino: InodeNo) {
-        if let Some(entry) = self.0.lock().entries.get_mut(&ino) {
-            entry.lookups += 1;
+    /// Counts one more lookup, before an entry is sent to the kernel. False when the inode has just
+    /// been forgotten: then it must not be sent.
+    pub fn remember(&self, ino: InodeNo) -> bool {
+        match self.0.lock().entries.get_mut(&ino) {
+            Some(entry) => {
+                entry.lookups += 1;
+                true
+            }
+            None => false,
         }
+    }
+
+    /// Whether anything of ours keeps an inode: handles, changes that are not stored, entries below.
+    pub fn is_pinned(&self, ino: InodeNo) -> bool {
+        self.0.lock().entries.get(&ino).is_some_and(|entry| entry.pins > 0)
     }
 
     /// The kernel forgot `count` lookups.
@@ -155,25 +165,26 @@ impl Inodes {
 
     /// Moves a name; what had the target name loses it and is returned.
     pub fn rename(&self, from: (InodeNo, &Name), to: (InodeNo, &Name)) -> Option<Arc<Inode>> {
+        self.0.lock().rename(from, to)
+    }
+
+    /// Moves the name of a directory, if all known files below it are among `held`. Says whether it
+    /// did.
+    pub fn rename_tree(
+        &self,
+        from: (InodeNo, &Name),
+        to: (InodeNo, &Name),
+        held: &HashSet<InodeNo>,
+    ) -> bool {
         let mut table = self.0.lock();
-        let source = table.named(from.0, from.1);
-        let target = table.named(to.0, to.1);
-        if source.is_some() && source == target {
-            return None;
+        let Some(top) = table.named(from.0, from.1) else { return false };
+        let below = table.descendants(top);
+        let all =
+            below.iter().all(|inode| inode.kind == Kind::Directory || held.contains(&inode.ino));
+        if all {
+            table.rename(from, to);
         }
-        let replaced = table.detach(to.0, to.1);
-        if let Some(ino) = source {
-            table.unname(from.0, from.1);
-            table.names.entry(to.0).or_default().insert(to.1.clone(), ino);
-            if let Some(entry) = table.entries.get_mut(&ino) {
-                entry.place = Some((to.0, to.1.clone()));
-            }
-            if let Some(entry) = table.entries.get_mut(&to.0) {
-                entry.pins += 1;
-            }
-            table.unpin(from.0);
-        }
-        replaced
+        all
     }
 
     /// The known entries of a directory, by name.
@@ -184,18 +195,7 @@ impl Inodes {
 
     /// All known inodes below a directory, at any depth.
     pub fn descendants(&self, top: InodeNo) -> Vec<Arc<Inode>> {
-        let table = self.0.lock();
-        let mut found = Vec::new();
-        let mut open = vec![top];
-        while let Some(directory) = open.pop() {
-            for (_, inode) in table.children(directory) {
-                if inode.kind == Kind::Directory {
-                    open.push(inode.ino);
-                }
-                found.push(inode);
-            }
-        }
-        found
+        self.0.lock().descendants(top)
     }
 
     /// Every inode.
@@ -286,6 +286,41 @@ impl Table {
                 at = Some(parent);
             }
         }
+    }
+
+    fn rename(&mut self, from: (InodeNo, &Name), to: (InodeNo, &Name)) -> Option<Arc<Inode>> {
+        let source = self.named(from.0, from.1);
+        let target = self.named(to.0, to.1);
+        if source.is_some() && source == target {
+            return None;
+        }
+        let replaced = self.detach(to.0, to.1);
+        if let Some(ino) = source {
+            self.unname(from.0, from.1);
+            self.names.entry(to.0).or_default().insert(to.1.clone(), ino);
+            if let Some(entry) = self.entries.get_mut(&ino) {
+                entry.place = Some((to.0, to.1.clone()));
+            }
+            if let Some(entry) = self.entries.get_mut(&to.0) {
+                entry.pins += 1;
+            }
+            self.unpin(from.0);
+        }
+        replaced
+    }
+
+    fn descendants(&self, top: InodeNo) -> Vec<Arc<Inode>> {
+        let mut found = Vec::new();
+        let mut open = vec![top];
+        while let Some(directory) = open.pop() {
+            for (_, inode) in self.children(directory) {
+                if inode.kind == Kind::Directory {
+                    open.push(inode.ino);
+                }
+                found.push(inode);
+            }
+        }
+        found
     }
 
     fn children(&self, parent: InodeNo) -> impl Iterator<Item = (Name, Arc<Inode>)> {

@@ -3,6 +3,7 @@
 
 use std::fmt;
 use std::num::NonZeroUsize;
+use std::time::Duration;
 
 use lru::LruCache;
 use parking_lot::Mutex;
@@ -27,12 +28,10 @@ impl Known {
         }
     }
 
-    /// What we know of an object that a listing shows, when it is still the same.
-    pub(super) fn recall(&self, key: &str, listed: &Object) -> Option<Object> {
-        let mut known = self.0.lock();
-        let object = known.get_mut(key).filter(|object| object.is_listed_as(listed))?;
-        object.last_modified = listed.last_modified;
-        Some(object.clone())
+    /// What we know of an object that a listing shows, when it is still the same; see
+    /// [`Object::still_holds`].
+    pub(super) fn recall(&self, key: &str, listed: &Object, ttl: Duration) -> Option<Object> {
+        self.0.lock().get(key)?.still_holds(listed, ttl)
     }
 
     /// Drops what was known of a key.

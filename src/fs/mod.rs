@@ -10,10 +10,11 @@
 //! In this order; the later may be taken while the earlier is held, never the other way round:
 //!
 //! 1. a directory stream of a handle (async, held across waits),
-//! 2. [`Inode::turn`](inode::Inode::turn) (async, held across waits); two at once only by rename,
-//!    ascending by number,
-//! 3. the state of one inode (never across a wait, never two at once),
-//! 4. the table of inodes, the table of handles, the remembered objects (leaves: no other lock is
+//! 2. [`Inode::turn`](inode::Inode::turn) (async, held across waits); several at once only by rename:
+//!    a directory's before those of what is below it, and those of files ascending by number,
+//! 3. the reader of a handle (never across a wait),
+//! 4. the state of one inode (never across a wait, never two at once),
+//! 5. the table of inodes, the table of handles, the remembered objects (leaves: no other lock is
 //!    taken under them).
 
 pub mod attr;

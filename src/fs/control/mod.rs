@@ -15,6 +15,8 @@ use crate::fs::attr::{Attr, Kind};
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::handle::HandleNo;
 use crate::fs::inode::InodeNo;
+use crate::fs::name::Name;
+use crate::fs::ops::dir::DirItem;
 use crate::fs::ops::lookup::Entry;
 use crate::fs::ops::open::{OpenMode, Opened};
 
@@ -49,6 +51,16 @@ pub struct Status {
 /// Whether an inode belongs to the control directory.
 pub(super) fn is_control(ino: InodeNo) -> bool {
     ino == InodeNo::CONTROL || ino == InodeNo::STATUS
+}
+
+/// Whether a name is that of the control directory.
+pub(super) fn is_name(parent: InodeNo, name: &Name) -> bool {
+    parent == InodeNo::ROOT && name.as_str() == NAME
+}
+
+/// Refuses to remove or move the control directory.
+pub(super) fn refuse(parent: InodeNo, name: &Name) -> FsResult<()> {
+    if is_name(parent, name) { Err(Meaning::NotPermitted.into()) } else { Ok(()) }
 }
 
 /// Attributes of a control inode.
@@ -92,6 +104,18 @@ pub(super) fn open(fs: &FileSystem, ino: InodeNo, mode: OpenMode) -> Option<FsRe
 /// Opens the control directory.
 pub(super) fn opendir(fs: &FileSystem, ino: InodeNo) -> Option<HandleNo> {
     (ino == InodeNo::CONTROL).then(|| fs.add_control_handle(Bytes::new()))
+}
+
+/// The entries of the control directory from `offset` on.
+pub(super) fn readdir(fs: &FileSystem, offset: u64) -> Vec<DirItem> {
+    let names = [(".", InodeNo::CONTROL), ("..", InodeNo::CONTROL), (STATUS_NAME, InodeNo::STATUS)];
+    let items = names.into_iter().zip(1..).filter(|(_, next_offset)| *next_offset > offset);
+    items
+        .filter_map(|((name, ino), next_offset)| {
+            let entry = entry(fs, ino)?;
+            Some(DirItem { name: name.into(), next_offset, entry, counted: false })
+        })
+        .collect()
 }
 
 fn status(fs: &FileSystem) -> Bytes {

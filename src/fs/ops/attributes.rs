@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use crate::fs::FileSystem;
 use crate::fs::attr::{Kind, SetAttr};
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::handle::{Handle, HandleNo};
 use crate::fs::inode::{Inode, InodeNo};
 use crate::fs::ops::lookup::Entry;
+use crate::fs::{FileSystem, control};
 
 /// The longest target of a symbolic link (`PATH_MAX`, with its final NUL), in bytes.
 pub(in crate::fs) const TARGET_BYTES: u64 = 4095;
@@ -24,6 +24,9 @@ impl FileSystem {
         changes: SetAttr,
     ) -> FsResult<Entry> {
         self.check_writable()?;
+        if control::is_control(ino) {
+            return Err(Meaning::NotPermitted.into());
+        }
         let inode = self.inode(ino)?;
         let open_here = handle.is_some_and(|handle| {
             self.handles.get(handle).is_ok_and(|open| matches!(&*open, Handle::File(f) if f.writes))
@@ -35,13 +38,12 @@ impl FileSystem {
             if inode.kind != Kind::File {
                 return Err(Meaning::IsDirectory.into());
             }
-            self.truncate(&inode, size).await?;
             match handle.filter(|_| open_here) {
-                Some(handle) => self.mark_written(handle)?,
-                None => {
-                    self.commit(&inode).await?;
-                    self.drop_idle_writer(&inode);
+                Some(handle) => {
+                    self.truncate(&inode, size).await?;
+                    self.mark_written(handle)?;
                 }
+                None => self.truncate_without_handle(&inode, size).await?,
             }
         }
         self.change_attributes(&inode, &changes);
@@ -60,14 +62,22 @@ impl FileSystem {
         Ok(())
     }
 
-    /// A writer that `truncate(2)` made without a handle ends with its commit.
-    fn drop_idle_writer(&self, inode: &Inode) {
-        let mut state = inode.state();
-        if state.open_writers == 0
-            && let Some(writer) = state.writer.take_if(|writer| !writer.is_dirty())
-        {
-            state.attr.size = writer.size();
+    /// `truncate(2)`: published when this returns; but where others have the file open for writing,
+    /// by their commit, because what they wrote so far is not ours to publish.
+    async fn truncate_without_handle(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+        size: u64,
+    ) -> FsResult<()> {
+        let hold = self.hold_writer(inode);
+        let done = async {
+            self.truncate(inode, size).await?;
+            let others = inode.state().open_writers > 1;
+            if others { Ok(()) } else { self.commit(inode).await }
         }
+        .await;
+        hold.end(done.is_err()).await;
+        done
     }
 
     fn change_attributes(self: &Arc<Self>, inode: &Arc<Inode>, changes: &SetAttr) {

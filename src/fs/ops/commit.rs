@@ -10,6 +10,7 @@ use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
 use crate::fs::holders::{Holding, process_of};
 use crate::fs::inode::{Inode, Object};
+use crate::store::Key;
 use crate::write::Committed;
 
 impl FileSystem {
@@ -101,23 +102,34 @@ impl FileSystem {
         self: &Arc<Self>,
         inode: &Arc<Inode>,
     ) -> FsResult<()> {
+        let idle = {
+            let state = inode.state();
+            let dirty = state.writer.as_ref().is_some_and(|writer| writer.is_dirty());
+            state.unlinked || !(dirty || state.has_news())
+        };
+        if idle {
+            return Ok(());
+        }
+        let path = self.inodes.path(inode.ino).ok_or(Meaning::Stale)?;
+        self.commit_at(inode, &path.file_key(self.store.limits())?).await
+    }
+
+    /// [`commit_in_turn`](Self::commit_in_turn) of a writer that publishes at `key`.
+    pub(in crate::fs) async fn commit_at(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+        key: &Key,
+    ) -> FsResult<()> {
         let (writer, options, mtime) = {
             let state = inode.state();
             let Some(writer) = state.writer.clone() else { return Ok(()) };
-            if state.unlinked || !writer.is_dirty() {
-                return Ok(());
-            }
             (writer, state.put_options(inode, true), state.attr.mtime)
-        };
-        let key = {
-            let path = self.inodes.path(inode.ino).ok_or(Meaning::Stale)?;
-            path.file_key(self.store.limits())?
         };
         let committed = writer.commit(options).await.map_err(FsError::from)?;
         // An upload was initiated before the last write, so its metadata cannot tell when that was:
         // the service's own time does.
         let info = if committed.options_sent.metadata.get("mtime").is_none() {
-            self.store.head(&key).await.ok()
+            self.store.head(key).await.ok()
         } else {
             None
         };
@@ -125,6 +137,7 @@ impl FileSystem {
         let pending = {
             let mut state = inode.state();
             state.commits += 1;
+            state.taken = committed.publication;
             state.checked = Some(tokio::time::Instant::now());
             if let Some(info) = &info
                 && !state.mtime_set
@@ -139,6 +152,7 @@ impl FileSystem {
                 last_modified: info.map(|info| info.last_modified),
                 metadata: Some(options_sent.metadata),
                 content_type: options_sent.content_type,
+                asked: tokio::time::Instant::now(),
             };
             self.known.put(key.as_str(), &object);
             state.object = Some(object);

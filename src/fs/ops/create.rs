@@ -108,14 +108,16 @@ impl FileSystem {
         let (parent, name) = self.free_name(parent, name).await?;
         let inode = self.new_file(&parent, &name, maker)?;
         self.inodes.remember(inode.ino);
+        let hold = self.hold_writer(&inode);
         let done = self.commit(&inode).await;
-        inode.state().writer = None;
-        if let Err(error) = done {
-            self.inodes.detach(parent.ino, &name);
-            parent.state().name_removed(&name);
-            return Err(error);
+        hold.end(done.is_err()).await;
+        match done {
+            Ok(()) => Ok(self.entry(&inode)),
+            Err(error) => {
+                self.forget(inode.ino, 1);
+                Err(error)
+            }
         }
-        Ok(self.entry(&inode))
     }
 
     /// Makes a directory: a marker object, stored when this returns.
@@ -161,6 +163,7 @@ impl FileSystem {
             last_modified: None,
             metadata: Some(options.metadata),
             content_type: options.content_type,
+            asked: tokio::time::Instant::now(),
         })
     }
 
@@ -193,6 +196,7 @@ impl FileSystem {
             last_modified: None,
             metadata: Some(options.metadata),
             content_type: None,
+            asked: tokio::time::Instant::now(),
         };
         self.known.put(key.as_str(), &object);
         let inode =
@@ -220,7 +224,7 @@ impl FileSystem {
 
     /// Refuses a name whose key the service cannot store, before anything is made.
     fn check_key(&self, parent: &Inode, name: &Name) -> FsResult<()> {
-        if parent.ino == InodeNo::ROOT && name.as_str() == crate::fs::control::NAME {
+        if crate::fs::control::is_name(parent.ino, name) {
             return Err(FsError::from(Meaning::Exists));
         }
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(name);

@@ -7,6 +7,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::fs::attr::{Attr, Kind, is_symlink};
@@ -45,16 +46,33 @@ pub struct DirItem {
 pub struct DirStream {
     /// Where each page seen so far begins: the offset of its first entry and the store's cursor.
     pages: Vec<(u64, Cursor)>,
-    /// The loaded page: its index in `pages` and its entries.
-    loaded: Option<(usize, Vec<Item>)>,
+    loaded: Option<Loaded>,
     /// Names of ours that the bucket may not have yet; told at the end, and only there.
     ours: BTreeSet<Name>,
     /// Names gathered while the stream is read once through, as proof of what is absent.
     names: Option<HashMap<Name, Kind>>,
-    /// Our own changes of names when the stream began.
+    /// Our own changes of names when the stream began, and when that was.
     names_changed: u64,
+    began: Instant,
     /// Objects of the last pages under which a directory of the same name may still follow.
     shadows: Vec<Name>,
+}
+
+/// The page in memory.
+#[derive(Debug)]
+struct Loaded {
+    /// Its index in [`DirStream::pages`].
+    index: usize,
+    items: Vec<Item>,
+    /// Our own changes of names before it was asked for.
+    names_changed: u64,
+}
+
+/// The loaded page, with the offsets of its first entry and of the first one of the next page.
+struct Page<'s> {
+    first: u64,
+    next: u64,
+    loaded: &'s mut Loaded,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -74,6 +92,8 @@ struct Item {
     object: Option<Object>,
     /// Attributes are as exact as HEAD tells.
     exact: bool,
+    /// When the bucket told; `None` for what an inode of ours knows by itself.
+    told: Option<Instant>,
     /// It vanished between listing and HEAD.
     gone: bool,
     /// A directory of the same name may follow on the next page, so it is not believed yet.
@@ -82,7 +102,8 @@ struct Item {
 
 impl Item {
     fn new(name: Name, kind: Kind, object: Option<Object>, exact: bool) -> Self {
-        Self { name, kind, object, exact, gone: false, uncertain: false }
+        let told = object.as_ref().map(|object| object.asked);
+        Self { name, kind, object, exact, told, gone: false, uncertain: false }
     }
 }
 
@@ -118,6 +139,7 @@ impl FileSystem {
             ours,
             names: Some(HashMap::new()),
             names_changed: inode.state().names_changed,
+            began: Instant::now(),
             shadows: Vec::new(),
         }
     }
@@ -136,9 +158,10 @@ impl FileSystem {
         offset: u64,
         attributes: bool,
     ) -> FsResult<Vec<DirItem>> {
-        /// So many entries fill any buffer of the kernel's; the rest is asked for again.
-        const AT_ONCE: usize = 256;
         let handle = self.handles.get(handle)?;
+        if let Handle::Control(_) = &*handle {
+            return Ok(control::readdir(self, offset));
+        }
         let directory = handle.directory()?;
         let inode = directory.pin.inode();
         let mut stream = directory.stream.lock().await;
@@ -156,21 +179,26 @@ impl FileSystem {
                 items.push(DirItem { name: name.into(), next_offset, entry, counted: false });
             }
         }
-        let offset = offset.max(DOTS);
-        let Some((first, page)) = self.page_at(inode, &mut stream, offset).await? else {
-            return Ok(items);
-        };
-        let path = self.inodes.path(inode.ino).ok_or(Meaning::NotFound)?;
-        let skip = usize::try_from(offset - first).unwrap_or(usize::MAX);
-        self.make_exact(&path, page, skip, attributes).await;
-        for (position, item) in page.iter().enumerate().skip(skip).take(AT_ONCE) {
-            if item.gone {
-                continue;
+        let mut offset = offset.max(DOTS);
+        let dots = items.len();
+        // An answer without entries would be the end of the directory to the kernel.
+        while items.len() == dots {
+            let Some(page) = self.page_at(inode, &mut stream, offset).await? else { break };
+            let path = self.inodes.path(inode.ino).ok_or(Meaning::NotFound)?;
+            let skip = usize::try_from(offset - page.first).unwrap_or(usize::MAX);
+            let end = self.make_exact(&path, &mut page.loaded.items, skip, attributes).await;
+            // A page that was loaded again may have become longer; the rest is told by the next.
+            let most = usize::try_from(page.next - page.first).unwrap_or(usize::MAX);
+            let undisturbed = inode.state().names_changed == page.loaded.names_changed;
+            let told = page.loaded.items.iter().enumerate().take(end.min(most)).skip(skip);
+            for (position, item) in told.filter(|(_, item)| !item.gone) {
+                let next_offset = page.first + position as u64 + 1;
+                let entry = self.item_entry(inode, item, attributes, undisturbed);
+                let name = item.name.as_str().into();
+                items.push(DirItem { name, next_offset, entry, counted: attributes });
             }
-            let next_offset = first + position as u64 + 1;
-            let entry = self.item_entry(inode, item, attributes);
-            let name = item.name.as_str().into();
-            items.push(DirItem { name, next_offset, entry, counted: attributes });
+            let done = end >= page.loaded.items.len().min(most);
+            offset = if done { page.next } else { page.first + end as u64 };
         }
         Ok(items)
     }
@@ -181,28 +209,34 @@ impl FileSystem {
         inode: &Inode,
         stream: &'s mut DirStream,
         offset: u64,
-    ) -> FsResult<Option<(u64, &'s mut Vec<Item>)>> {
+    ) -> FsResult<Option<Page<'s>>> {
         loop {
-            let index = stream.pages.iter().rposition(|(first, _)| *first <= offset);
-            let index = index.unwrap_or(0);
-            if stream.pages[index].1 == Cursor::End {
+            let index = stream.pages.iter().rposition(|(first, _)| *first <= offset).unwrap_or(0);
+            let (first, cursor) = stream.pages[index].clone();
+            if cursor == Cursor::End {
                 return Ok(None);
             }
-            if stream.loaded.as_ref().is_none_or(|(loaded, _)| *loaded != index) {
-                self.load(inode, stream, index).await?;
+            if stream.loaded.as_ref().is_none_or(|loaded| loaded.index != index) {
+                self.load(inode, stream, index, first, cursor).await?;
             }
-            let first = stream.pages[index].0;
-            let len = stream.loaded.as_ref().map_or(0, |(_, items)| items.len() as u64);
-            // A page that was loaded again may have become shorter; then the entries are gone.
-            let last_known = index + 1 == stream.pages.len();
-            if offset < first + len || (!last_known && offset < stream.pages[index + 1].0) {
-                return Ok(stream.loaded.as_mut().map(|(_, items)| (first, items)));
+            // After the first loading it is known where the next page begins.
+            let Some((next, _)) = stream.pages.get(index + 1) else { return Ok(None) };
+            if offset < *next {
+                let next = *next;
+                return Ok(stream.loaded.as_mut().map(|loaded| Page { first, next, loaded }));
             }
         }
     }
 
-    async fn load(&self, inode: &Inode, stream: &mut DirStream, index: usize) -> FsResult<()> {
-        let (first, cursor) = stream.pages[index].clone();
+    async fn load(
+        &self,
+        inode: &Inode,
+        stream: &mut DirStream,
+        index: usize,
+        first: u64,
+        cursor: Cursor,
+    ) -> FsResult<()> {
+        let names_changed = inode.state().names_changed;
         let first_time = index + 1 == stream.pages.len();
         let (items, next) = match cursor {
             Cursor::Ours => {
@@ -219,7 +253,7 @@ impl FileSystem {
         if first_time {
             stream.pages.push((first + items.len() as u64, next));
         }
-        stream.loaded = Some((index, items));
+        stream.loaded = Some(Loaded { index, items, names_changed });
         Ok(())
     }
 
@@ -238,13 +272,14 @@ impl FileSystem {
             after: after.clone(),
             max_entries: 0,
         };
+        let asked = Instant::now();
         let page = self.store.list(&request).await?;
         if page.next.is_some() && page.next == after {
             let detail = "a listing does not move on: the service repeats its cursor";
             return Err(crate::fs::FsError::with_detail(Meaning::Io, detail));
         }
         let next = page.next.clone().map_or(Cursor::Ours, Cursor::After);
-        let items = self.items_of(inode, stream, &prefix, page, first_time);
+        let items = self.items_of(inode, stream, &prefix, (page, asked), first_time);
         Ok((items, next))
     }
 
@@ -253,7 +288,7 @@ impl FileSystem {
         inode: &Inode,
         stream: &mut DirStream,
         prefix: &str,
-        page: ListPage,
+        (page, asked): (ListPage, Instant),
         first_time: bool,
     ) -> Vec<Item> {
         let more = page.next.is_some();
@@ -273,7 +308,8 @@ impl FileSystem {
                 Some(component) => (component, Kind::Directory),
                 None => (rest, Kind::File),
             };
-            let Some(name) = Name::from_key_component(component) else {
+            let name = Name::from_key_component(component);
+            let Some(name) = name.filter(|name| !control::is_name(inode.ino, name)) else {
                 self.hidden_keys.fetch_add(1, Ordering::Relaxed);
                 debug!(key = text, "no file can have this name; the key is not shown");
                 continue;
@@ -297,7 +333,8 @@ impl FileSystem {
             if stream.ours.contains(&name) {
                 continue;
             }
-            let item = self.item_of(inode, name, kind, &text, object);
+            let listed = object.map(|object| Object::from_listing(&object, asked));
+            let item = self.item_of(inode, name, kind, &text, listed);
             if first_time && let Some(names) = &mut stream.names {
                 names.insert(item.name.clone(), item.kind);
                 if names.len() > LISTING_NAMES {
@@ -321,7 +358,7 @@ impl FileSystem {
         name: Name,
         kind: Kind,
         key: &str,
-        object: Option<crate::store::ListedObject>,
+        listed: Option<Object>,
     ) -> Item {
         let child = self.inodes.child(inode.ino, &name);
         if let Some(child) = &child
@@ -329,15 +366,11 @@ impl FileSystem {
         {
             return Item::new(name, child.kind, None, true);
         }
-        let listed = object.as_ref().map(Object::from_listing);
         if let Some(listed) = listed {
-            let known = child.and_then(|child| {
-                let state = child.state();
-                state.object.clone().filter(|o| o.metadata.is_some() && o.is_listed_as(&listed))
-            });
-            let known = known
-                .map(|known| Object { last_modified: listed.last_modified, ..known })
-                .or_else(|| self.known.recall(key, &listed));
+            let ttl = self.ttl();
+            let known = child
+                .and_then(|child| child.state().object.as_ref()?.still_holds(&listed, ttl))
+                .or_else(|| self.known.recall(key, &listed, ttl));
             let exact = known.is_some();
             let object = known.unwrap_or(listed);
             let link = object.metadata.as_ref().is_some_and(is_symlink);
@@ -363,13 +396,20 @@ impl FileSystem {
         let mut state = inode.state();
         if state.names_changed == stream.names_changed {
             names.extend(stream.ours.iter().map(|name| (name.clone(), Kind::File)));
-            state.listing = Some(Listing { at: tokio::time::Instant::now(), names });
+            state.listing = Some(Listing { at: stream.began, names });
         }
     }
 
     /// Asks for the metadata of the entries from `skip` on that need it: all when attributes are
     /// wanted, else those that could be symbolic links, because the kind of an entry must be right.
-    async fn make_exact(&self, path: &TreePath, page: &mut [Item], skip: usize, attributes: bool) {
+    /// Says before which entry it stopped: those up to there can be told.
+    async fn make_exact(
+        &self,
+        path: &TreePath,
+        page: &mut [Item],
+        skip: usize,
+        attributes: bool,
+    ) -> usize {
         let end = page.len().min(skip.saturating_add(AHEAD));
         let needs = |item: &Item| {
             let size = item.object.as_ref().map_or(0, |object| object.version.size);
@@ -377,9 +417,11 @@ impl FileSystem {
                 && (attributes || (item.kind == Kind::File && SYMLINK_BYTES.contains(&size)))
         };
         // Ask only when the reader arrives at something unknown, then well ahead of it.
-        let Some(window) = page.get_mut(skip..end) else { return };
-        if !window.iter().take(AHEAD / 4).any(needs) {
-            return;
+        let Some(window) = page.get_mut(skip..end) else { return end };
+        match window.iter().position(needs) {
+            None => return end,
+            Some(known) if known >= AHEAD / 4 => return skip + known,
+            Some(_) => {}
         }
         let questions: Vec<_> = window
             .iter()
@@ -390,8 +432,8 @@ impl FileSystem {
         let answers: Vec<_> = stream::iter(questions).buffer_unordered(PARALLEL).collect().await;
         for (at, answer) in answers {
             // An answer that failed leaves the entry as the listing told it; a lookup asks again.
-            let Ok(answer) = answer else { continue };
-            let item = &mut window[at];
+            let (Ok(answer), Some(item)) = (answer, window.get_mut(at)) else { continue };
+            item.told = Some(Instant::now());
             match answer {
                 Some(object) => {
                     if object.metadata.as_ref().is_some_and(is_symlink) && item.kind == Kind::File {
@@ -404,6 +446,7 @@ impl FileSystem {
                 None => item.gone = true,
             }
         }
+        end
     }
 
     async fn ask_item(
@@ -419,32 +462,36 @@ impl FileSystem {
         (at, answer)
     }
 
-    fn item_entry(&self, parent: &Inode, item: &Item, count: bool) -> Entry {
-        let found = match (&item.object, item.kind) {
-            (Some(object), Kind::File | Kind::Symlink) => Some(Found::File(object.clone())),
-            (marker, Kind::Directory) if item.exact && !self.is_ours(parent, &item.name) => {
-                Some(Found::Directory { marker: marker.clone() })
+    /// What the kernel is told of an item. `undisturbed`: we have changed no name of the directory
+    /// since the page was asked for.
+    fn item_entry(&self, parent: &Inode, item: &Item, count: bool, undisturbed: bool) -> Entry {
+        let child = self.inodes.child(parent.ino, &item.name);
+        // Inodes are made for the kernel only: it alone says when they are not needed any more.
+        let may_take_in = child.is_some() || count && undisturbed;
+        let known = match (item.told, self.found(item)) {
+            (Some(told), Some(found)) if may_take_in => {
+                self.take_in(parent, &item.name, found, told)
             }
-            _ => None,
-        };
-        let known = match found {
-            Some(found) if item.exact => self.take_in(parent, &item.name, found),
-            _ => self.inodes.child(parent.ino, &item.name).filter(|child| child.kind == item.kind),
+            _ => child,
         };
         if let Some(inode) = known
             && inode.kind == item.kind
+            && (!count || self.inodes.remember(inode.ino))
         {
-            if count {
-                self.inodes.remember(inode.ino);
-            }
             let ttl = if item.exact { self.ttl() } else { Duration::ZERO };
             return Entry { ttl, ..self.entry(&inode) };
         }
         self.inexact_entry(parent, item, count)
     }
 
-    fn is_ours(&self, parent: &Inode, name: &Name) -> bool {
-        self.inodes.child(parent.ino, name).is_some_and(|child| child.state().is_ours())
+    /// What the bucket has told of an item, when that is all there is to know.
+    fn found(&self, item: &Item) -> Option<Found> {
+        match (&item.object, item.kind) {
+            _ if !item.exact => None,
+            (Some(object), Kind::File | Kind::Symlink) => Some(Found::File(object.clone())),
+            (None, Kind::File | Kind::Symlink) => None,
+            (marker, Kind::Directory) => Some(Found::Directory { marker: marker.clone() }),
+        }
     }
 
     /// An entry whose attributes the kernel must ask for again before it believes them.
@@ -471,20 +518,6 @@ impl FileSystem {
 const UNKNOWN_INODE: InodeNo = InodeNo(0xffff_ffff);
 
 impl FileSystem {
-    /// The marker object of a directory, if it has one.
-    async fn find_marker(&self, path: &TreePath) -> FsResult<Option<Object>> {
-        let key = path.marker_key(self.store.limits())?;
-        match self.store.head(&key).await {
-            Ok(info) => {
-                let object = Object::from_info(info);
-                self.known.put(key.as_str(), &object);
-                Ok(Some(object))
-            }
-            Err(error) if error.kind == crate::store::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
-
     /// For handles of the control directory.
     pub(in crate::fs) fn add_control_handle(&self, content: bytes::Bytes) -> HandleNo {
         self.handles.add(Handle::Control(content))

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use crate::fs::FileSystem;
 use crate::fs::inode::Inode;
+use crate::fs::inodes::Pin;
 
 /// What could not be saved.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,12 +21,14 @@ impl FileSystem {
     /// work in the background, for `deadline` at most. For the time after the last handle is gone.
     pub async fn drain(self: &Arc<Self>, deadline: Duration) -> DrainReport {
         self.draining.send_replace(true);
+        // What a task fails to store must still be here to be named.
+        let pins: Vec<_> = self.inodes.all().iter().map(|inode| self.inodes.pin(inode)).collect();
         let work = async {
             let mut lost = Vec::new();
             // What releases left to the background goes first; it decides what is dirty.
             self.background.idle().await;
-            for inode in self.inodes.all() {
-                if let Err(error) = self.save(&inode).await {
+            for inode in pins.iter().map(Pin::inode) {
+                if let Err(error) = self.save(inode).await {
                     let path = self.inodes.path(inode.ino);
                     let path = path.as_ref().map_or("(unlinked)", |path| path.as_str());
                     lost.push(format!("{path}: {error}"));

@@ -63,12 +63,13 @@ impl FileSystem {
 
     /// The writer of an inode, made over its present content if there is none.
     pub(in crate::fs) fn writer(&self, inode: &Inode) -> FsResult<Arc<FileWriter>> {
-        let path = self.inodes.path(inode.ino).ok_or(Meaning::Stale)?;
-        let key = path.file_key(self.store.limits())?;
         let mut state = inode.state();
         if let Some(writer) = &state.writer {
             return Ok(Arc::clone(writer));
         }
+        // Under the lock, so that a rename either sees this writer or is seen by it.
+        let path = self.inodes.path(inode.ino).ok_or(Meaning::Stale)?;
+        let key = path.file_key(self.store.limits())?;
         let base = match &state.object {
             Some(object) => Base::Object {
                 key: key.clone(),
@@ -80,6 +81,10 @@ impl FileSystem {
         let options = state.put_options(inode, false);
         let writer = self.writers.create(key, base, options);
         state.writer = Some(Arc::clone(&writer));
+        state.taken = 0;
+        state.failure_reported = false;
+        // What readers now put into the kernel's cache may never be published.
+        state.kernel_caches = None;
         Ok(writer)
     }
 
@@ -127,26 +132,26 @@ impl FileSystem {
     /// writer.
     fn reader(&self, file: &FileHandle) -> FsResult<Option<Arc<FileReader>>> {
         let inode = file.inode();
-        let (commits, version) = {
-            let state = inode.state();
-            if state.writer.is_some() {
-                return Ok(None);
-            }
-            let Some(object) = &state.object else { return Err(Meaning::Stale.into()) };
-            (state.commits, object.version.clone())
-        };
         let mut slot = file.reader.lock();
+        // Held to the end, so that a rename either finds this reader or is seen by it.
+        let mut state = inode.state();
+        if state.writer.is_some() {
+            return Ok(None);
+        }
+        let Some(object) = &state.object else { return Err(Meaning::Stale.into()) };
         if let Some((made_at, reader)) = &*slot
-            && *made_at == commits
+            && *made_at == state.commits
         {
             return Ok(Some(Arc::clone(reader)));
         }
         let path = self.inodes.path(inode.ino).ok_or(Meaning::Stale)?;
         let key = path.file_key(self.store.limits())?;
-        let reader = Arc::new(self.readers.open(key, version));
-        *slot = Some((commits, Arc::clone(&reader)));
-        drop(slot);
-        inode.state().readers.push(Arc::downgrade(&reader));
+        let reader = Arc::new(self.readers.open(key, object.version.clone()));
+        state.readers.retain(|reader| reader.strong_count() > 0);
+        state.readers.push(Arc::downgrade(&reader));
+        let outdated = slot.replace((state.commits, Arc::clone(&reader)));
+        drop((state, slot));
+        drop(outdated);
         Ok(Some(reader))
     }
 }

@@ -4,12 +4,17 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::time::Instant;
+
 use crate::fs::attr::{Attr, Kind, is_symlink};
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::name::{Name, TreePath};
 use crate::fs::{FileSystem, control};
-use crate::store::{ErrorKind, ListRequest, StoreResult};
+use crate::store::{ErrorKind, Key, ListRequest};
+
+/// Changes of our own that overtake an answer make it worthless; so often we ask again.
+const ROUNDS: usize = 4;
 
 /// What the kernel is told of a name.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +53,7 @@ impl FileSystem {
         })();
         match answer {
             Ok(None) => None,
-            Ok(Some(found)) => Some(self.entry_or_absent(found)),
+            Ok(Some(found)) => self.counted(found).transpose(),
             Err(error) => Some(Err(error)),
         }
     }
@@ -58,14 +63,19 @@ impl FileSystem {
     pub async fn lookup(&self, parent: InodeNo, name: &OsStr) -> FsResult<Entry> {
         let name = Name::from_kernel(name)?;
         let parent = self.directory(parent)?;
-        let found = self.resolve(&parent, &name).await?;
-        self.entry_or_absent(found)
+        for _ in 0..ROUNDS {
+            let found = self.resolve(&parent, &name).await?;
+            if let Some(entry) = self.counted(found)? {
+                return Ok(entry);
+            }
+        }
+        Err(Meaning::Stale.into())
     }
 
-    fn entry_or_absent(&self, found: Option<Arc<Inode>>) -> FsResult<Entry> {
+    /// An entry with one lookup counted; `None` when the kernel forgot the inode just now.
+    fn counted(&self, found: Option<Arc<Inode>>) -> FsResult<Option<Entry>> {
         let inode = found.ok_or(Meaning::NotFound)?;
-        self.inodes.remember(inode.ino);
-        Ok(self.entry(&inode))
+        Ok(self.inodes.remember(inode.ino).then(|| self.entry(&inode)))
     }
 
     /// An entry for the kernel; the caller counts the lookup.
@@ -157,8 +167,6 @@ impl FileSystem {
         name: &Name,
         hint: Option<Kind>,
     ) -> FsResult<Option<Arc<Inode>>> {
-        /// Changes of our own that overtake an answer make it worthless; so often we ask again.
-        const ROUNDS: usize = 4;
         let mut round = 0;
         loop {
             round += 1;
@@ -168,22 +176,24 @@ impl FileSystem {
             let found = self.find(&directory.child(name), hint).await?;
             let now = self.inodes.child(parent.ino, name).map(|child| child.state().commits);
             if round >= ROUNDS || (before == parent.state().names_changed && commits == now) {
-                return Ok(self.take_in(parent, name, found));
+                return Ok(self.take_in(parent, name, found, Instant::now()));
             }
         }
     }
 
-    /// Records what the bucket has under a name.
+    /// Records what the bucket has under a name, told at `told`.
     pub(in crate::fs) fn take_in(
         &self,
         parent: &Inode,
         name: &Name,
         found: Found,
+        told: Instant,
     ) -> Option<Arc<Inode>> {
-        if let Some(child) = self.inodes.child(parent.ino, name)
+        let child = self.inodes.child(parent.ino, name);
+        if let Some(child) = &child
             && child.state().is_ours()
         {
-            return Some(child);
+            return Some(Arc::clone(child));
         }
         match found {
             Found::File(object) => {
@@ -191,8 +201,17 @@ impl FileSystem {
                     Some(metadata) if is_symlink(metadata) => Kind::Symlink,
                     _ => Kind::File,
                 };
+                let replaced = |child: &Arc<Inode>| {
+                    let state = child.state();
+                    let newer = state.checked.is_none_or(|checked| checked <= object.asked);
+                    newer && state.object.as_ref().is_some_and(|o| o.version != object.version)
+                };
+                // The kernel keeps the target of a link for as long as it knows the inode.
+                if kind == Kind::Symlink && child.as_ref().is_some_and(replaced) {
+                    self.inodes.detach(parent.ino, name);
+                }
                 let inode = self.obtain(parent, name, kind);
-                inode.state().confirm(kind, object, &self.defaults);
+                inode.state().confirm(kind, object, told, &self.defaults, self.ttl());
                 Some(inode)
             }
             Found::Directory { marker } => {
@@ -200,18 +219,30 @@ impl FileSystem {
                 let mut state = inode.state();
                 state.marker = Some(marker.is_some());
                 match marker {
-                    Some(object) => state.confirm(Kind::Directory, object, &self.defaults),
-                    None => state.checked = Some(tokio::time::Instant::now()),
+                    Some(object) => {
+                        state.confirm(Kind::Directory, object, told, &self.defaults, self.ttl());
+                    }
+                    None => state.checked = state.checked.max(Some(told)),
                 }
                 state.attr.size = 0;
                 drop(state);
                 Some(inode)
             }
             Found::Absent => {
+                if let Some(directory) = child.filter(|child| self.has_unpublished(child)) {
+                    directory.state().checked = Some(told);
+                    return Some(directory);
+                }
                 self.inodes.detach(parent.ino, name);
                 None
             }
         }
+    }
+
+    /// Whether there are files below a directory that only we know.
+    fn has_unpublished(&self, inode: &Inode) -> bool {
+        inode.kind == Kind::Directory
+            && self.inodes.descendants(inode.ino).iter().any(|below| below.state().writer.is_some())
     }
 
     fn obtain(&self, parent: &Inode, name: &Name, kind: Kind) -> Arc<Inode> {
@@ -256,19 +287,14 @@ impl FileSystem {
 
     pub(in crate::fs) async fn find_object(&self, path: &TreePath) -> FsResult<Option<Object>> {
         let key = path.file_key(self.store.limits())?;
-        let object = absent_is_none(self.store.head(&key).await)?.map(Object::from_info);
-        match &object {
-            Some(object) => self.known.put(key.as_str(), object),
-            None => self.known.forget(key.as_str()),
-        }
-        Ok(object)
+        self.ask_object(&key).await
     }
 
     async fn find_directory(&self, path: &TreePath) -> FsResult<Option<Found>> {
         let prefix = path.key_prefix();
-        let request =
+        let mut request =
             ListRequest { prefix: prefix.clone(), max_entries: 1, ..ListRequest::default() };
-        let mut request = request;
+        let asked = Instant::now();
         let first = loop {
             let page = self.store.list(&request).await?;
             match (page.objects.into_iter().next(), page.next) {
@@ -282,15 +308,34 @@ impl FileSystem {
         if first.key.as_str() != prefix {
             return Ok(Some(Found::Directory { marker: None }));
         }
-        let listed = Object::from_listing(&first);
-        if let Some(known) = self.known.recall(&prefix, &listed) {
+        let listed = Object::from_listing(&first, asked);
+        if let Some(known) = self.known.recall(&prefix, &listed, self.ttl()) {
             return Ok(Some(Found::Directory { marker: Some(known) }));
         }
-        let marker = absent_is_none(self.store.head(&first.key).await)?.map(Object::from_info);
-        if let Some(marker) = &marker {
-            self.known.put(&prefix, marker);
+        Ok(Some(Found::Directory { marker: self.find_marker(path).await? }))
+    }
+
+    /// The marker object of a directory, if it has one.
+    pub(in crate::fs) async fn find_marker(&self, path: &TreePath) -> FsResult<Option<Object>> {
+        let key = path.marker_key(self.store.limits())?;
+        self.ask_object(&key).await
+    }
+
+    /// Asks for one object.
+    pub(in crate::fs) async fn ask_object(&self, key: &Key) -> FsResult<Option<Object>> {
+        let asked = Instant::now();
+        match self.store.head(key).await {
+            Ok(info) => {
+                let object = Object::from_info(info, asked);
+                self.known.put(key.as_str(), &object);
+                Ok(Some(object))
+            }
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                self.known.forget(key.as_str());
+                Ok(None)
+            }
+            Err(error) => Err(error.into()),
         }
-        Ok(Some(Found::Directory { marker }))
     }
 
     /// The inode of a number the kernel sent.
@@ -308,13 +353,5 @@ impl FileSystem {
             Kind::Directory => Ok(inode),
             Kind::File | Kind::Symlink => Err(Meaning::NotDirectory.into()),
         }
-    }
-}
-
-fn absent_is_none<T>(result: StoreResult<T>) -> StoreResult<Option<T>> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(error) if error.kind == ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error),
     }
 }

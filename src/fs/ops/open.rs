@@ -10,6 +10,7 @@ use crate::fs::error::{FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
 use crate::fs::holders::process_of;
 use crate::fs::inode::{Inode, InodeNo};
+use crate::fs::inodes::Pin;
 use crate::fs::{FileSystem, control};
 
 /// A confirmation by the bucket that is at most this old counts as made by the open itself: opening a
@@ -59,6 +60,8 @@ impl FileSystem {
         caller: u32,
     ) -> FsResult<Opened> {
         let inode = self.inode(ino)?;
+        // O_TRUNC is a change, also with O_RDONLY.
+        let mode = OpenMode { write: mode.write || mode.truncate, ..mode };
         self.revalidate(&inode, OPEN_CHECK).await?;
         let opened = self.add_handle(&inode, mode, caller)?;
         if mode.truncate {
@@ -93,10 +96,12 @@ impl FileSystem {
             if mode.write {
                 state.open_writers += 1;
             }
-            let version = state.object.as_ref().map(|object| object.version.clone());
+            // Bytes that are not published, and may never be, must not stay in the kernel's cache.
+            let published = state.object.as_ref().filter(|_| state.writer.is_none());
+            let version = published.map(|object| object.version.clone());
             let same = version.is_some() && state.kernel_caches == version;
             state.kernel_caches = version;
-            same && state.writer.is_none()
+            same
         };
         let opener = if mode.write { process_of(caller) } else { caller };
         let handle = self.handles.add(Handle::File(FileHandle::new(pin, mode.write, opener)));
@@ -109,24 +114,10 @@ impl FileSystem {
     pub fn release(self: &Arc<Self>, handle: HandleNo) {
         let Some(handle) = self.handles.remove(handle) else { return };
         let Handle::File(file) = &*handle else { return };
-        if !file.writes {
+        if !file.writes || !self.let_writer_go(file.inode()) {
             return;
         }
         let inode = Arc::clone(file.inode());
-        let leftover = {
-            let mut state = inode.state();
-            state.open_writers = state.open_writers.saturating_sub(1);
-            if state.open_writers > 0 { None } else { state.writer.clone() }
-        };
-        let Some(writer) = leftover else { return };
-        if !writer.is_dirty() && !inode.state().unlinked {
-            let mut state = inode.state();
-            if state.open_writers == 0 {
-                state.attr.size = writer.size();
-                state.writer = None;
-            }
-            return;
-        }
         let fs = Arc::clone(self);
         self.background.spawn(&self.runtime, async move {
             // The handle pins the inode until this is over.
@@ -135,26 +126,55 @@ impl FileSystem {
         });
     }
 
+    /// Keeps the writer of an inode for an operation that has no handle.
+    pub(in crate::fs) fn hold_writer(self: &Arc<Self>, inode: &Arc<Inode>) -> WriterHold {
+        inode.state().open_writers += 1;
+        WriterHold { fs: Arc::clone(self), pin: self.inodes.pin(inode) }
+    }
+
+    /// One user of the writer less. Says whether the writer must be [finished](Self::finish).
+    fn let_writer_go(self: &Arc<Self>, inode: &Arc<Inode>) -> bool {
+        let (remains, pending) = {
+            let mut state = inode.state();
+            state.open_writers = state.open_writers.saturating_sub(1);
+            (state.drop_idle_writer(), state.attr_pending)
+        };
+        if !remains && pending {
+            self.settle_later(inode);
+        }
+        remains
+    }
+
     /// Ends the life of a writer that no handle needs any more.
     async fn finish(self: &Arc<Self>, inode: &Arc<Inode>) {
-        let committed = self.commit(inode).await;
-        let (writer, unlinked) = {
+        let _turn = inode.turn.lock().await;
+        let (committed, writer) = loop {
+            let committed = self.commit_in_turn(inode).await;
             let mut state = inode.state();
+            if committed.is_ok() && !state.unlinked {
+                // Whoever opened it meanwhile may have written again, and gone again.
+                if state.drop_idle_writer() {
+                    continue;
+                }
+                let pending = state.attr_pending;
+                drop(state);
+                if pending {
+                    self.settle_later(inode);
+                }
+                return;
+            }
             if state.open_writers > 0 {
                 return;
             }
             let Some(writer) = state.writer.take() else { return };
             state.attr.size = writer.size();
-            (writer, state.unlinked)
+            break (committed, writer);
         };
-        if unlinked {
-            writer.discard().await;
-        }
+        writer.discard().await;
         let Err(failure) = committed else { return };
         let path = self.inodes.path(inode.ino);
         let path = path.as_ref().map_or("(unlinked)", |path| path.as_str());
-        writer.discard().await;
-        let reported = {
+        let (reported, pending) = {
             let mut state = inode.state();
             let reported = std::mem::take(&mut state.failure_reported);
             if let Some(object) = &state.object {
@@ -164,12 +184,15 @@ impl FileSystem {
             if !reported {
                 state.failure = Some(failure.clone());
             }
-            reported
+            (reported, state.attr_pending)
         };
         if !reported {
             error!(path, %failure, "the file could not be stored after its last close");
         }
         self.drop_if_never_stored(inode);
+        if pending {
+            self.settle_later(inode);
+        }
     }
 
     /// A file whose only content failed to reach the bucket does not exist.
@@ -183,6 +206,26 @@ impl FileSystem {
             if let Some(parent) = self.inodes.get(parent) {
                 parent.state().name_removed(&name);
             }
+        }
+    }
+}
+
+/// The right of an operation without a handle to an inode's writer.
+#[derive(Debug)]
+pub(in crate::fs) struct WriterHold {
+    fs: Arc<FileSystem>,
+    pin: Pin,
+}
+
+impl WriterHold {
+    /// The operation is over. `told`: the caller learns that it failed.
+    pub(in crate::fs) async fn end(self, told: bool) {
+        let inode = self.pin.inode();
+        if told {
+            inode.state().failure_reported = true;
+        }
+        if self.fs.let_writer_go(inode) {
+            self.fs.finish(inode).await;
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
-use crate::fs::FileSystem;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo};
 use crate::fs::name::{Name, TreePath};
+use crate::fs::{FileSystem, control};
 use crate::store::{Key, ListRequest, Payload, PutOptions};
 
 impl FileSystem {
@@ -16,6 +16,7 @@ impl FileSystem {
     pub async fn unlink(self: &Arc<Self>, parent: InodeNo, name: &OsStr) -> FsResult<()> {
         self.check_writable()?;
         let name = Name::from_kernel(name)?;
+        control::refuse(parent, &name)?;
         let parent = self.directory(parent)?;
         let inode = self.resolve(&parent, &name).await?.ok_or(Meaning::NotFound)?;
         if inode.kind == Kind::Directory {
@@ -23,21 +24,27 @@ impl FileSystem {
         }
         // Waits for a commit that is under way, so that it cannot bring the object back.
         let _turn = inode.turn.lock().await;
-        if inode.state().object.is_some() {
+        let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
+        let key = path.file_key(self.store.limits())?;
+        if inode.state().is_stored() {
             self.keep_directory(&parent).await?;
-            let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
-            let key = path.file_key(self.store.limits())?;
             self.store.delete(&key).await?;
             self.known.forget(key.as_str());
         }
-        self.let_go(&inode).await;
+        let published = self.let_go(&inode).await;
         self.inodes.detach(parent.ino, &name);
         parent.state().name_removed(&name);
+        if published {
+            self.keep_directory(&parent).await?;
+            self.store.delete(&key).await?;
+        }
         Ok(())
     }
 
-    /// An inode loses its name for good; nothing of it is published any more.
-    pub(in crate::fs) async fn let_go(&self, inode: &Inode) {
+    /// An inode loses its name for good; nothing of it is published any more. Says whether something
+    /// was until now: the writer of an upload publishes on its own when its bytes are read back.
+    pub(in crate::fs) async fn let_go(&self, inode: &Inode) -> bool {
+        let before = inode.state().publications();
         let (writer, open) = {
             let mut state = inode.state();
             state.unlinked = true;
@@ -51,12 +58,14 @@ impl FileSystem {
                 writer.discard().await;
             }
         }
+        inode.state().publications() != before
     }
 
     /// Removes an empty directory.
     pub async fn rmdir(self: &Arc<Self>, parent: InodeNo, name: &OsStr) -> FsResult<()> {
         self.check_writable()?;
         let name = Name::from_kernel(name)?;
+        control::refuse(parent, &name)?;
         let parent = self.directory(parent)?;
         let inode = self.resolve(&parent, &name).await?.ok_or(Meaning::NotFound)?;
         if inode.kind != Kind::Directory {

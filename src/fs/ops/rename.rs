@@ -1,19 +1,25 @@
 //! rename: a copy on the server, then the removal of the source. An error leaves the source as it was.
 
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::sync::Arc;
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::time::Instant;
+use tracing::warn;
 
-use crate::fs::FileSystem;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::name::{Name, TreePath};
+use crate::fs::{FileSystem, control};
 use crate::store::{CopyOptions, Key, ListRequest, ListedObject, PutOptions, copy_object};
+use crate::write::WriteError;
 
 /// So many objects of a directory are copied at once.
 const PARALLEL: usize = 16;
+/// So often a rename begins anew because of what happens meanwhile.
+const ROUNDS: usize = 8;
 
 /// The flags of `renameat2`.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -40,9 +46,8 @@ impl FileSystem {
         }
         let (old_parent, old_name) = (self.directory(from.0)?, Name::from_kernel(from.1)?);
         let (new_parent, new_name) = (self.directory(to.0)?, Name::from_kernel(to.1)?);
-        if new_parent.ino == InodeNo::ROOT && new_name.as_str() == crate::fs::control::NAME {
-            return Err(Meaning::NotPermitted.into());
-        }
+        control::refuse(old_parent.ino, &old_name)?;
+        control::refuse(new_parent.ino, &new_name)?;
         let source = self.resolve(&old_parent, &old_name).await?.ok_or(Meaning::NotFound)?;
         let target = self.resolve(&new_parent, &new_name).await?;
         if target.is_some() && flags.no_replace {
@@ -98,43 +103,54 @@ impl FileSystem {
         let old_path = self.inodes.path(source.ino).ok_or(Meaning::NotFound)?;
         let old_key = old_path.file_key(self.store.limits())?;
         let new_key = place.new_path.file_key(self.store.limits())?;
-        let stored = self.move_content(source, &old_key, &new_key).await?;
+        // What the target has in the bucket must go now, not with a commit that may never be.
+        let replaces = target.as_ref().is_some_and(|target| target.state().is_stored());
+        if !replaces && self.retarget_unpublished(source, &old_key, &new_key).await {
+            if let Some(target) = &target {
+                self.let_go(target).await;
+            }
+            self.move_name(source, place);
+            return Ok(());
+        }
+        self.commit_in_turn(source).await?;
+        self.copy_file(source, &old_key, &new_key).await?;
         if let Some(target) = &target {
             self.let_go(target).await;
         }
         self.move_name(source, place);
-        if stored {
-            let (version, readers) = {
-                let mut state = source.state();
-                (state.object.as_ref().map(|o| o.version.clone()), state.live_readers())
-            };
-            if let Some(version) = version {
-                for reader in readers {
-                    reader.retarget(new_key.clone(), version.clone());
-                }
-            }
-            self.store.delete(&old_key).await?;
-        }
+        self.follow(source, &old_key, &new_key).await;
         self.known.forget(old_key.as_str());
+        if let Err(error) = self.store.delete(&old_key).await {
+            // Both names exist now; the caller knows that something is wrong, and sees it.
+            place.old_parent.state().name_added(&place.old_name, source.kind);
+            return Err(error.into());
+        }
         Ok(())
     }
 
-    /// Brings the content of a file to its new key. Says whether there is an object at the old key
-    /// that must go.
-    async fn move_content(
-        self: &Arc<Self>,
-        source: &Arc<Inode>,
-        old_key: &Key,
-        new_key: &Key,
-    ) -> FsResult<bool> {
-        let writer = source.state().writer.clone();
-        if let Some(writer) = writer.filter(|writer| writer.is_dirty()) {
-            let never_stored = source.state().object.is_none();
-            if never_stored && writer.retarget(new_key.clone(), None).await.is_ok() {
-                return Ok(false);
-            }
-            self.commit_in_turn(source).await?;
+    /// Lets the writer of a file that is not in the bucket yet publish at another key. False when it
+    /// cannot: there is an object, or an upload is open.
+    async fn retarget_unpublished(&self, source: &Inode, old_key: &Key, new_key: &Key) -> bool {
+        let writer = {
+            let state = source.state();
+            state.writer.clone().filter(|writer| writer.is_dirty() && !state.is_stored())
+        };
+        let Some(writer) = writer else { return false };
+        if writer.retarget(new_key.clone(), None).await.is_err() {
+            return false;
         }
+        // A publication that was on its way has ended by now, at the old key.
+        let stays = writer.publications() == 0;
+        if !stays {
+            // Cannot be refused: after a publication no upload is open.
+            let _ = writer.retarget(old_key.clone(), None).await;
+        }
+        stays
+    }
+
+    /// Copies the object of a file to its new key, with attributes that wait to be stored, and makes
+    /// the copy the object of the inode. For who has its turn, after a commit.
+    async fn copy_file(&self, source: &Arc<Inode>, old_key: &Key, new_key: &Key) -> FsResult<()> {
         let (object, replace) = {
             let state = source.state();
             let replace = state.attr_pending.then(|| state.put_options(source, true));
@@ -148,30 +164,63 @@ impl FileSystem {
             let detail = format!("the copy has {} bytes, the source {size}", version.size);
             return Err(FsError::with_detail(Meaning::Io, detail));
         }
-        let writer = source.state().writer.clone();
-        if let Some(writer) = writer {
-            // Clean by now: what it rests on has moved.
-            let moved = (version.clone(), object.checksum);
-            writer.retarget(new_key.clone(), Some(moved)).await?;
-        }
+        let asked = Instant::now();
         let mut state = source.state();
         let moved = match copy.replace {
             Some(PutOptions { metadata, content_type, .. }) => {
-                state.attr_pending = false;
+                state.attr_pending = state.put_options(source, true).metadata != metadata;
                 Object {
                     version,
                     last_modified: None,
                     metadata: Some(metadata),
                     content_type,
+                    asked,
                     ..object
                 }
             }
-            None => Object { version, last_modified: None, ..object },
+            None => Object { version, last_modified: None, asked, ..object },
         };
         self.known.put(new_key.as_str(), &moved);
         state.object = Some(moved);
-        state.checked = Some(tokio::time::Instant::now());
-        Ok(true)
+        state.checked = Some(asked);
+        Ok(())
+    }
+
+    /// The name of a file has moved and its object was copied: readers and writer go there. For who
+    /// has its turn, before the old object is deleted. Bytes that cannot follow fail the writer, so
+    /// that the next close or fsync says so.
+    async fn follow(self: &Arc<Self>, inode: &Arc<Inode>, old_key: &Key, new_key: &Key) {
+        for _ in 0..ROUNDS {
+            let (object, readers, writer) = {
+                let mut state = inode.state();
+                (state.object.clone(), state.live_readers(), state.writer.clone())
+            };
+            if let Some(object) = &object {
+                for reader in readers {
+                    reader.retarget(new_key.clone(), object.version.clone());
+                }
+            }
+            let Some(writer) = writer else { return };
+            let moved = object.map(|object| (object.version, object.checksum));
+            match writer.retarget(new_key.clone(), moved).await {
+                Err(WriteError::NeedsCommit) => {}
+                // A writer that has failed goes nowhere, and says so by itself.
+                Ok(()) | Err(_) => return,
+            }
+            // An upload was opened at the old key since the commit.
+            let again = match self.commit_at(inode, old_key).await {
+                Ok(()) => self.copy_file(inode, old_key, new_key).await,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = again {
+                warn!(key = old_key.as_str(), %error, "what is being written cannot follow the rename");
+                break;
+            }
+        }
+        let writer = inode.state().writer.clone();
+        if let Some(writer) = writer {
+            writer.discard().await;
+        }
     }
 
     async fn move_directory(
@@ -187,23 +236,52 @@ impl FileSystem {
             return Err(Meaning::Invalid.into());
         }
         place.new_path.marker_key(self.store.limits())?;
-        // What is only in memory must be in the bucket before the bucket's keys are copied.
         for inode in self.inodes.descendants(source.ino) {
-            self.commit(&inode).await?;
-            self.settle(&inode).await?;
+            if inode.kind == Kind::Directory {
+                self.settle(&inode).await?;
+            }
         }
         self.settle_in_turn(source).await?;
         self.keep_directory(source).await?;
-        let keys = self.copy_tree(&old_prefix, &new_prefix).await?;
-        if let Some(target) = &target {
-            target.state().unlinked = true;
+        // Nothing below is published while its keys are copied: all files are held, with what is only
+        // in memory published first. Files that appear meanwhile are held and copied one by one.
+        let mut held: Vec<(Arc<Inode>, Key)> = Vec::new();
+        let mut numbers = HashSet::new();
+        let mut turns = Vec::new();
+        let mut keys = None;
+        for _ in 0..ROUNDS {
+            let mut found = self.inodes.descendants(source.ino);
+            found.retain(|inode| inode.kind != Kind::Directory && numbers.insert(inode.ino));
+            found.sort_by_key(|inode| inode.ino);
+            for inode in found {
+                turns.push(Arc::clone(&inode.turn).lock_owned().await);
+                let Some(path) = self.inodes.path(inode.ino) else { continue };
+                let old_key = path.file_key(self.store.limits())?;
+                self.commit_in_turn(&inode).await?;
+                self.settle_in_turn(&inode).await?;
+                if let Some(keys) = &mut keys
+                    && inode.state().object.is_some()
+                {
+                    let new_key = moved_key(&old_key, &old_prefix, &new_prefix)?;
+                    self.copy_file(&inode, &old_key, &new_key).await?;
+                    Vec::push(keys, old_key.clone());
+                }
+                held.push((inode, old_key));
+            }
+            if keys.is_none() {
+                keys = Some(self.copy_tree(&old_prefix, &new_prefix).await?);
+            }
+            if self.move_tree(source, place, &numbers) {
+                if let Some(target) = &target {
+                    target.state().unlinked = true;
+                }
+                for (inode, old_key) in &held {
+                    self.follow_directory(inode, old_key, &old_prefix, &new_prefix).await;
+                }
+                return self.delete_keys(keys.unwrap_or_default()).await;
+            }
         }
-        self.move_name(source, place);
-        for inode in self.inodes.descendants(source.ino) {
-            self.follow_directory(&inode).await?;
-        }
-        self.delete_keys(keys).await?;
-        Ok(())
+        Err(FsError::with_detail(Meaning::Busy, "files appear faster than they can be moved"))
     }
 
     /// Copies every object below a prefix and returns the keys of the sources.
@@ -233,46 +311,46 @@ impl FileSystem {
         old_prefix: &str,
         new_prefix: &str,
     ) -> FsResult<()> {
-        let rest = object.key.as_str().strip_prefix(old_prefix).ok_or_else(|| {
-            FsError::with_detail(Meaning::Io, "a listing held a key outside its prefix")
-        })?;
-        let new_key = format!("{new_prefix}{rest}");
-        if new_key.len() > self.store.limits().key_bytes {
+        let new_key = moved_key(&object.key, old_prefix, new_prefix)?;
+        if new_key.as_str().len() > self.store.limits().key_bytes {
             return Err(Meaning::NameTooLong.into());
         }
-        let new_key = Key::new(new_key)
-            .map_err(|invalid| FsError::with_detail(Meaning::Io, invalid.to_string()))?;
         let options = CopyOptions { if_match: Some(object.etag.clone()), replace: None };
         copy_object(&*self.store, &object.key, &new_key, object.size, &options).await?;
         Ok(())
     }
 
-    /// A file below a renamed directory: its writer and readers learn the new key.
-    async fn follow_directory(&self, inode: &Arc<Inode>) -> FsResult<()> {
-        let Some(path) = self.inodes.path(inode.ino) else { return Ok(()) };
-        if inode.kind == Kind::Directory {
-            return Ok(());
+    /// A file below a renamed directory: its writer and readers learn the new key, and which version
+    /// is there, because a copy may have another ETag than its source.
+    async fn follow_directory(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+        old_key: &Key,
+        old_prefix: &str,
+        new_prefix: &str,
+    ) {
+        inode.state().checked = None;
+        if !self.inodes.is_pinned(inode.ino) || !inode.state().is_stored() {
+            return;
         }
-        let key = path.file_key(self.store.limits())?;
-        let (writer, readers) = {
-            let mut state = inode.state();
-            state.checked = None;
-            (state.writer.clone(), state.live_readers())
+        let found = match moved_key(old_key, old_prefix, new_prefix) {
+            Ok(new_key) => self.ask_object(&new_key).await.map(|found| found.zip(Some(new_key))),
+            Err(error) => Err(error),
         };
-        if writer.is_none() && readers.is_empty() {
-            return Ok(());
+        match found {
+            Ok(Some((object, new_key))) => {
+                inode.state().object = Some(object);
+                self.follow(inode, old_key, &new_key).await;
+            }
+            Ok(None) | Err(_) => {
+                // It is not known what its handles would write to or read.
+                let writer = inode.state().writer.clone();
+                if let Some(writer) = writer {
+                    warn!(key = old_key.as_str(), "what is being written cannot follow the rename");
+                    writer.discard().await;
+                }
+            }
         }
-        // The copy may have another ETag than its source.
-        let Some(object) = self.find_object(&path).await? else { return Ok(()) };
-        if let Some(writer) = writer {
-            let moved = (object.version.clone(), object.checksum);
-            writer.retarget(key.clone(), Some(moved)).await?;
-        }
-        for reader in readers {
-            reader.retarget(key.clone(), object.version.clone());
-        }
-        inode.state().object = Some(object);
-        Ok(())
     }
 
     async fn delete_keys(&self, keys: Vec<Key>) -> FsResult<()> {
@@ -296,13 +374,32 @@ impl FileSystem {
     }
 
     fn move_name(&self, source: &Inode, place: &Move) {
-        self.inodes.rename(
-            (place.old_parent.ino, &place.old_name),
-            (place.new_parent.ino, &place.new_name),
-        );
+        self.inodes.rename(place.from(), place.to());
+        self.name_moved(source, place);
+    }
+
+    /// Moves the name of a directory, unless there are files below it that are not `held`.
+    fn move_tree(&self, source: &Inode, place: &Move, held: &HashSet<InodeNo>) -> bool {
+        let moved = self.inodes.rename_tree(place.from(), place.to(), held);
+        if moved {
+            self.name_moved(source, place);
+        }
+        moved
+    }
+
+    fn name_moved(&self, source: &Inode, place: &Move) {
         place.old_parent.state().name_removed(&place.old_name);
         place.new_parent.state().name_added(&place.new_name, source.kind);
     }
+}
+
+/// The key that a key below one prefix gets below another.
+fn moved_key(key: &Key, old_prefix: &str, new_prefix: &str) -> FsResult<Key> {
+    let rest = key.as_str().strip_prefix(old_prefix).ok_or_else(|| {
+        FsError::with_detail(Meaning::Io, "a listing held a key outside its prefix")
+    })?;
+    Key::new(format!("{new_prefix}{rest}"))
+        .map_err(|invalid| FsError::with_detail(Meaning::Io, invalid.to_string()))
 }
 
 /// From where to where.
@@ -312,4 +409,14 @@ struct Move {
     new_parent: Arc<Inode>,
     new_name: Name,
     new_path: TreePath,
+}
+
+impl Move {
+    fn from(&self) -> (InodeNo, &Name) {
+        (self.old_parent.ino, &self.old_name)
+    }
+
+    fn to(&self) -> (InodeNo, &Name) {
+        (self.new_parent.ino, &self.new_name)
+    }
 }

@@ -2,14 +2,21 @@
 //! so that `chmod`, `chown`, `utimensat` and `rename` of one file become one copy.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::warn;
 
 use crate::fs::FileSystem;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
-use crate::fs::inode::{Inode, Object};
+use crate::fs::inode::{Inode, InodeNo, Object};
+use crate::fs::inodes::Pin;
 use crate::store::{CopyOptions, ErrorKind, Payload, PutOptions, copy_object};
+
+/// Attributes that could not be stored are tried again after so long, …
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+/// … twice as long each time, up to this.
+const RETRY_LAST: Duration = Duration::from_secs(300);
 
 /// Content type that s3fs and COSFS give to directory markers.
 pub(in crate::fs) const DIRECTORY_TYPE: &str = "application/x-directory";
@@ -26,20 +33,35 @@ impl FileSystem {
         }
         let fs = Arc::clone(self);
         let pin = self.inodes.pin(inode);
-        let hurry = self.draining.subscribe();
-        self.background.spawn(&self.runtime, async move {
-            let mut hurry = hurry;
+        self.background.spawn(&self.runtime, async move { fs.settle_until_done(&pin).await });
+    }
+
+    /// Stores attributes after the settle delay, and again when that fails, less and less often. When
+    /// the mount ends it tries once more; [`drain`](Self::drain) names what is left.
+    async fn settle_until_done(self: &Arc<Self>, pin: &Pin) {
+        let inode = pin.inode();
+        let mut hurry = self.draining.subscribe();
+        let mut delay = self.config.settle_delay;
+        loop {
             tokio::select! {
-                () = tokio::time::sleep(fs.config.settle_delay) => {}
+                () = tokio::time::sleep(delay) => {}
                 _ = hurry.wait_for(|draining| *draining) => {}
             }
-            pin.inode().state().settle_scheduled = false;
-            if let Err(error) = fs.settle(pin.inode()).await {
-                let path = fs.inodes.path(pin.inode().ino);
-                let path = path.as_ref().map_or("(unlinked)", |path| path.as_str());
-                warn!(path, %error, "the attributes could not be stored");
+            // A change from now on needs another round.
+            inode.state().settle_scheduled = false;
+            let Err(error) = self.settle(inode).await else { return };
+            let path = self.inodes.path(inode.ino);
+            let path = path.as_ref().map_or("(unlinked)", |path| path.as_str());
+            warn!(path, %error, "the attributes could not be stored");
+            let mut state = inode.state();
+            if !state.attr_pending
+                || *self.draining.borrow()
+                || std::mem::replace(&mut state.settle_scheduled, true)
+            {
+                return;
             }
-        });
+            delay = (delay * 2).clamp(RETRY_FIRST, RETRY_LAST);
+        }
     }
 
     /// Stores changed attributes now. Nothing to do is success.
@@ -56,7 +78,7 @@ impl FileSystem {
             let state = inode.state();
             // A file that is being written takes its attributes along when it is committed.
             let with_bytes = state.writer.as_ref().is_some_and(|writer| writer.is_dirty());
-            if !state.attr_pending || state.unlinked || with_bytes || inode.ino.0 == 1 {
+            if !state.attr_pending || state.unlinked || with_bytes || inode.ino == InodeNo::ROOT {
                 return Ok(());
             }
             let version = state.object.as_ref().map(|object| object.version.clone());
@@ -86,24 +108,31 @@ impl FileSystem {
         };
         match stored {
             Ok(version) => {
-                let mut state = inode.state();
-                let now = state.put_options(inode, true);
-                state.attr_pending = now.metadata != options.metadata;
-                let object = Object {
-                    version,
-                    checksum: state.object.as_ref().and_then(|object| object.checksum),
-                    last_modified: None,
-                    metadata: Some(options.metadata),
-                    content_type: options.content_type,
+                let (object, readers, writer) = {
+                    let mut state = inode.state();
+                    let now = state.put_options(inode, true);
+                    state.attr_pending = now.metadata != options.metadata;
+                    let object = Object {
+                        version,
+                        checksum: state.object.as_ref().and_then(|object| object.checksum),
+                        last_modified: None,
+                        metadata: Some(options.metadata),
+                        content_type: options.content_type,
+                        asked: tokio::time::Instant::now(),
+                    };
+                    state.marker = Some(true);
+                    state.object = Some(object.clone());
+                    state.checked = Some(object.asked);
+                    (object, state.live_readers(), state.writer.clone())
                 };
                 self.known.put(key.as_str(), &object);
-                state.marker = Some(true);
-                state.object = Some(object.clone());
-                state.checked = Some(tokio::time::Instant::now());
-                let readers = state.live_readers();
-                drop(state);
                 for reader in readers {
                     reader.retarget(key.clone(), object.version.clone());
+                }
+                if let Some(writer) = writer {
+                    // What it rests on may have another ETag now. If it refuses, an upload has begun
+                    // meanwhile and it rests on nothing.
+                    let _ = writer.retarget(key, Some((object.version, object.checksum))).await;
                 }
                 Ok(())
             }

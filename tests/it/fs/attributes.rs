@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use partfs::fs::{InodeNo, SetAttr};
-use partfs::store::{Metadata, ObjectStore, Operation, PutOptions};
+use partfs::store::{ErrorKind, Metadata, ObjectStore, Operation, PutOptions};
 
 use crate::world::fs::{MAKER, PART, World};
 use crate::world::{key, pattern};
@@ -118,4 +118,49 @@ async fn the_time_of_a_plain_write_does_not_jump() {
         let theirs = fresh.fs.getattr(ino).await.unwrap().attr.mtime;
         assert_eq!(ours, theirs, "{name}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn attributes_that_could_not_be_stored_are_tried_again() {
+    let world = World::new();
+    world.put("f", b"content").await.unwrap();
+    let ino = world.walk("f").await.unwrap();
+    world.store.fail(Operation::Copy, 0, ErrorKind::Unavailable);
+    world.fs.setattr(ino, None, changes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    world.store.heal();
+    // The kernel may forget the file; what it was promised stays.
+    world.fs.forget(ino, 1);
+    tokio::time::sleep(Duration::from_secs(600)).await;
+    assert_kept(&world, "f").await;
+}
+
+#[tokio::test]
+async fn attributes_that_cannot_be_stored_are_named_at_the_end() {
+    let world = World::new();
+    world.put("f", b"content").await.unwrap();
+    let ino = world.walk("f").await.unwrap();
+    world.store.fail(Operation::Copy, 0, ErrorKind::AccessDenied);
+    world.fs.setattr(ino, None, changes()).await.unwrap();
+    world.fs.forget(ino, u64::MAX);
+    let report = world.fs.drain(Duration::from_secs(5)).await;
+    assert_eq!(report.lost.len(), 1, "{:?}", report.lost);
+    assert!(report.lost[0].starts_with("f: "), "{:?}", report.lost);
+}
+
+#[tokio::test]
+async fn writing_goes_on_after_attributes_were_stored_under_a_new_etag() {
+    let world = World::new();
+    // The copy of an upload has another ETag than the upload.
+    let mut content = pattern(1, 5 * PART as usize);
+    let (ino, handle) = world.create("f").await.unwrap();
+    world.write_at(handle, 0, &content).await.unwrap();
+    world.fs.fsync(handle).await.unwrap();
+    world.fs.setattr(ino, Some(handle), changes()).await.unwrap();
+    world.fs.fsync(handle).await.unwrap();
+    assert_eq!(world.bucket.requests_of(Operation::Copy), 1);
+    world.write_at(handle, 10, b"more").await.unwrap();
+    content[10..14].copy_from_slice(b"more");
+    world.close(handle).await.unwrap();
+    assert_eq!(world.object("f").await.unwrap(), content);
 }

@@ -1,8 +1,12 @@
 //! The file system without a kernel: names, content, attributes, and what each costs.
 
 mod attributes;
+mod belief;
+mod early;
 mod failures;
 mod names;
 mod readdir;
 mod rename;
+mod rename_open;
+mod truncation;
 mod writes;

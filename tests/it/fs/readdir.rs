@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::ffi::OsStr;
 
-use partfs::fs::{InodeNo, Meaning};
-use partfs::store::{ErrorKind, ObjectStore, Operation, PutOptions};
+use partfs::fs::{InodeNo, Kind, Meaning};
+use partfs::store::{ErrorKind, Metadata, ObjectStore, Operation, PutOptions};
 
 use crate::world::fs::World;
 use crate::world::key;
@@ -93,4 +93,108 @@ async fn a_page_that_fails_is_an_error_not_a_short_directory() {
 async fn an_empty_bucket_is_an_empty_directory() {
     let world = World::new();
     assert!(world.fs.list_names(InodeNo::ROOT).await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn entries_that_vanish_do_not_end_the_directory() {
+    let world = World::with_pages_of(1000);
+    for index in 0..300 {
+        let name = key(&format!("d/f{index:03}"));
+        world.store.put(&name, Vec::new().into(), &PutOptions::default()).await.unwrap();
+    }
+    let d = world.walk("d").await.unwrap();
+    let handle = world.fs.opendir(d).unwrap();
+    let first = world.fs.readdir(handle, 0, false).await.unwrap();
+    for index in 2..290 {
+        world.store.delete(&key(&format!("d/f{index:03}"))).await.unwrap();
+    }
+    let mut offset = first[3].next_offset;
+    let mut names = Vec::new();
+    loop {
+        let items = world.fs.readdir(handle, offset, true).await.unwrap();
+        let Some(last) = items.last() else { break };
+        offset = last.next_offset;
+        names.extend(items.iter().map(|item| item.name.to_string()));
+    }
+    assert_eq!(names.first().map(String::as_str), Some("f290"));
+    assert_eq!(names.len(), 10);
+}
+
+#[tokio::test]
+async fn the_kind_of_every_entry_is_right_without_attributes() {
+    let world = World::with_pages_of(1000);
+    let link: Metadata = [("mode", "41471")].into_iter().collect();
+    for index in 0..300usize {
+        // Large files first, which cannot be links and need no question.
+        let size = if index < 60 { 5000 } else { 3 };
+        let metadata = if index % 2 == 0 && size == 3 { link.clone() } else { Metadata::new() };
+        let options = PutOptions { metadata, ..PutOptions::default() };
+        let name = key(&format!("d/f{index:03}"));
+        world.store.put(&name, vec![b'x'; size].into(), &options).await.unwrap();
+    }
+    let d = world.walk("d").await.unwrap();
+    let handle = world.fs.opendir(d).unwrap();
+    let (mut offset, mut links, mut all) = (2, 0, 0);
+    loop {
+        let items = world.fs.readdir(handle, offset, false).await.unwrap();
+        let Some(last) = items.last() else { break };
+        offset = last.next_offset;
+        all += items.len();
+        links += items.iter().filter(|item| item.entry.kind == Kind::Symlink).count();
+    }
+    assert_eq!((all, links), (300, 120));
+}
+
+#[tokio::test]
+async fn a_listing_without_attributes_leaves_no_inodes_behind() {
+    let world = World::new();
+    fill(&world, 30).await;
+    let d = world.walk("d").await.unwrap();
+    world.fs.list_names(d).await.unwrap();
+    world.fs.forget(d, 1);
+    assert_eq!(format!("{:?}", world.fs), "FileSystem(memory, 1 inodes)");
+}
+
+#[tokio::test]
+async fn a_page_is_not_believed_over_changes_of_ours_since() {
+    let world = World::new();
+    fill(&world, 10).await;
+    let d = world.walk("d").await.unwrap();
+    let handle = world.fs.opendir(d).unwrap();
+    let first = world.fs.readdir(handle, 0, true).await.unwrap();
+    world.put("d/f005", b"changed after the page was loaded").await.unwrap();
+    world.fs.unlink(d, OsStr::new("f006")).await.unwrap();
+    let again = world.fs.readdir(handle, first[1].next_offset, true).await.unwrap();
+    let removed = again.iter().find(|item| &*item.name == "f006");
+    assert!(removed.is_none_or(|item| item.entry.ttl.is_zero()), "the kernel asks again");
+    assert_eq!(world.read_all("d/f005", 100).await.unwrap(), b"changed after the page was loaded");
+    let ino = world.walk("d/f005").await.unwrap();
+    assert_eq!(world.fs.getattr(ino).await.unwrap().attr.size, 33);
+    let gone = world.fs.lookup(d, OsStr::new("f006")).await;
+    assert_eq!(gone.unwrap_err().meaning(), Meaning::NotFound);
+}
+
+#[tokio::test]
+async fn any_offset_is_harmless() {
+    let world = World::new();
+    fill(&world, 25).await;
+    let d = world.walk("d").await.unwrap();
+    for offset in [1 << 40, u64::MAX - 1, u64::MAX] {
+        let handle = world.fs.opendir(d).unwrap();
+        assert!(world.fs.readdir(handle, offset, true).await.unwrap().is_empty());
+        assert_eq!(world.fs.readdir(handle, 3, false).await.unwrap()[0].name, "f001".into());
+    }
+}
+
+#[tokio::test]
+async fn the_control_directory_is_not_listed_but_can_be() {
+    let world = World::new();
+    let object = key(".partfs/theirs");
+    world.store.put(&object, Vec::new().into(), &PutOptions::default()).await.unwrap();
+    assert!(world.fs.list_names(InodeNo::ROOT).await.unwrap().is_empty());
+    let control = world.fs.try_lookup(InodeNo::ROOT, OsStr::new(".partfs")).unwrap().unwrap();
+    let names = world.fs.list_names(control.ino).await.unwrap();
+    assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["status.json"]);
+    let refused = world.fs.rmdir(InodeNo::ROOT, OsStr::new(".partfs")).await;
+    assert_eq!(refused.unwrap_err().meaning(), Meaning::NotPermitted);
 }

@@ -1,4 +1,4 @@
-//! A store whose operations fail on demand.
+//! A store whose operations fail on demand, and whose answers can be held back.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -9,6 +9,7 @@ use partfs::store::{
     ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
     PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
 };
+use tokio::sync::Semaphore;
 
 /// Passes everything on, but for the operations that were told to fail.
 #[derive(Debug)]
@@ -16,11 +17,46 @@ pub struct Failing {
     inner: Arc<dyn ObjectStore>,
     /// By operation: how many calls go well first, and how the later ones fail.
     plans: Mutex<HashMap<Operation, (u32, ErrorKind)>>,
+    gates: Mutex<HashMap<Operation, Arc<Gate>>>,
+}
+
+/// Holds back the answer to the next call of one operation.
+#[derive(Debug)]
+pub struct Gate {
+    arrived: Semaphore,
+    opened: Semaphore,
+}
+
+impl Gate {
+    /// Waits until the bucket has answered the call.
+    pub async fn answered(&self) {
+        self.arrived.acquire().await.unwrap().forget();
+    }
+
+    /// Lets the answer through.
+    pub fn open(&self) {
+        self.opened.add_permits(1);
+    }
 }
 
 impl Failing {
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, plans: Mutex::default() }
+        Self { inner, plans: Mutex::default(), gates: Mutex::default() }
+    }
+
+    /// The next answer to `operation` waits for the gate; later ones do not.
+    pub fn hold(&self, operation: Operation) -> Arc<Gate> {
+        let gate = Arc::new(Gate { arrived: Semaphore::new(0), opened: Semaphore::new(0) });
+        self.gates.lock().unwrap().insert(operation, Arc::clone(&gate));
+        gate
+    }
+
+    async fn pass(&self, operation: Operation) {
+        let gate = self.gates.lock().unwrap().remove(&operation);
+        if let Some(gate) = gate {
+            gate.arrived.add_permits(1);
+            gate.opened.acquire().await.unwrap().forget();
+        }
     }
 
     /// After `good` more calls, every call of `operation` fails without reaching the bucket.
@@ -54,7 +90,9 @@ impl ObjectStore for Failing {
 
     async fn head(&self, key: &Key) -> StoreResult<ObjectInfo> {
         self.check(Operation::Head)?;
-        self.inner.head(key).await
+        let answer = self.inner.head(key).await;
+        self.pass(Operation::Head).await;
+        answer
     }
 
     async fn get(
@@ -64,12 +102,16 @@ impl ObjectStore for Failing {
         if_match: Option<&ETag>,
     ) -> StoreResult<Content> {
         self.check(Operation::Get)?;
-        self.inner.get(key, range, if_match).await
+        let answer = self.inner.get(key, range, if_match).await;
+        self.pass(Operation::Get).await;
+        answer
     }
 
     async fn list(&self, request: &ListRequest) -> StoreResult<ListPage> {
         self.check(Operation::List)?;
-        self.inner.list(request).await
+        let answer = self.inner.list(request).await;
+        self.pass(Operation::List).await;
+        answer
     }
 
     async fn put(
@@ -79,7 +121,9 @@ impl ObjectStore for Failing {
         options: &PutOptions,
     ) -> StoreResult<ObjectVersion> {
         self.check(Operation::Put)?;
-        self.inner.put(key, payload, options).await
+        let answer = self.inner.put(key, payload, options).await;
+        self.pass(Operation::Put).await;
+        answer
     }
 
     async fn delete(&self, key: &Key) -> StoreResult<()> {
@@ -99,7 +143,9 @@ impl ObjectStore for Failing {
         options: &CopyOptions,
     ) -> StoreResult<ObjectVersion> {
         self.check(Operation::Copy)?;
-        self.inner.copy(from, to, options).await
+        let answer = self.inner.copy(from, to, options).await;
+        self.pass(Operation::Copy).await;
+        answer
     }
 
     async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
@@ -136,7 +182,9 @@ impl ObjectStore for Failing {
         expected: &Expected,
     ) -> StoreResult<ObjectVersion> {
         self.check(Operation::CompleteUpload)?;
-        self.inner.complete_upload(upload, parts, expected).await
+        let answer = self.inner.complete_upload(upload, parts, expected).await;
+        self.pass(Operation::CompleteUpload).await;
+        answer
     }
 
     async fn abort_upload(&self, upload: &Upload) -> StoreResult<()> {

@@ -9,8 +9,8 @@ use partfs::clock::SystemClock;
 use partfs::fs::ops::create::Maker;
 use partfs::fs::{FileSystem, FsConfig, FsResult, HandleNo, InodeNo, OpenMode};
 use partfs::read::ReadConfig;
-use partfs::store::ObjectStore;
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
+use partfs::store::{Limits, ObjectStore};
 use partfs::write::WriteConfig;
 use tempfile::TempDir;
 
@@ -33,16 +33,23 @@ pub const MAKER: Maker = Maker { uid: 1000, gid: 1000, pid: 0, mode: 0o640 };
 impl World {
     pub fn new() -> Self {
         let options = BucketOptions { etags: EtagMode::Md5, clock: Arc::new(SystemClock) };
-        Self::over(MemoryBucket::new(options))
+        Self::over(MemoryBucket::new(options), SMALL_LIMITS)
+    }
+
+    /// As [`new`](Self::new), of a service whose listings have pages of this many entries.
+    pub fn with_pages_of(entries: u16) -> Self {
+        let options = BucketOptions { etags: EtagMode::Md5, clock: Arc::new(SystemClock) };
+        let limits = Limits { list_page: entries, ..SMALL_LIMITS };
+        Self::over(MemoryBucket::new(options), limits)
     }
 
     /// Another mount of the same bucket, with nothing in its memory.
     pub fn fresh(&self) -> Self {
-        Self::over(Arc::clone(&self.bucket))
+        Self::over(Arc::clone(&self.bucket), SMALL_LIMITS)
     }
 
-    fn over(bucket: Arc<MemoryBucket>) -> Self {
-        let memory = MemoryStore::new(Arc::clone(&bucket), SMALL_LIMITS);
+    fn over(bucket: Arc<MemoryBucket>, limits: Limits) -> Self {
+        let memory = MemoryStore::new(Arc::clone(&bucket), limits);
         Self::on(bucket, Arc::new(memory), PART, 32)
     }
 
