@@ -21,7 +21,7 @@ const SUM_BYTES: u64 = 256 << 10;
 pub(super) struct StagedFile {
     file: Arc<File>,
     size: u64,
-    head: Option<Head>,
+    head: Option<Box<Head>>,
 }
 
 /// The checksum of the first bytes of a file, as far as they arrived in order.
@@ -68,7 +68,7 @@ impl StagedFile {
     pub(super) fn create(dir: &Path, kind: Option<ChecksumKind>) -> Result<Self, WriteError> {
         let file =
             tempfile::tempfile_in(dir).map_err(|error| WriteError::staging("create", &error))?;
-        Ok(Self { file: Arc::new(file), size: 0, head: kind.map(Head::new) })
+        Ok(Self { file: Arc::new(file), size: 0, head: kind.map(|kind| Box::new(Head::new(kind))) })
     }
 
     /// Bytes that count.
@@ -111,7 +111,7 @@ impl StagedFile {
     /// Bytes from `offset` on change: a checksum of any of them is void.
     fn forget_from(&mut self, offset: u64) {
         if let Some(head) = self.head.as_mut().filter(|head| head.len > offset) {
-            *head = Head::new(head.kind());
+            **head = Head::new(head.kind());
         }
     }
 
@@ -149,7 +149,8 @@ impl StagedFile {
         let end = offset + len;
         let known =
             self.head.as_ref().filter(|head| offset == 0 && head.len <= end && head.kind() == kind);
-        let Head { mut running, len: summed } = known.cloned().unwrap_or_else(|| Head::new(kind));
+        let Head { mut running, len: summed } =
+            known.map_or_else(|| Head::new(kind), |head| (**head).clone());
         let mut at = offset + summed;
         while at < end {
             let data = self.read(at, SUM_BYTES.min(end - at))?;
