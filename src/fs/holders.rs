@@ -164,7 +164,7 @@ mod tests {
         holders.set_device(metadata.dev());
         let (me, ino) = (std::process::id(), InodeNo(metadata.ino()));
         assert_eq!(holders.holding(me, ino), Holding::Open);
-        let reader = file.reopen().unwrap();
+        let reader = fs::File::open(file.path()).unwrap();
         drop(file);
         assert_eq!(holders.holding(me, ino), Holding::NotOpen);
         drop(reader);
