@@ -1,0 +1,152 @@
+//! The stream of one open directory: where its pages begin, and which one is in memory.
+
+use std::collections::{BTreeSet, HashMap};
+
+use tokio::time::Instant;
+
+use crate::fs::FileSystem;
+use crate::fs::attr::Kind;
+use crate::fs::error::FsResult;
+use crate::fs::inode::{Inode, Listing};
+use crate::fs::name::Name;
+use crate::fs::ops::dir::DOTS;
+use crate::fs::ops::dir::item::Item;
+
+/// The position and the loaded page of an open directory.
+#[derive(Debug)]
+pub struct DirStream {
+    /// Where each page seen so far begins: the offset of its first entry and the store's cursor.
+    pages: Vec<(u64, Cursor)>,
+    loaded: Option<Loaded>,
+    /// Names of ours that the bucket may not have yet; told at the end, and only there.
+    pub(super) ours: BTreeSet<Name>,
+    /// Names gathered while the stream is read once through, as proof of what is absent.
+    pub(super) names: Option<HashMap<Name, Kind>>,
+    /// Our own changes of names when the stream began, and when that was.
+    names_changed: u64,
+    began: Instant,
+    /// Objects of the last pages under which a directory of the same name may still follow.
+    pub(super) shadows: Vec<Name>,
+}
+
+/// The page in memory.
+#[derive(Debug)]
+pub(super) struct Loaded {
+    /// Its index in [`DirStream::pages`].
+    index: usize,
+    pub(super) items: Vec<Item>,
+    /// Our own changes of names before it was asked for.
+    pub(super) names_changed: u64,
+}
+
+/// The loaded page, with the offsets of its first entry and of the first one of the next page.
+pub(super) struct Page<'s> {
+    pub(super) first: u64,
+    pub(super) next: u64,
+    pub(super) loaded: &'s mut Loaded,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Cursor {
+    Start,
+    After(String),
+    /// The last page: files that are not in the bucket yet.
+    Ours,
+    End,
+}
+
+impl FileSystem {
+    pub(super) fn new_stream(&self, inode: &Inode) -> DirStream {
+        let ours = self
+            .inodes
+            .children(inode.ino)
+            .into_iter()
+            .filter(|(_, child)| {
+                let state = child.state();
+                state.object.is_none() && state.writer.is_some()
+            })
+            .map(|(name, _)| name)
+            .collect();
+        DirStream {
+            pages: vec![(DOTS, Cursor::Start)],
+            loaded: None,
+            ours,
+            names: Some(HashMap::new()),
+            names_changed: inode.state().names_changed,
+            began: Instant::now(),
+            shadows: Vec::new(),
+        }
+    }
+
+    /// The page with the entry at `offset`, loaded; `None` past the end.
+    pub(super) async fn page_at<'s>(
+        &self,
+        inode: &Inode,
+        stream: &'s mut DirStream,
+        offset: u64,
+    ) -> FsResult<Option<Page<'s>>> {
+        loop {
+            let index = stream.pages.iter().rposition(|(first, _)| *first <= offset).unwrap_or(0);
+            let (first, cursor) = stream.pages[index].clone();
+            if cursor == Cursor::End {
+                return Ok(None);
+            }
+            if stream.loaded.as_ref().is_none_or(|loaded| loaded.index != index) {
+                self.load(inode, stream, index, first, cursor).await?;
+            }
+            // After the first loading it is known where the next page begins.
+            let Some((next, _)) = stream.pages.get(index + 1) else { return Ok(None) };
+            if offset < *next {
+                let next = *next;
+                return Ok(stream.loaded.as_mut().map(|loaded| Page { first, next, loaded }));
+            }
+        }
+    }
+
+    async fn load(
+        &self,
+        inode: &Inode,
+        stream: &mut DirStream,
+        index: usize,
+        first: u64,
+        cursor: Cursor,
+    ) -> FsResult<()> {
+        let names_changed = inode.state().names_changed;
+        let first_time = index + 1 == stream.pages.len();
+        let (items, next) = match cursor {
+            Cursor::Ours => {
+                let items = self.own_items(inode, &stream.ours);
+                if first_time {
+                    self.keep_listing(inode, stream);
+                }
+                (items, Cursor::End)
+            }
+            Cursor::Start => self.list_page(inode, stream, None, first_time).await?,
+            Cursor::After(after) => self.list_page(inode, stream, Some(after), first_time).await?,
+            Cursor::End => (Vec::new(), Cursor::End),
+        };
+        if first_time {
+            stream.pages.push((first + items.len() as u64, next));
+        }
+        stream.loaded = Some(Loaded { index, items, names_changed });
+        Ok(())
+    }
+
+    fn own_items(&self, inode: &Inode, ours: &BTreeSet<Name>) -> Vec<Item> {
+        let children = ours.iter().filter_map(|name| {
+            let child = self.inodes.child(inode.ino, name)?;
+            Some(Item::new(name.clone(), child.kind, None, true))
+        });
+        children.collect()
+    }
+
+    /// A stream that was read once through, with no change of ours meanwhile, proves what is absent.
+    fn keep_listing(&self, inode: &Inode, stream: &mut DirStream) {
+        let Some(mut names) = stream.names.take() else { return };
+        let mut state = inode.state();
+        if state.names_changed == stream.names_changed {
+            names.extend(stream.ours.iter().map(|name| (name.clone(), Kind::File)));
+            state.listing = Some(Listing { at: stream.began, names });
+        }
+    }
+}
