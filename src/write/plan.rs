@@ -2,12 +2,13 @@
 //!
 //! Parts start at `part_bytes` and stay so for the first tenth of all part numbers (8 GiB at 8 MiB
 //! and 10,000 parts), so that ordinary files have many small parts that go out in parallel. Then
-//! the size doubles with every hundredth of the part numbers until it meets the service's largest
-//! part.
+//! the size doubles with every hundredth of the part numbers, stays for another tenth at the largest
+//! that memory carries (to some 80 GiB with 64 MiB), and goes on to the service's largest part.
 //!
 //! How long a file can be does not depend on memory: a part that is too large for it goes through a
-//! file on disk. Only the first tenth is bent to what memory takes, because those are the parts of
-//! ordinary files; that costs less than 8 GiB of 40 TiB. A write beyond the reach is refused before
+//! file on disk, at the speed of that disk. The first tenth is bent to what memory takes, because those
+//! are the parts of ordinary files. Together this costs a sixth of what 10,000 of the largest parts
+//! would hold: 36 of 48 TiB are reached by a stream whose size nobody knew. A write beyond the reach is refused before
 //! its first byte is taken.
 
 use crate::store::{Limits, PartNumber};
@@ -37,9 +38,17 @@ impl Plan {
         let mut ends = Vec::with_capacity(parts as usize + 1);
         ends.push(0);
         let (mut end, mut size) = (0u64, base);
+        let mut grows_at = constant;
+        let mut kept = false;
         for index in 0..parts {
-            if index >= constant && (index - constant) % step == 0 {
-                size = size.saturating_mul(2).min(largest);
+            if index == grows_at {
+                let next = size.saturating_mul(2).min(largest);
+                // The last size that memory carries is kept once, for as long as the first.
+                if !kept && size <= memory_bytes && next > memory_bytes {
+                    (kept, grows_at) = (true, index + constant);
+                } else {
+                    (size, grows_at) = (next, index + step);
+                }
             }
             end = end.saturating_add(if index < constant { first } else { size });
             ends.push(end);
@@ -121,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_reaches_forty_tebibytes_whatever_the_memory() {
+    fn a_stream_reaches_thirty_five_tebibytes_whatever_the_memory() {
         let limits = limits(MIB, 5 * GIB, 10_000, 50_000 * GIB);
         for memory in [0, MIB, 4 * MIB, 64 * MIB, u64::MAX] {
             let plan = Plan::new(8 * MIB, memory, &limits);
@@ -129,7 +138,7 @@ mod tests {
             assert_eq!(plan.part_bytes(1001), Some(16 * MIB));
             assert_eq!(plan.part_bytes(10_000), Some(5 * GIB));
             assert_eq!(plan.part_bytes(10_001), None);
-            assert!(plan.reach_bytes(1, 0) > 40 << 40);
+            assert!(plan.reach_bytes(1, 0) > 35 << 40);
             assert_eq!(plan.known_reach_bytes(), 50_000 * GIB);
         }
     }
