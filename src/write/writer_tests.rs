@@ -423,8 +423,8 @@ async fn a_part_larger_than_all_memory_is_sent_from_disk() {
 async fn parts_on_disk_wait_for_the_service_too() {
     let world = small_mount();
     let gate = world.store.gate(Operation::PutPart);
-    // Enough for all parts in memory: 4 of the first size, 8 larger ones.
-    gate.add_permits(12);
+    // Enough for all parts in memory: 4 of the first size, 8 larger ones, 4 more of the largest.
+    gate.add_permits(16);
     let file = world.create();
     let data = bytes(2 << 20);
     let write = tokio::spawn({
@@ -432,9 +432,13 @@ async fn parts_on_disk_wait_for_the_service_too() {
         async move { file.write(0, &data).await }
     });
     // 32, 64 and 128 KiB: two are being sent, and a third is filled.
-    while file.size() < 255 << 10 {
-        tokio::task::yield_now().await;
-    }
+    let filled = async {
+        while file.size() < 319 << 10 {
+            tokio::task::yield_now().await;
+        }
+    };
+    let filled = tokio::time::timeout(Duration::from_secs(30), filled).await;
+    filled.expect("the third part on disk is filled");
     for _ in 0..1000 {
         tokio::task::yield_now().await;
     }
