@@ -423,6 +423,9 @@ impl ObjectStore for Client {
         let mut job = self.job(Operation::Copy, to, self.dialect.copy(from, to, options), OK)?;
         job.patience = self.long_patience();
         let copied = self.run(&job, |answer| self.dialect.read_copy(answer)).await?;
+        if let Some(source) = &options.if_match {
+            return Ok(ObjectVersion { etag: copied.etag, size: source.size });
+        }
         // The answer has no size. Should somebody have replaced the copy meanwhile, then what is
         // there now is what the caller has to know about.
         let info = self.head(to).await.map_err(|error| StoreError {

@@ -136,6 +136,8 @@ pub struct State {
     /// Directories: counts our own changes of names, so that a slower answer of the bucket is not
     /// believed over them.
     pub names_changed: u64,
+    /// Directories: names asked for one by one since the last complete listing.
+    pub names_asked: u32,
     /// Directories: whether the marker object exists, when known.
     pub marker: Option<bool>,
     /// The version whose pages the kernel may still have in its cache.
@@ -175,6 +177,7 @@ impl Inode {
             target: None,
             listing: None,
             names_changed: 0,
+            names_asked: 0,
             marker: None,
             kernel_caches: None,
         };

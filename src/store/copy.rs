@@ -28,7 +28,7 @@ pub async fn copy_object(
         return store.copy(from, to, options).await;
     }
     let info = store.head(from).await?;
-    let etag = options.if_match.clone().unwrap_or_else(|| info.version.etag.clone());
+    let etag = options.if_match.as_ref().unwrap_or(&info.version).etag.clone();
     if etag != info.version.etag || size != info.version.size {
         let message = "the source changed before it was copied";
         return Err(StoreError::new(ErrorKind::PreconditionFailed, Operation::Copy, message)

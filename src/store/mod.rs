@@ -221,8 +221,9 @@ pub struct PutOptions {
 /// How an object is copied.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct CopyOptions {
-    /// Copy only this version; otherwise [`ErrorKind::PreconditionFailed`].
-    pub if_match: Option<ETag>,
+    /// Copy only this version; otherwise [`ErrorKind::PreconditionFailed`]. Then the size of the
+    /// copy is known beforehand; without it, services that do not tell cost one more request.
+    pub if_match: Option<ObjectVersion>,
     /// `Some`: the copy gets exactly these properties. `None`: those of the source.
     /// A copy of an object onto itself needs `Some`.
     pub replace: Option<PutOptions>,

@@ -170,7 +170,7 @@ impl Dialect for Cos {
         let mut draft = Draft::object(Method::PUT, to.as_str())?;
         let headers = &mut draft.headers;
         headers::set(headers, COPY_SOURCE, &self.copy_source(from))?;
-        if let Some(etag) = &options.if_match {
+        if let Some(ObjectVersion { etag, .. }) = &options.if_match {
             headers::set(headers, COPY_IF_MATCH, &etag.quoted())?;
         }
         match &options.replace {

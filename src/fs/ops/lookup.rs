@@ -134,10 +134,36 @@ impl FileSystem {
         match self.recall(parent, name) {
             Some(found) => Ok(found),
             None => {
-                let hint = self.listed_kind(parent, name);
+                let hint = match self.listed_kind(parent, name) {
+                    Some(kind) => Some(kind),
+                    None if self.is_worth_listing(parent) => {
+                        self.learn_names(parent).await?;
+                        if let Some(found) = self.recall(parent, name) {
+                            return Ok(found);
+                        }
+                        self.listed_kind(parent, name)
+                    }
+                    None => self.inodes.child(parent.ino, name).map(|child| child.kind),
+                };
                 self.ask(parent, name, hint).await
             }
         }
+    }
+
+    /// Whether so many names of a directory were asked for one by one, at two requests each, that
+    /// its listing is the cheaper way to go on (`rsync` asks for every name and lists nothing).
+    fn is_worth_listing(&self, parent: &Inode) -> bool {
+        /// At the 8th name, and if the directory was too large then, at the 64th, 512th …
+        const NAMES: u32 = 8;
+        let mut state = parent.state();
+        if state.listing.as_ref().is_some_and(|listing| listing.at.elapsed() < self.ttl()) {
+            return false;
+        }
+        state.names_asked = state.names_asked.saturating_add(1);
+        let asked = state.names_asked;
+        asked >= NAMES
+            && asked.is_power_of_two()
+            && asked.trailing_zeros() % NAMES.trailing_zeros() == 0
     }
 
     /// What memory says of a name: `None` when it does not know.

@@ -13,7 +13,9 @@ use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::name::{Name, TreePath};
 use crate::fs::{FileSystem, control};
-use crate::store::{CopyOptions, Key, ListRequest, ListedObject, PutOptions, copy_object};
+use crate::store::{
+    CopyOptions, Key, ListRequest, ListedObject, ObjectVersion, PutOptions, copy_object,
+};
 use crate::write::WriteError;
 
 /// So many objects of a directory are copied at once.
@@ -157,7 +159,7 @@ impl FileSystem {
             (state.object.clone(), replace)
         };
         let object = object.ok_or(Meaning::Stale)?;
-        let copy = CopyOptions { if_match: Some(object.version.etag.clone()), replace };
+        let copy = CopyOptions { if_match: Some(object.version.clone()), replace };
         let size = object.version.size;
         let version = copy_object(&*self.store, old_key, new_key, size, &copy).await?;
         if version.size != size {
@@ -315,7 +317,8 @@ impl FileSystem {
         if new_key.as_str().len() > self.store.limits().key_bytes {
             return Err(Meaning::NameTooLong.into());
         }
-        let options = CopyOptions { if_match: Some(object.etag.clone()), replace: None };
+        let version = ObjectVersion { etag: object.etag.clone(), size: object.size };
+        let options = CopyOptions { if_match: Some(version), replace: None };
         copy_object(&*self.store, &object.key, &new_key, object.size, &options).await?;
         Ok(())
     }

@@ -96,10 +96,8 @@ impl FileSystem {
             }
             (Kind::File | Kind::Symlink, Some(version)) => {
                 let key = path.file_key(limits)?;
-                let copy = CopyOptions {
-                    if_match: Some(version.etag.clone()),
-                    replace: Some(options.clone()),
-                };
+                let copy =
+                    CopyOptions { if_match: Some(version.clone()), replace: Some(options.clone()) };
                 let stored = copy_object(&*self.store, &key, &key, version.size, &copy).await;
                 (key, stored)
             }

@@ -256,7 +256,8 @@ impl ObjectStore for MemoryStore {
         options: &CopyOptions,
     ) -> StoreResult<ObjectVersion> {
         let at = self.receive(Operation::Copy, to)?;
-        let source = self.source(&at, from, options.if_match.as_ref())?;
+        let source =
+            self.source(&at, from, options.if_match.as_ref().map(|version| &version.etag))?;
         at.at_most(source.size(), self.limits.copy_bytes)?;
         if from == to && options.replace.is_none() {
             let text = "an object cannot be copied onto itself unchanged";

@@ -156,3 +156,23 @@ async fn names_too_long_for_the_service_are_refused_before_anything_is_made() {
     assert_eq!(world.requests(), requests);
     assert!(world.fs.create(parent, component, MAKER, mode, true).await.is_ok());
 }
+
+#[tokio::test]
+async fn names_asked_for_one_by_one_cost_one_request_each() {
+    let world = World::new();
+    for index in 0..40 {
+        put_object(&world, &format!("d/f{index:02}"), &[b'x'; 10]).await;
+    }
+    let fresh = world.fresh();
+    let d = fresh.walk("d").await.unwrap();
+    let before = fresh.requests();
+    for index in 0..40 {
+        let name = format!("f{index:02}");
+        assert_eq!(fresh.fs.lookup(d, OsStr::new(&name)).await.unwrap().attr.size, 10);
+        let absent = format!("g{index:02}");
+        assert!(fresh.fs.lookup(d, OsStr::new(&absent)).await.is_err());
+    }
+    // Two for each of the first seven names, four pages of ten, one HEAD for each file after that.
+    let spent = fresh.requests() - before;
+    assert!(spent <= 7 * 2 + 5 + 40, "{spent} requests for 80 names");
+}

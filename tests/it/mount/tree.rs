@@ -4,6 +4,8 @@
 use std::path::PathBuf;
 use std::process::Command;
 
+use partfs::store::Operation;
+
 use crate::world::mount::{Mounted, Setup, assert_same, can_run};
 use crate::world::pattern;
 
@@ -49,6 +51,13 @@ fn tree_survives(setup: Setup) {
     mounted.sh(&format!("rsync -a {from}/ tree/"));
     let objects = mounted.keys().iter().filter(|key| !key.ends_with('/')).count();
     assert_eq!(objects, files + 1, "one object per file");
+    // rsync writes under another name and renames: a PUT, a COPY and a DELETE for each file, and
+    // nothing that is asked of each file.
+    let directories = mounted.keys().len() - objects;
+    let asked = mounted.requests_of(Operation::Head) + mounted.requests_of(Operation::List);
+    assert_eq!(mounted.requests_of(Operation::Copy) as usize, objects);
+    assert_eq!(mounted.requests_of(Operation::Delete) as usize, objects);
+    assert!(asked as usize <= 4 * directories + 20, "{asked} HEAD and LIST");
     mounted.remount();
     mounted.sh("cd tree && md5sum --quiet -c sums");
     let second = mounted.sh(&format!("rsync -ai {from}/ tree/"));

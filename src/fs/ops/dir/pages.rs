@@ -78,6 +78,21 @@ impl FileSystem {
         }
     }
 
+    /// Reads the names of a directory, for lookups to know what is there and what is not; gives up
+    /// on one that is larger than a few pages. No object is asked for its metadata.
+    pub(in crate::fs) async fn learn_names(&self, inode: &Inode) -> FsResult<()> {
+        const PAGES: usize = 4;
+        let mut stream = self.new_stream(inode);
+        let mut offset = DOTS;
+        while stream.pages.len() <= PAGES + 1 {
+            match self.page_at(inode, &mut stream, offset).await? {
+                Some(page) => offset = page.next,
+                None => break,
+            }
+        }
+        Ok(())
+    }
+
     /// The page with the entry at `offset`, loaded; `None` past the end.
     pub(super) async fn page_at<'s>(
         &self,
@@ -147,6 +162,7 @@ impl FileSystem {
         if state.names_changed == stream.names_changed {
             names.extend(stream.ours.iter().map(|name| (name.clone(), Kind::File)));
             state.listing = Some(Listing { at: stream.began, names });
+            state.names_asked = 0;
         }
     }
 }
