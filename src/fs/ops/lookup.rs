@@ -163,7 +163,7 @@ impl FileSystem {
         let asked = state.names_asked;
         asked >= NAMES
             && asked.is_power_of_two()
-            && asked.trailing_zeros() % NAMES.trailing_zeros() == 0
+            && asked.trailing_zeros().is_multiple_of(NAMES.trailing_zeros())
     }
 
     /// What memory says of a name: `None` when it does not know.

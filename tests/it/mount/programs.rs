@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use partfs::store::Operation;
 
-use crate::world::mount::{Mounted, Setup, assert_same, can_run};
+use crate::world::mount::{Mounted, assert_same, can_run, on_both};
 use crate::world::pattern;
 
 /// A small tree with everything that `cp -a` and `rsync -a` carry over.
@@ -37,22 +37,23 @@ fn assert_sample_in_bucket(mounted: &Mounted, below: &str) {
 
 #[test]
 fn cp_a_keeps_content_modes_times_and_links() {
-    let Some(mut mounted) = Mounted::new(Setup::default()) else { return };
-    let source = tempfile::TempDir::new().unwrap();
-    sample(source.path());
-    mounted.sh(&format!("cp -a {}/. copy", source.path().display()));
-    assert_sample_in_bucket(&mounted, "copy/");
-    mounted.remount();
-    for name in ["file 3", "file 6"] {
-        let ours = fs::metadata(mounted.path("copy/sub").join(name)).unwrap();
-        let theirs = fs::metadata(source.path().join("sub").join(name)).unwrap();
-        assert_eq!(ours.modified().unwrap(), theirs.modified().unwrap(), "{name}");
-        assert_eq!(ours.mode(), theirs.mode(), "{name}");
-    }
-    let target = fs::read_link(mounted.path("copy/sub/dangling")).unwrap();
-    assert_eq!(target.to_str(), Some("nowhere at all"));
-    mounted.sh(&format!("diff -r --no-dereference {}/sub copy/sub", source.path().display()));
-    assert_eq!(mounted.open_uploads(), 0);
+    on_both(|mut mounted| {
+        let source = tempfile::TempDir::new().unwrap();
+        sample(source.path());
+        mounted.sh(&format!("cp -a {}/. copy", source.path().display()));
+        assert_sample_in_bucket(&mounted, "copy/");
+        mounted.remount();
+        for name in ["file 3", "file 6"] {
+            let ours = fs::metadata(mounted.path("copy/sub").join(name)).unwrap();
+            let theirs = fs::metadata(source.path().join("sub").join(name)).unwrap();
+            assert_eq!(ours.modified().unwrap(), theirs.modified().unwrap(), "{name}");
+            assert_eq!(ours.mode(), theirs.mode(), "{name}");
+        }
+        let target = fs::read_link(mounted.path("copy/sub/dangling")).unwrap();
+        assert_eq!(target.to_str(), Some("nowhere at all"));
+        mounted.sh(&format!("diff -r --no-dereference {}/sub copy/sub", source.path().display()));
+        assert_eq!(mounted.open_uploads(), 0);
+    });
 }
 
 #[test]
@@ -60,21 +61,22 @@ fn rsync_a_twice_transfers_nothing_the_second_time() {
     if !can_run("rsync") {
         return;
     }
-    let Some(mut mounted) = Mounted::new(Setup::default()) else { return };
-    let source = tempfile::TempDir::new().unwrap();
-    sample(source.path());
-    let from = source.path().display();
-    mounted.sh(&format!("rsync -a {from}/ ."));
-    assert_sample_in_bucket(&mounted, "");
-    mounted.remount();
-    let second = mounted.sh(&format!("rsync -ai {from}/ ."));
-    // The mount point itself has no object to keep its times in.
-    let changes: Vec<_> = second.lines().filter(|line| !line.ends_with(" ./")).collect();
-    assert_eq!(changes, Vec::<&str>::new(), "nothing is transferred and nothing differs");
-    let put = mounted.requests_of(Operation::Put) + mounted.requests_of(Operation::PutPart);
-    mounted.sh(&format!("rsync -a --delete {from}/ ."));
-    let now = mounted.requests_of(Operation::Put) + mounted.requests_of(Operation::PutPart);
-    assert_eq!(put, now);
+    on_both(|mut mounted| {
+        let source = tempfile::TempDir::new().unwrap();
+        sample(source.path());
+        let from = source.path().display();
+        mounted.sh(&format!("rsync -a {from}/ ."));
+        assert_sample_in_bucket(&mounted, "");
+        mounted.remount();
+        let second = mounted.sh(&format!("rsync -ai {from}/ ."));
+        // The mount point itself has no object to keep its times in.
+        let changes: Vec<_> = second.lines().filter(|line| !line.ends_with(" ./")).collect();
+        assert_eq!(changes, Vec::<&str>::new(), "nothing is transferred and nothing differs");
+        let put = mounted.requests_of(Operation::Put) + mounted.requests_of(Operation::PutPart);
+        mounted.sh(&format!("rsync -a --delete {from}/ ."));
+        let now = mounted.requests_of(Operation::Put) + mounted.requests_of(Operation::PutPart);
+        assert_eq!(put, now);
+    });
 }
 
 #[test]
@@ -82,77 +84,82 @@ fn rsync_inplace_changes_a_file_in_place() {
     if !can_run("rsync") {
         return;
     }
-    let Some(mounted) = Mounted::new(Setup::default()) else { return };
-    let source = tempfile::TempDir::new().unwrap();
-    let file = source.path().join("big");
-    let mut content = pattern(1, 5 << 20);
-    fs::write(&file, &content).unwrap();
-    mounted.sh(&format!("rsync -a --inplace {} .", file.display()));
-    content[2_000_000..2_000_100].fill(b'!');
-    content.extend_from_slice(b"longer");
-    fs::write(&file, &content).unwrap();
-    mounted.sh(&format!("rsync -a --inplace --no-whole-file {} .", file.display()));
-    assert_same(&mounted.object("big").unwrap(), &content, "big");
+    on_both(|mounted| {
+        let source = tempfile::TempDir::new().unwrap();
+        let file = source.path().join("big");
+        let mut content = pattern(1, 5 << 20);
+        fs::write(&file, &content).unwrap();
+        mounted.sh(&format!("rsync -a --inplace {} .", file.display()));
+        content[2_000_000..2_000_100].fill(b'!');
+        content.extend_from_slice(b"longer");
+        fs::write(&file, &content).unwrap();
+        mounted.sh(&format!("rsync -a --inplace --no-whole-file {} .", file.display()));
+        assert_same(&mounted.object("big").unwrap(), &content, "big");
+    });
 }
 
 #[test]
 fn tar_in_and_out() {
-    let Some(mounted) = Mounted::new(Setup::default()) else { return };
-    let source = tempfile::TempDir::new().unwrap();
-    sample(source.path());
-    mounted.sh(&format!("tar -C {} -cf archive.tar sub", source.path().display()));
-    mounted.sh("mkdir out && tar -C out -xf archive.tar");
-    assert_sample_in_bucket(&mounted, "out/");
-    mounted.sh("tar -C out -df archive.tar");
+    on_both(|mounted| {
+        let source = tempfile::TempDir::new().unwrap();
+        sample(source.path());
+        mounted.sh(&format!("tar -C {} -cf archive.tar sub", source.path().display()));
+        mounted.sh("mkdir out && tar -C out -xf archive.tar");
+        assert_sample_in_bucket(&mounted, "out/");
+        mounted.sh("tar -C out -df archive.tar");
+    });
 }
 
 #[test]
 fn dd_with_odd_blocks_writes_what_it_read() {
-    let Some(mounted) = Mounted::new(Setup::default()) else { return };
-    let source = tempfile::NamedTempFile::new().unwrap();
-    let content = pattern(1, (2 << 20) + 12_345);
-    fs::write(source.path(), &content).unwrap();
-    for block in [511, 4097, 65_536, 1_000_003] {
-        let from = source.path().display();
-        mounted.sh(&format!("dd if={from} of=f{block} bs={block} status=none"));
-        assert_same(&mounted.object(&format!("f{block}")).unwrap(), &content, block);
-        mounted.sh(&format!("dd if=f{block} bs={block} status=none | cmp - {from}"));
-    }
-    mounted.sh("dd if=/dev/zero of=f511 bs=7 seek=3 count=2 conv=notrunc status=none");
-    let mut changed = content.clone();
-    changed[21..35].fill(0);
-    assert_same(&mounted.object("f511").unwrap(), &changed, "conv=notrunc");
+    on_both(|mounted| {
+        let source = tempfile::NamedTempFile::new().unwrap();
+        let content = pattern(1, (2 << 20) + 12_345);
+        fs::write(source.path(), &content).unwrap();
+        for block in [511, 4097, 65_536, 1_000_003] {
+            let from = source.path().display();
+            mounted.sh(&format!("dd if={from} of=f{block} bs={block} status=none"));
+            assert_same(&mounted.object(&format!("f{block}")).unwrap(), &content, block);
+            mounted.sh(&format!("dd if=f{block} bs={block} status=none | cmp - {from}"));
+        }
+        mounted.sh("dd if=/dev/zero of=f511 bs=7 seek=3 count=2 conv=notrunc status=none");
+        let mut changed = content.clone();
+        changed[21..35].fill(0);
+        assert_same(&mounted.object("f511").unwrap(), &changed, "conv=notrunc");
+    });
 }
 
 #[test]
 fn editors_scripts_and_moves() {
-    let Some(mounted) = Mounted::new(Setup::default()) else { return };
-    mounted.sh("echo one > f; echo two >> f; echo three >> f; sed -i s/two/2/ f");
-    assert_eq!(mounted.object("f").unwrap(), b"one\n2\nthree\n");
-    mounted.sh("mkdir -p a/b && mv f a/b/g && mv a c && test ! -e a && cat c/b/g");
-    assert_eq!(mounted.keys(), ["c/", "c/b/", "c/b/g"]);
-    mounted.sh("truncate -s 100 c/b/g; truncate -s 3 c/b/g");
-    assert_eq!(mounted.object("c/b/g").unwrap(), b"one");
-    mounted.sh("install -m 751 c/b/g tool && test $(stat -c %a tool) = 751 && ln -s tool link");
-    assert_eq!(mounted.sh("cat link"), "one");
-    mounted.sh("rm -r c && rm tool link && test -z \"$(ls -A)\"");
-    assert_eq!(mounted.keys(), Vec::<String>::new());
-    let refused = mounted.shell("ln /etc/hostname hard; echo x > h && ln h hard2");
-    assert!(!refused.status.success());
-    let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(errors.contains("Operation not permitted"), "{errors}");
-    mounted.sh("df . | grep -q mock && stat -f -c %l . | grep -q 255");
+    on_both(|mounted| {
+        mounted.sh("echo one > f; echo two >> f; echo three >> f; sed -i s/two/2/ f");
+        assert_eq!(mounted.object("f").unwrap(), b"one\n2\nthree\n");
+        mounted.sh("mkdir -p a/b && mv f a/b/g && mv a c && test ! -e a && cat c/b/g");
+        assert_eq!(mounted.keys(), ["c/", "c/b/", "c/b/g"]);
+        mounted.sh("truncate -s 100 c/b/g; truncate -s 3 c/b/g");
+        assert_eq!(mounted.object("c/b/g").unwrap(), b"one");
+        mounted.sh("install -m 751 c/b/g tool && test $(stat -c %a tool) = 751 && ln -s tool link");
+        assert_eq!(mounted.sh("cat link"), "one");
+        mounted.sh("rm -r c && rm tool link && test -z \"$(ls -A)\"");
+        assert_eq!(mounted.keys(), Vec::<String>::new());
+        let refused = mounted.shell("ln /etc/hostname hard; echo x > h && ln h hard2");
+        assert!(!refused.status.success());
+        let errors = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(errors.contains("Operation not permitted"), "{errors}");
+        mounted.sh("df . | grep -q mock && stat -f -c %l . | grep -q 255");
+    });
 }
 
 #[test]
 fn a_thousand_names_in_one_directory() {
-    let Some(mut mounted) = Mounted::new(Setup::default()) else { return };
-    mounted.sh("mkdir d && cd d && for i in $(seq -w 2300); do : > f$i; done");
-    assert_eq!(mounted.sh("ls d | wc -l").trim(), "2300");
-    mounted.remount();
-    assert_eq!(mounted.sh("ls d | wc -l").trim(), "2300");
-    assert_eq!(mounted.sh("ls -lU d | wc -l").trim(), "2301");
-    assert_eq!(mounted.sh("find d -type f | sort | uniq | wc -l").trim(), "2300");
-    mounted.sh("rm -r d");
-    assert_eq!(mounted.keys(), Vec::<String>::new());
+    on_both(|mut mounted| {
+        mounted.sh("mkdir d && cd d && for i in $(seq -w 2300); do : > f$i; done");
+        assert_eq!(mounted.sh("ls d | wc -l").trim(), "2300");
+        mounted.remount();
+        assert_eq!(mounted.sh("ls d | wc -l").trim(), "2300");
+        assert_eq!(mounted.sh("ls -lU d | wc -l").trim(), "2301");
+        assert_eq!(mounted.sh("find d -type f | sort | uniq | wc -l").trim(), "2300");
+        mounted.sh("rm -r d");
+        assert_eq!(mounted.keys(), Vec::<String>::new());
+    });
 }

@@ -41,6 +41,17 @@ fn skip(needed: &str) -> bool {
     false
 }
 
+/// Runs a test on a mount whose mock keeps its objects in memory, and on one whose mock keeps them in a
+/// folder.
+pub fn on_both(test: impl Fn(Mounted)) {
+    if let Some(mounted) = Mounted::new(Setup::default()) {
+        test(mounted);
+        let folder = TempDir::new().unwrap();
+        let dir = Some(folder.path().join("bucket"));
+        test(Mounted::new(Setup { dir, ..Setup::default() }).expect("mounted before"));
+    }
+}
+
 /// What differs from mount to mount.
 #[derive(Debug, Clone)]
 pub struct Setup {
