@@ -1,22 +1,28 @@
-//! partfs mounts an object-storage bucket as a directory.
+//! partfs mounts an object-storage bucket as a directory. Files are uploaded in parallel parts while they
+//! are being written, and `close()` tells whether the bucket has them.
 //!
-//! **The life of a write.** The kernel sends WRITE to [`fuse`], which copies the bytes out of the
-//! request and asks [`fs`]; that finds the open file and hands the bytes to its writer in [`write`](mod@write),
-//! which fills a part. A full part goes through the trait of [`store`] to the client in [`dialect`],
-//! which signs it and sends it over [`http`], while the next part is being filled. The flush that
-//! `close()` causes completes the upload; its answer is the result of `close()`.
+//! # The life of one write
 //!
-//! **The life of a read.** READ goes the same way to the file's reader in [`read`], which answers from
-//! blocks it has fetched ahead, or fetches them from the store.
+//! 1. The kernel sends WRITE to a dispatch thread, which [`fuse`] turns into
+//!    [`FileSystem::try_write`](fs::FileSystem::try_write).
+//! 2. [`fs`] finds the handle, its inode and the inode's one [`FileWriter`](mod@write::FileWriter).
+//! 3. [`mod@write`] copies the bytes into the part that is being filled, with the CRC-64 on the way. If there is
+//!    room, the answer goes back from here, without a task and without a wait.
+//! 4. A part that is full goes to [`store::ObjectStore::put_part`], while the next one is filled.
+//! 5. [`dialect`] makes a request of the service from it, signed anew for each attempt of [`http`], and checks the
+//!    CRC-64 that the service answers with.
+//! 6. `close()` sends FLUSH: [`fs`] decides whether this close publishes, [`mod@write`] sends the rest and completes the
+//!    upload, and the outcome is the result of `close()`.
 //!
-//! Calls go down this list, only values come up:
+//! # The life of one read
 //!
-//! - [`cli`]: what the user says; [`mount`]: builds all layers, life of the process
-//! - [`fuse`]: the kernel's language; [`fs`]: names, inodes, handles
-//! - [`write`](mod@write) and [`read`]: bytes to objects and back
-//! - [`store`]: the object store as partfs sees it; [`dialect`]: the services; [`http`]: one request
-//! - [`mock`]: the services, embedded
-//! - [`budget`], [`clock`], [`telemetry`]: memory, time, logs
+//! 1. READ becomes [`FileSystem::try_read`](fs::FileSystem::try_read): what is in memory is answered at once.
+//! 2. The rest goes to the handle's [`FileReader`](read::FileReader), which guesses from the pattern of the reads what comes
+//!    next, and keeps a window of ranged GETs in flight, all for one version of the object.
+//! 3. [`store::ObjectStore::get`] is answered by [`dialect`] and [`http`] as for a write; the chunks are kept as they
+//!    arrive.
+//!
+//! `docs/ARCHITECTURE.md` tells who may import whom, and what was decided for good.
 
 pub mod budget;
 pub mod cli;

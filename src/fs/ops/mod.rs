@@ -10,4 +10,5 @@ pub mod lookup;
 pub mod open;
 pub mod remove;
 pub mod rename;
+mod rename_directory;
 pub mod settle;
