@@ -137,6 +137,12 @@ pub fn random_keys() -> io::Result<(String, String)> {
     Ok((format!("mock{id}"), secret.to_owned()))
 }
 
+/// The bytes of contents that the mount may hold: a sixteenth of the limit is left to the allocator, whose
+/// blocks are somewhat larger than what is asked for.
+pub(crate) fn budget_bytes(config: &MountConfig) -> u64 {
+    config.memory_limit_bytes - config.memory_limit_bytes / 16
+}
+
 /// For `fs` and what is below it.
 pub(crate) fn fs_config(config: &MountConfig, staging_dir: PathBuf) -> FsConfig {
     let quarter = config.memory_limit_bytes / 4;

@@ -103,7 +103,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
         runtime.block_on(async { StopSignals::new() }).map_err(cannot("handle signals"))?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let budget = Budget::new(config.memory_limit_bytes);
+    let budget = Budget::new(layers::budget_bytes(config));
     let ground = runtime.block_on(layers::ground(config, &clock))?;
     runtime.block_on(probe::check(&*ground.probe, &ground.target))?;
     let fs_config = layers::fs_config(config, staging_dir);

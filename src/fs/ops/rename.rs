@@ -147,7 +147,12 @@ impl FileSystem {
 
     /// Copies the object of a file to its new key, with attributes that wait to be stored, and makes
     /// the copy the object of the inode. For who has its turn, after a commit.
-    pub(super) async fn copy_file(&self, source: &Arc<Inode>, old_key: &Key, new_key: &Key) -> FsResult<()> {
+    pub(super) async fn copy_file(
+        &self,
+        source: &Arc<Inode>,
+        old_key: &Key,
+        new_key: &Key,
+    ) -> FsResult<()> {
         let (object, replace) = {
             let state = source.state();
             let replace = state.attr_pending.then(|| state.put_options(source, true));
