@@ -137,10 +137,10 @@ pub fn random_keys() -> io::Result<(String, String)> {
     Ok((format!("mock{id}"), secret.to_owned()))
 }
 
-/// The bytes of contents that the mount may hold: a sixteenth of the limit is left to the allocator, whose
-/// blocks are somewhat larger than what is asked for.
+/// The bytes of contents that the mount may hold: an eighth of the limit is left to the buffers of the
+/// dispatch threads (16 MiB each) and to the allocator, whose blocks are somewhat larger than asked for.
 pub(crate) fn budget_bytes(config: &MountConfig) -> u64 {
-    config.memory_limit_bytes - config.memory_limit_bytes / 16
+    config.memory_limit_bytes - config.memory_limit_bytes / 8
 }
 
 /// For `fs` and what is below it.
