@@ -278,28 +278,28 @@ impl ObjectStore for FakeStore {
     }
 
     async fn head(&self, _: &Key) -> StoreResult<ObjectInfo> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn list(&self, _: &ListRequest) -> StoreResult<ListPage> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn put(&self, _: &Key, _: Payload, _: &PutOptions) -> StoreResult<ObjectVersion> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn delete(&self, _: &Key) -> StoreResult<()> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn delete_many(&self, _: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn copy(&self, _: &Key, _: &Key, _: &CopyOptions) -> StoreResult<ObjectVersion> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn start_upload(&self, _: &Key, _: &PutOptions) -> StoreResult<Upload> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn put_part(&self, _: &Upload, _: PartNumber, _: Payload) -> StoreResult<PartReceipt> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn copy_part(
         &self,
@@ -309,7 +309,7 @@ impl ObjectStore for FakeStore {
         _: Option<ByteRange>,
         _: Option<&ETag>,
     ) -> StoreResult<PartReceipt> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn complete_upload(
         &self,
@@ -317,15 +317,15 @@ impl ObjectStore for FakeStore {
         _: &[PartReceipt],
         _: &Expected,
     ) -> StoreResult<ObjectVersion> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn abort_upload(&self, _: &Upload) -> StoreResult<()> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn list_parts(&self, _: &Upload, _: Option<PartNumber>) -> StoreResult<PartsPage> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
     async fn list_uploads(&self, _: &str, _: Option<&UploadCursor>) -> StoreResult<UploadsPage> {
-        unimplemented!()
+        unreachable!("readers only read")
     }
 }

@@ -131,7 +131,9 @@ async fn opening_asks_the_bucket_so_the_last_close_is_seen() {
     world.put("f", b"three").await.unwrap();
     // The other mount believes names for a minute, but an open asks anew once its last answer is
     // older than the time between a lookup and an open.
-    tokio::time::sleep(Duration::from_millis(60)).await;
+    tokio::time::pause();
+    tokio::time::advance(Duration::from_millis(60)).await;
+    tokio::time::resume();
     assert_eq!(other.read_all("f", 10).await.unwrap(), b"three");
 }
 
