@@ -23,8 +23,12 @@ struct Vector {
 }
 
 fn vectors() -> Vec<Vector> {
-    let all: Vec<Vector> =
-        serde_json::from_str(include_str!("testdata/cos_signing_vectors.json")).unwrap();
+    #[derive(Deserialize)]
+    struct Vectors {
+        vectors: Vec<Vector>,
+    }
+    let text = include_str!("../../tests/data/signing_vectors_cos.json");
+    let all = serde_json::from_str::<Vectors>(text).unwrap().vectors;
     assert_eq!(all.len(), 18);
     all
 }
