@@ -5,7 +5,7 @@
 //!
 //! 1. The kernel sends WRITE to a dispatch thread, which [`fuse`] turns into
 //!    [`FileSystem::try_write`](fs::FileSystem::try_write).
-//! 2. [`fs`] finds the handle, its inode and the inode's one [`FileWriter`](mod@write::FileWriter).
+//! 2. [`fs`] finds the handle, its inode and the inode's one [`FileWriter`](struct@write::FileWriter).
 //! 3. [`mod@write`] copies the bytes into the part that is being filled, with the CRC-64 on the way. If there is
 //!    room, the answer goes back from here, without a task and without a wait.
 //! 4. A part that is full goes to [`store::ObjectStore::put_part`], while the next one is filled.
