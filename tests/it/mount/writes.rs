@@ -141,3 +141,21 @@ fn an_unlinked_open_file_lives_until_it_is_closed() {
     assert_eq!(mounted.keys(), Vec::<String>::new());
     assert_eq!(mounted.requests_of(Operation::Put), 0);
 }
+
+#[test]
+fn an_unmount_waits_for_what_is_still_on_its_way() {
+    let Some(mut mounted) = Mounted::new(Setup::default()) else { return };
+    if !can_run("python3") {
+        return;
+    }
+    // The descriptor is closed before the mapping is written to, so no close publishes these bytes.
+    let script = "import mmap\n\
+        f = open('f', 'w+b'); f.truncate(3 << 20)\n\
+        m = mmap.mmap(f.fileno(), 3 << 20); f.close()\n\
+        m[1000000:1000005] = b'hello'; m.close()\n";
+    mounted.sh(&format!("python3 -c \"{script}\""));
+    assert_eq!(mounted.unmount(), partfs::fs::DrainReport::default());
+    let object = mounted.object("f").unwrap();
+    assert_eq!(object.len(), 3 << 20);
+    assert_eq!(&object[1_000_000..1_000_005], b"hello");
+}
