@@ -164,3 +164,13 @@ async fn writing_goes_on_after_attributes_were_stored_under_a_new_etag() {
     world.close(handle).await.unwrap();
     assert_eq!(world.object("f").await.unwrap(), content);
 }
+
+#[tokio::test]
+async fn attributes_of_the_mount_point_are_not_stored() {
+    let world = World::new();
+    world.fs.setattr(InodeNo::ROOT, None, changes()).await.unwrap();
+    world.fs.drain(Duration::from_secs(5)).await;
+    assert_eq!(world.requests(), 0);
+    let attr = world.fresh().fs.getattr(InodeNo::ROOT).await.unwrap().attr;
+    assert_eq!((attr.permissions, attr.uid), (0o755, 1));
+}

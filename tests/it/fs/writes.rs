@@ -56,7 +56,7 @@ async fn a_small_file_is_one_put() {
 }
 
 #[tokio::test]
-async fn a_failed_read_of_nothing_is_empty_past_the_end() {
+async fn reads_end_with_the_file() {
     let world = World::new();
     world.put("f", b"12345").await.unwrap();
     let handle = world.open("f", OpenMode::default()).await.unwrap();
@@ -246,9 +246,7 @@ proptest! {
 }
 
 #[tokio::test]
-async fn a_full_temporary_folder_is_enospc_and_loses_nothing() {
-    // A folder that cannot be written to stands for a full one in this respect: nothing can be
-    // staged. (ENOSPC itself is provoked with a small file system in the mount tests.)
+async fn a_missing_temporary_folder_fails_the_write_and_loses_nothing() {
     let world = World::new();
     let content = pattern(7, 5 * PART as usize);
     world.put("f", &content).await.unwrap();
@@ -260,4 +258,37 @@ async fn a_full_temporary_folder_is_enospc_and_loses_nothing() {
     fresh.close(handle).await.unwrap();
     assert_eq!(fresh.object("f").await.unwrap(), content, "the old object is whole");
     std::fs::create_dir(fresh.staging()).unwrap();
+}
+
+#[tokio::test]
+async fn between_two_mounts_the_last_close_wins_whole() {
+    let first = World::new();
+    let second = first.fresh();
+    let (ours, theirs) = (pattern(8, 5 * PART as usize), pattern(9, 4 * PART as usize + 3));
+    let (_, one) = first.create("f").await.unwrap();
+    let (_, two) = second.create("f").await.unwrap();
+    // Both uploads are open and their parts alternate.
+    let half = 2 * PART as usize;
+    first.write_at(one, 0, &ours[..half]).await.unwrap();
+    second.write_at(two, 0, &theirs[..half]).await.unwrap();
+    first.write_at(one, half as u64, &ours[half..]).await.unwrap();
+    second.write_at(two, half as u64, &theirs[half..]).await.unwrap();
+    second.close(two).await.unwrap();
+    assert!(first.object("f").await.unwrap() == theirs);
+    first.close(one).await.unwrap();
+    assert!(first.object("f").await.unwrap() == ours);
+}
+
+#[tokio::test]
+async fn a_random_write_costs_one_get_and_one_put_of_a_small_object() {
+    let world = World::new();
+    world.put("f", &pattern(1, PART as usize)).await.unwrap();
+    let fresh = world.fresh();
+    let handle = fresh.open("f", WRITE).await.unwrap();
+    let count = |operation| world.bucket.requests_of(operation);
+    let (gets, puts, all) = (count(Operation::Get), count(Operation::Put), fresh.requests());
+    fresh.write_at(handle, 7, b"x").await.unwrap();
+    fresh.close(handle).await.unwrap();
+    assert_eq!((count(Operation::Get) - gets, count(Operation::Put) - puts), (1, 1));
+    assert_eq!(fresh.requests() - all, 2);
 }

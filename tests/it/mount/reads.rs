@@ -93,3 +93,12 @@ fn a_large_file_is_read_in_ranges() {
     assert_same(&fs::read(mounted.path("f")).unwrap(), &content, "f");
     assert!(mounted.requests_of(Operation::Get) > 3, "in several requests");
 }
+
+#[test]
+fn reading_leaves_no_access_time() {
+    let Some(mounted) = Mounted::new(Setup::default()) else { return };
+    let script = "echo x > f && touch -d 2001-01-01 f && cat f > /dev/null && stat -c '%X %Y' f";
+    let times = mounted.sh(script);
+    let (accessed, modified) = times.trim().split_once(' ').unwrap();
+    assert_eq!(accessed, modified);
+}
