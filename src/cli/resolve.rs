@@ -9,7 +9,7 @@ use super::kind::size_text;
 use super::settings::Settings;
 use super::source_url::{SourceUrl, check_cos_bucket, prefix_of};
 use super::{MockCommand, Refusal, config_file, credentials, mount_options, options};
-use crate::dialect::{Connection, DialectName, Timing};
+use crate::dialect::{Connection, DialectName, ObjectProperties, Timing};
 use crate::mock::{EtagMode, MockConfig, MockDialect};
 use crate::mount::{MountConfig, Source, Start, UmountConfig, random_keys};
 use crate::telemetry::LogConfig;
@@ -159,7 +159,7 @@ fn source(url: &str, settings: &Settings) -> Result<(Source, String), Refusal> {
                 (true, _) => prefix,
                 (false, _) => in_url,
             };
-            Ok((Source::Bucket(connection(bucket, settings)?), prefix))
+            Ok((Source::Bucket(Box::new(connection(bucket, settings)?)), prefix))
         }
     }
 }
@@ -184,6 +184,7 @@ fn connection(bucket: String, settings: &Settings) -> Result<Connection, Refusal
         endpoint,
         region,
         credentials,
+        properties: ObjectProperties::default(),
         timing: Timing::default(),
     })
 }

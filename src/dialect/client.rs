@@ -3,37 +3,39 @@
 //! when to try again is `http`'s; what to do when an answer was lost is in `lost`.
 
 use std::future::Future;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, HeaderName, StatusCode, header};
+use md5::{Digest, Md5};
+use reqsign_core::hash::base64_encode;
 use tokio::time::Instant;
 
 use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::dialect::request::Draft;
-use crate::dialect::{ConnectError, Dialect, Stored, Timing};
+use crate::dialect::{ConnectError, Credentials, Dialect, Stored, Timing, headers};
 use crate::http::{Answer, Patience, Request, RequestBody, Transport, Verdict, persist};
 use crate::store::{
-    ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage, ListRequest,
-    ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
-    PayloadData, PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
+    Appended, ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage,
+    ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt,
+    PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload, UploadCursor,
+    UploadsPage,
 };
 
 /// Largest body of a listing; a page of 1000 keys of 850 bytes, all percent-encoded, needs 3 MB.
 const LIST_BYTES: u64 = 16 << 20;
 /// Largest body of any other document.
 const DOCUMENT_BYTES: u64 = 1 << 20;
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
 /// The slowest link that is not called dead, in bytes per second.
 const SLOWEST_LINK: u64 = 64 * 1024;
-
-const OK: &[StatusCode] = &[StatusCode::OK];
-const NO_CONTENT: &[StatusCode] = &[StatusCode::NO_CONTENT];
-const OK_OR_PARTIAL: &[StatusCode] = &[StatusCode::OK, StatusCode::PARTIAL_CONTENT];
 
 /// A bucket of a service.
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(super) dialect: Box<dyn Dialect>,
+    credentials: Credentials,
     transport: Transport,
     pub(super) timing: Timing,
 }
@@ -43,22 +45,28 @@ pub(super) struct Job<'a> {
     pub(super) operation: Operation,
     pub(super) key: Option<&'a Key>,
     pub(super) draft: Draft,
-    /// Statuses that mean success; any other one below 300 is a garbled answer.
+    /// See [`Dialect::success`].
     pub(super) success: &'static [StatusCode],
     /// Largest body of a good answer.
     pub(super) limit: u64,
     pub(super) patience: Patience,
+    /// MD5 of the body, once it was needed.
+    md5: OnceLock<[u8; 16]>,
 }
 
 impl Client {
-    pub(crate) fn new(dialect: Box<dyn Dialect>, timing: Timing) -> Result<Self, ConnectError> {
+    pub(crate) fn new(
+        dialect: Box<dyn Dialect>,
+        credentials: Credentials,
+        timing: Timing,
+    ) -> Result<Self, ConnectError> {
         let transport = Transport::new(dialect.site().tls, timing.connect)?;
-        Ok(Self { dialect, transport, timing })
+        Ok(Self { dialect, credentials, transport, timing })
     }
 
     /// Time for an operation that moves `bytes` of content.
     pub(super) fn patience(&self, bytes: u64) -> Patience {
-        let carrying = std::time::Duration::from_secs(bytes / SLOWEST_LINK);
+        let carrying = Duration::from_secs(bytes / SLOWEST_LINK);
         Patience {
             total: self.timing.total.saturating_add(carrying),
             max_attempts: self.timing.max_attempts,
@@ -76,11 +84,24 @@ impl Client {
         operation: Operation,
         key: &'a Key,
         draft: Result<Draft, Failure>,
-        success: &'static [StatusCode],
     ) -> StoreResult<Job<'a>> {
-        let draft = draft.map_err(|failure| failure.into_error(operation, Some(key), 1))?;
+        self.job_of(operation, Some(key), draft)
+    }
+
+    fn job_of<'a>(
+        &self,
+        operation: Operation,
+        key: Option<&'a Key>,
+        draft: Result<Draft, Failure>,
+    ) -> StoreResult<Job<'a>> {
+        let draft = draft.map_err(|failure| failure.into_error(operation, key, 1))?;
         let patience = self.patience(draft.body.len());
-        Ok(Job { operation, key: Some(key), draft, success, limit: DOCUMENT_BYTES, patience })
+        let success = self.dialect.success(operation);
+        let limit = match operation {
+            Operation::List | Operation::ListParts | Operation::ListUploads => LIST_BYTES,
+            _ => DOCUMENT_BYTES,
+        };
+        Ok(Job { operation, key, draft, success, limit, patience, md5: OnceLock::new() })
     }
 
     /// Refuses keys that the service cannot store, before anything is sent.
@@ -163,7 +184,12 @@ impl Client {
             );
         };
         let mut head = job.draft.head(self.dialect.site())?;
-        self.dialect.sign(&mut head).await?;
+        let wants_md5 = !job.draft.body.is_empty() && self.dialect.wants_md5(job.operation);
+        if wants_md5 && !head.headers.contains_key(CONTENT_MD5) {
+            let md5 = md5_of(job).await?;
+            headers::set(&mut head.headers, CONTENT_MD5, &base64_encode(&md5))?;
+        }
+        self.dialect.sign(&mut head, &self.credentials).await?;
         let request = Request { head, body: request_body(&job.draft.body) };
         let answer = match self.transport.exchange(request, self.timing.attempt, gate).await {
             Ok(answer) => answer,
@@ -179,6 +205,9 @@ impl Client {
             failure.status = status;
             failure.request_id = request_id.map(Into::into).or(failure.request_id);
             failure.after = self.dialect.asks_to_wait(&answer.headers);
+            if self.dialect.adapts(job.operation, &failure) {
+                (failure.repeat, failure.after) = (Repeat::Refused, Some(Duration::ZERO));
+            }
             failure
         });
         log(result.as_ref().err(), status, request_id);
@@ -210,7 +239,14 @@ impl Client {
     }
 
     /// Compares what the service stored with what was sent.
-    fn intact(&self, payload: &Payload, stored: Stored) -> Result<Stored, Failure> {
+    fn intact(&self, job: &Job<'_>, payload: &Payload, stored: Stored) -> Result<Stored, Failure> {
+        if let Some(md5) = job.md5.get()
+            && self.dialect.etags_are_md5()
+            && stored.etag != ETag::new(&hex(md5))
+        {
+            let message = format!("sent MD5 {}, the service stored {:?}", hex(md5), stored.etag);
+            return Err(Failure::new(ErrorKind::Corrupt, Repeat::Refused, message));
+        }
         if let (Some(ours), Some(theirs)) = (payload.checksum(), stored.checksum)
             && ours.kind == theirs.kind
             && ours != theirs
@@ -223,10 +259,7 @@ impl Client {
 
     async fn delete_batch(&self, keys: &[&Key]) -> StoreResult<Vec<(Key, StoreError)>> {
         let operation = Operation::DeleteMany;
-        let draft = self.dialect.delete_many(keys);
-        let draft = draft.map_err(|failure| failure.into_error(operation, None, 1))?;
-        let patience = self.patience(0);
-        let job = Job { operation, key: None, draft, success: OK, limit: DOCUMENT_BYTES, patience };
+        let job = self.job_of(operation, None, self.dialect.delete_many(keys))?;
         let refused = self
             .run(&job, |answer| {
                 let mut refused = Vec::new();
@@ -258,7 +291,58 @@ impl Client {
     }
 }
 
-/// Redirects are not followed: the signature and the token are for one host.
+/// How many random bytes make a key that nobody else uses.
+const NONCE_BYTES: usize = 8;
+
+impl Client {
+    /// Gives an object other properties where it cannot be copied onto itself: by a copy beside it
+    /// that takes its name. Atomic at the key; a crash in between leaves the copy behind.
+    async fn copy_by_rename(&self, key: &Key, options: &CopyOptions) -> StoreResult<ObjectVersion> {
+        let failed = |message: String| {
+            StoreError::new(ErrorKind::InvalidKey, Operation::Copy, message).with_key(key.as_str())
+        };
+        let mut nonce = [0; NONCE_BYTES];
+        getrandom::fill(&mut nonce).map_err(|error| failed(error.to_string()))?;
+        let beside = Key::new(format!("{}.partfs-{}", key.as_str(), hex(&nonce)))
+            .map_err(|error| failed(error.to_string()))?;
+        let copied = self.copy(key, &beside, options).await?;
+        if let Err(error) = self.rename(&beside, key, None).await {
+            // What stays behind is named in the log by `delete`'s own failure at most.
+            drop(self.delete(&beside).await);
+            return Err(error);
+        }
+        let info = self.head(key).await?;
+        if info.version.size != copied.size {
+            return Err(failed("another writer replaced the object meanwhile".to_owned()));
+        }
+        Ok(info.version)
+    }
+}
+
+/// The MD5 of a job's body, computed once, off the async threads.
+async fn md5_of(job: &Job<'_>) -> Result<[u8; 16], Failure> {
+    if let Some(md5) = job.md5.get() {
+        return Ok(*md5);
+    }
+    let mut running = Md5::new();
+    let mut pieces = job.draft.body.pieces();
+    let unreadable = |error: std::io::Error| {
+        Failure::new(ErrorKind::Unreadable, Repeat::Never, error.to_string())
+    };
+    while let Some(piece) = pieces.next().await.map_err(unreadable)? {
+        let hashed = tokio::task::spawn_blocking(move || {
+            running.update(&piece);
+            running
+        });
+        running = hashed.await.map_err(|error| unreadable(std::io::Error::other(error)))?;
+    }
+    Ok(*job.md5.get_or_init(|| running.finalize().into()))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
 /// The body of a draft as the transport takes it.
 fn request_body(payload: &Payload) -> RequestBody {
     match payload.data() {
@@ -274,6 +358,7 @@ fn request_body(payload: &Payload) -> RequestBody {
     }
 }
 
+/// Redirects are not followed: the signature and the token are for one host.
 fn redirected(answer: &Answer) -> Failure {
     let target = answer.header(header::LOCATION.as_str()).unwrap_or("an address it does not give");
     let target = target.split(['?', '#']).next().unwrap_or_default();
@@ -290,7 +375,7 @@ impl ObjectStore for Client {
 
     async fn head(&self, key: &Key) -> StoreResult<ObjectInfo> {
         self.check_key(Operation::Head, key)?;
-        let job = self.job(Operation::Head, key, self.dialect.head(key), OK)?;
+        let job = self.job(Operation::Head, key, self.dialect.head(key))?;
         self.run(&job, |answer| self.dialect.read_head(answer)).await
     }
 
@@ -302,7 +387,7 @@ impl ObjectStore for Client {
     ) -> StoreResult<Content> {
         self.check_key(Operation::Get, key)?;
         let draft = self.dialect.get(key, range, if_match);
-        let mut job = self.job(Operation::Get, key, draft, OK_OR_PARTIAL)?;
+        let mut job = self.job(Operation::Get, key, draft)?;
         job.patience = match range {
             Some(range) => self.patience(range.len()),
             None => self.long_patience(),
@@ -352,14 +437,7 @@ impl ObjectStore for Client {
     }
 
     async fn list(&self, request: &ListRequest) -> StoreResult<ListPage> {
-        let job = Job {
-            operation: Operation::List,
-            key: None,
-            draft: self.dialect.list(request),
-            success: OK,
-            limit: LIST_BYTES,
-            patience: self.patience(0),
-        };
+        let job = self.job_of(Operation::List, None, self.dialect.list(request))?;
         self.run(&job, |answer| self.dialect.read_list(answer, request)).await
     }
 
@@ -372,9 +450,9 @@ impl ObjectStore for Client {
         self.check_key(Operation::Put, key)?;
         self.check_size(Operation::Put, key, payload.len(), self.limits().put_bytes)?;
         let draft = self.dialect.put(key, payload.clone(), options);
-        let job = self.job(Operation::Put, key, draft, OK)?;
+        let job = self.job(Operation::Put, key, draft)?;
         let read = |answer: &Answer| {
-            let stored = self.intact(&payload, self.dialect.read_stored(answer)?)?;
+            let stored = self.intact(&job, &payload, self.dialect.read_stored(answer)?)?;
             Ok(ObjectVersion { etag: stored.etag, size: payload.len() })
         };
         if options.create_only && self.limits().create_only {
@@ -385,7 +463,7 @@ impl ObjectStore for Client {
 
     async fn delete(&self, key: &Key) -> StoreResult<()> {
         self.check_key(Operation::Delete, key)?;
-        let job = self.job(Operation::Delete, key, self.dialect.delete(key), NO_CONTENT)?;
+        let job = self.job(Operation::Delete, key, self.dialect.delete(key))?;
         absent_is_done(self.run(&job, |_| Ok(())).await, ErrorKind::NotFound)
     }
 
@@ -415,12 +493,15 @@ impl ObjectStore for Client {
     ) -> StoreResult<ObjectVersion> {
         self.check_key(Operation::Copy, from)?;
         self.check_key(Operation::Copy, to)?;
+        if from == to && options.replace.is_some() && !self.dialect.copies_onto_itself() {
+            return self.copy_by_rename(from, options).await;
+        }
         if from == to && options.replace.is_none() {
             let message = "a copy of an object onto itself must change its properties";
             let error = StoreError::new(ErrorKind::InvalidRequest, Operation::Copy, message);
             return Err(error.with_key(to.as_str()));
         }
-        let mut job = self.job(Operation::Copy, to, self.dialect.copy(from, to, options), OK)?;
+        let mut job = self.job(Operation::Copy, to, self.dialect.copy(from, to, options))?;
         job.patience = self.long_patience();
         let copied = self.run(&job, |answer| self.dialect.read_copy(answer)).await?;
         if let Some(source) = &options.if_match {
@@ -444,10 +525,39 @@ impl ObjectStore for Client {
         Ok(info.version)
     }
 
+    async fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> StoreResult<()> {
+        self.check_key(Operation::Rename, from)?;
+        self.check_key(Operation::Rename, to)?;
+        let mut job = self.job(Operation::Rename, to, self.dialect.rename(from, to, if_match))?;
+        job.patience = self.long_patience();
+        self.rename_once(&job, to, if_match).await
+    }
+
+    async fn append(
+        &self,
+        key: &Key,
+        position: u64,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<Appended> {
+        let operation = Operation::Append;
+        self.check_key(operation, key)?;
+        let Some(limits) = self.limits().append else {
+            let message = "nothing can be appended to objects of this service";
+            let error = StoreError::new(ErrorKind::InvalidRequest, operation, message);
+            return Err(error.with_key(key.as_str()));
+        };
+        self.check_size(operation, key, payload.len(), limits.call_bytes)?;
+        let end = position.saturating_add(payload.len());
+        self.check_size(operation, key, end, limits.object_bytes)?;
+        let job = self.job(operation, key, self.dialect.append(key, position, payload, options))?;
+        self.append_once(&job, key, position).await
+    }
+
     async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
         self.check_key(Operation::StartUpload, key)?;
         let draft = self.dialect.start_upload(key, options);
-        let job = self.job(Operation::StartUpload, key, draft, OK)?;
+        let job = self.job(Operation::StartUpload, key, draft)?;
         // Repeated although a lost answer leaves an upload behind: it holds no parts, and a
         // listing of uploads shows it to whoever cleans up.
         let id = self.run(&job, |answer| self.dialect.read_upload_id(answer)).await?;
@@ -463,8 +573,8 @@ impl ObjectStore for Client {
         let (operation, most) = (Operation::PutPart, self.limits().part_max_bytes);
         self.check_size(operation, &upload.key, payload.len(), most)?;
         let draft = self.dialect.put_part(upload, number, payload.clone());
-        let job = self.job(operation, &upload.key, draft, OK)?;
-        let read = |answer: &Answer| self.intact(&payload, self.dialect.read_stored(answer)?);
+        let job = self.job(operation, &upload.key, draft)?;
+        let read = |answer: &Answer| self.intact(&job, &payload, self.dialect.read_stored(answer)?);
         let Stored { etag, checksum } = self.run(&job, read).await?;
         Ok(PartReceipt { number, etag, size: payload.len(), checksum })
     }
@@ -490,7 +600,7 @@ impl ObjectStore for Client {
         self.check_size(operation, &upload.key, size, self.limits().part_max_bytes)?;
         let if_match = if_match.or(source_version.as_ref());
         let draft = self.dialect.copy_part(upload, number, from, range, if_match);
-        let mut job = self.job(operation, &upload.key, draft, OK)?;
+        let mut job = self.job(operation, &upload.key, draft)?;
         job.patience = self.long_patience();
         let Stored { etag, checksum } =
             self.run(&job, |answer| self.dialect.read_copy_part(answer)).await?;
@@ -514,7 +624,7 @@ impl ObjectStore for Client {
 
     async fn abort_upload(&self, upload: &Upload) -> StoreResult<()> {
         let draft = self.dialect.abort_upload(upload);
-        let job = self.job(Operation::AbortUpload, &upload.key, draft, NO_CONTENT)?;
+        let job = self.job(Operation::AbortUpload, &upload.key, draft)?;
         absent_is_done(self.run(&job, |_| Ok(())).await, ErrorKind::NoSuchUpload)
     }
 
@@ -524,8 +634,7 @@ impl ObjectStore for Client {
         after: Option<PartNumber>,
     ) -> StoreResult<PartsPage> {
         let draft = self.dialect.list_parts(upload, after);
-        let mut job = self.job(Operation::ListParts, &upload.key, draft, OK)?;
-        job.limit = LIST_BYTES;
+        let job = self.job(Operation::ListParts, &upload.key, draft)?;
         self.run(&job, |answer| self.dialect.read_parts(answer, after)).await
     }
 
@@ -534,14 +643,8 @@ impl ObjectStore for Client {
         prefix: &str,
         after: Option<&UploadCursor>,
     ) -> StoreResult<UploadsPage> {
-        let job = Job {
-            operation: Operation::ListUploads,
-            key: None,
-            draft: self.dialect.list_uploads(prefix, after),
-            success: OK,
-            limit: LIST_BYTES,
-            patience: self.patience(0),
-        };
+        let draft = self.dialect.list_uploads(prefix, after);
+        let job = self.job_of(Operation::ListUploads, None, draft)?;
         self.run(&job, |answer| self.dialect.read_uploads(answer, prefix, after)).await
     }
 }

@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::dialect::scripted::*;
-use crate::store::{ChecksumKind, PayloadSource, UploadId};
+use crate::store::{ChecksumKind, PayloadSource, StandardHeaders, UploadId};
 
 fn key(text: &str) -> Key {
     Key::new(text).unwrap()
@@ -33,7 +33,8 @@ const MODIFIED: (&str, &str) = ("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT"
 async fn put_sends_the_bytes_with_their_length() {
     let server = Scripted::start(vec![say(200, &[ETAG], "")]).await;
     let body = Payload::new(vec!["hello ".into(), "world".into()]);
-    let mut options = PutOptions { content_type: Some("text/plain".into()), ..Default::default() };
+    let mut options =
+        PutOptions { headers: StandardHeaders::of_type("text/plain"), ..Default::default() };
     options.metadata.set("Name", "é");
     let version = server.store().put(&key("a/../ü"), body, &options).await.unwrap();
     assert_eq!(version, ObjectVersion { etag: ETag::new("abc"), size: 11 });

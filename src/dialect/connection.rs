@@ -9,9 +9,10 @@ use std::time::Duration;
 use http::Uri;
 use thiserror::Error;
 
-use crate::dialect::Credentials;
 use crate::dialect::client::Client;
 use crate::dialect::cos::Cos;
+use crate::dialect::xml_service::XmlService;
+use crate::dialect::{Credentials, Dialect, ObjectProperties};
 use crate::http::TransportError;
 use crate::store::ObjectStore;
 
@@ -61,6 +62,8 @@ pub struct Connection {
     pub region: Option<String>,
     /// What requests are signed with.
     pub credentials: Credentials,
+    /// What new objects get.
+    pub properties: ObjectProperties,
     /// Limits of time.
     pub timing: Timing,
 }
@@ -133,6 +136,29 @@ pub enum ConnectError {
     /// Empty key or secret.
     #[error("the access key or its secret is empty or holds characters that no key has")]
     BadCredentials,
+    /// An option for something that the service does not have.
+    #[error("{service} has no {option}: leave the option out")]
+    LacksOption {
+        /// Its name.
+        service: &'static str,
+        /// Name of the option.
+        option: &'static str,
+    },
+    /// A value that the service does not take.
+    #[error("{option} {given:?} is not possible with {service}; it takes {allowed}")]
+    BadOption {
+        /// Its name.
+        service: &'static str,
+        /// Name of the option.
+        option: &'static str,
+        /// The value.
+        given: String,
+        /// What could be given instead.
+        allowed: String,
+    },
+    /// A property of objects that no header carries, or more than the service keeps.
+    #[error("the properties of new objects cannot be sent: {0}")]
+    BadProperty(String),
     /// TLS could not be set up.
     #[error("cannot set up the HTTP client: {0}")]
     Transport(String),
@@ -146,14 +172,16 @@ impl From<TransportError> for ConnectError {
 
 /// Makes the store for a bucket. Sends nothing: whether the bucket answers is found by using it.
 pub fn connect(connection: Connection) -> Result<Arc<dyn ObjectStore>, ConnectError> {
-    let Connection { dialect, bucket, endpoint, region, credentials, timing } = connection;
+    let Connection { dialect, bucket, endpoint, region, credentials, properties, timing } =
+        connection;
     check_credentials(&credentials)?;
-    let dialect = match dialect {
+    let (endpoint, region) = (endpoint.as_deref(), region.as_deref());
+    let dialect: Box<dyn Dialect> = match dialect {
         DialectName::Cos => {
-            Box::new(Cos::new(bucket, endpoint.as_deref(), region.as_deref(), credentials)?)
+            Box::new(XmlService::new(Cos::new(bucket, endpoint, region)?, properties)?)
         }
     };
-    Ok(Arc::new(Client::new(dialect, timing)?))
+    Ok(Arc::new(Client::new(dialect, credentials, timing)?))
 }
 
 /// Keys travel in headers; a stray newline from a file would make every request fail obscurely.

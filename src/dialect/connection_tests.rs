@@ -17,6 +17,7 @@ fn try_connect(
             secret_access_key: "hush".into(),
             session_token: None,
         },
+        properties: ObjectProperties::default(),
         timing: Timing::default(),
     })
     .map(drop)

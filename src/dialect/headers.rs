@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::dialect::answers;
 use crate::dialect::failure::Failure;
 use crate::store::{ByteRange, ETag};
 
@@ -24,8 +23,16 @@ pub(crate) fn only<'a>(headers: &'a HeaderMap, name: &str) -> Result<Option<&'a 
 /// The ETag, which every answer that concerns an object must carry.
 pub(crate) fn etag(headers: &HeaderMap) -> Result<ETag, Failure> {
     only(headers, "etag")?
-        .and_then(answers::etag)
+        .and_then(usable_etag)
         .ok_or_else(|| Failure::garbled("an answer without a usable ETag"))
+}
+
+/// An ETag worth keeping: visible ASCII, without quotes inside. It goes into headers again.
+pub(crate) fn usable_etag(text: &str) -> Option<ETag> {
+    let etag = ETag::new(text);
+    let valid = (1..=256).contains(&etag.as_str().len())
+        && etag.as_str().bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b'"');
+    valid.then_some(etag)
 }
 
 /// An unsigned decimal number.
@@ -39,10 +46,20 @@ pub(crate) fn decimal(headers: &HeaderMap, name: &str) -> Result<Option<u64>, Fa
     }
 }
 
+/// The dates of the services: ISO 8601 in most documents, the form of C's `asctime` in some of
+/// COS, that of HTTP in headers.
+pub(crate) fn date(text: &str) -> Option<SystemTime> {
+    let text = text.trim();
+    match text.parse::<jiff::Timestamp>() {
+        Ok(time) => Some(time.into()),
+        Err(_) => httpdate::parse_http_date(text).ok(),
+    }
+}
+
 /// `Last-Modified`, which every HEAD must carry.
 pub(crate) fn last_modified(headers: &HeaderMap) -> Result<SystemTime, Failure> {
     only(headers, "last-modified")?
-        .and_then(answers::date)
+        .and_then(date)
         .ok_or_else(|| Failure::garbled("an answer without a usable Last-Modified"))
 }
 
@@ -123,6 +140,20 @@ mod tests {
         assert!(set(&mut headers, http::header::CONTENT_TYPE, "text/plain").is_ok());
         for bad in ["a\nb", "é", "\u{7f}"] {
             assert!(set(&mut headers, http::header::CONTENT_TYPE, bad).is_err());
+        }
+    }
+
+    #[test]
+    fn dates_come_in_three_forms() {
+        let seconds =
+            |text| date(text).map(|t| t.duration_since(std::time::UNIX_EPOCH).unwrap().as_secs());
+        assert_eq!(seconds("2023-11-14T22:13:20.000Z"), Some(1_700_000_000));
+        assert_eq!(seconds("2023-11-14T22:13:20Z"), Some(1_700_000_000));
+        assert_eq!(seconds("Tue Nov 14 22:13:20 2023"), Some(1_700_000_000));
+        assert_eq!(seconds("Wed Jan  4 16:04:17 2017"), Some(1_483_545_857));
+        assert_eq!(seconds("Tue, 14 Nov 2023 22:13:20 GMT"), Some(1_700_000_000));
+        for bad in ["", "now", "2023-11-14", "1700000000"] {
+            assert_eq!(seconds(bad), None, "{bad}");
         }
     }
 }

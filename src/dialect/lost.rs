@@ -8,16 +8,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::timeout;
 
-use crate::dialect::Stored;
 use crate::dialect::client::{Client, Job};
 use crate::dialect::failure::{Failure, Repeat, given_up};
+use crate::dialect::{Appending, Completed};
 use crate::http::{Answer, Patience, Verdict, persist};
 use crate::store::{
-    Checksum, ChecksumKind, ErrorKind, Expected, Key, ObjectInfo, ObjectStore, ObjectVersion,
-    Operation, PartReceipt, Payload, RunningChecksum, StoreResult, Upload,
+    Appended, Checksum, ChecksumKind, ETag, ErrorKind, Expected, Key, ObjectInfo, ObjectStore,
+    ObjectVersion, Operation, PartReceipt, Payload, RunningChecksum, StoreResult, Upload,
 };
-
-const OK: &[http::StatusCode] = &[http::StatusCode::OK];
 
 /// What an object proves about an expectation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,7 +28,8 @@ enum Proof {
     SizeOnly,
 }
 
-fn proof(info: &ObjectInfo, expected: &Expected) -> Proof {
+/// `predicted` is the ETag that the expected object has, where that is known.
+fn proof(info: &ObjectInfo, expected: &Expected, predicted: Option<&ETag>) -> Proof {
     if info.version.size != expected.size {
         return Proof::Different;
     }
@@ -42,6 +41,7 @@ fn proof(info: &ObjectInfo, expected: &Expected) -> Proof {
                 Proof::Different
             }
         }
+        _ if predicted == Some(&info.version.etag) => Proof::Same,
         _ => Proof::SizeOnly,
     }
 }
@@ -54,8 +54,10 @@ impl Client {
         parts: &[PartReceipt],
         expected: &Expected,
     ) -> StoreResult<ObjectVersion> {
-        let draft = self.dialect.complete_upload(upload, parts);
-        let mut job = self.job(Operation::CompleteUpload, &upload.key, draft, OK)?;
+        let draft = self.dialect.complete_upload(upload, parts, expected);
+        let mut job = self.job(Operation::CompleteUpload, &upload.key, draft)?;
+        let predicted = self.dialect.predicted_etag(parts);
+        let predicted = predicted.as_ref();
         // Bounded by time alone: all parts are there, and giving up would throw them away.
         job.patience = Patience { total: self.timing.complete, max_attempts: u32::MAX };
         let doubt = AtomicBool::new(false);
@@ -63,7 +65,7 @@ impl Client {
         let attempt = |number| async move {
             let sent = self.once(job, number, |answer| self.dialect.read_complete(answer)).await;
             let failure = match sent {
-                Ok(stored) => return self.confirm(&upload.key, stored, expected).await,
+                Ok(stored) => return self.confirm(&upload.key, stored, expected, predicted).await,
                 Err(failure) => failure,
             };
             if failure.fate_unknown() {
@@ -72,7 +74,7 @@ impl Client {
             let doubt = doubt.load(Ordering::Relaxed);
             let gone = failure.kind == ErrorKind::NoSuchUpload;
             if (gone || doubt)
-                && let Some(version) = self.holds(&upload.key, expected).await
+                && let Some(version) = self.holds(&upload.key, expected, predicted).await
             {
                 return Verdict::Done(version);
             }
@@ -89,7 +91,7 @@ impl Client {
             Err(exhausted) => {
                 // An attempt that was cut off has not been looked after yet.
                 if exhausted.cut_off
-                    && let Some(version) = self.holds(&upload.key, expected).await
+                    && let Some(version) = self.holds(&upload.key, expected, predicted).await
                 {
                     return Ok(version);
                 }
@@ -102,24 +104,26 @@ impl Client {
     async fn confirm(
         &self,
         key: &Key,
-        stored: Stored,
+        completed: Completed,
         expected: &Expected,
+        predicted: Option<&ETag>,
     ) -> Verdict<ObjectVersion, Failure> {
         let corrupt = |message: String| {
             tracing::error!(key = key.as_str(), message, "a completed object is not what was sent");
             Verdict::Final(Failure::new(ErrorKind::Corrupt, Repeat::Never, message))
         };
-        if let (Some(ours), Some(theirs)) = (expected.checksum, stored.checksum)
+        if let (Some(ours), Some(theirs)) = (expected.checksum, completed.checksum)
             && ours.kind == theirs.kind
+            && (ours != theirs || completed.etag.is_some())
         {
-            return if ours == theirs {
-                Verdict::Done(ObjectVersion { etag: stored.etag, size: expected.size })
+            return if let (true, Some(etag)) = (ours == theirs, completed.etag) {
+                Verdict::Done(ObjectVersion { etag, size: expected.size })
             } else {
                 corrupt(format!("completed as {theirs:?}, but the parts are {ours:?}"))
             };
         }
         match self.head(key).await {
-            Ok(info) if proof(&info, expected) == Proof::Different => corrupt(format!(
+            Ok(info) if proof(&info, expected, predicted) == Proof::Different => corrupt(format!(
                 "completed with {} bytes, {:?}; the parts have {} bytes, {:?}",
                 info.version.size, info.checksum, expected.size, expected.checksum
             )),
@@ -157,7 +161,7 @@ impl Client {
             }
             if failure.kind == ErrorKind::AlreadyExists && doubt.load(Ordering::Relaxed) {
                 let expected = self.expected(payload).await;
-                if let Some(version) = self.holds(key, &expected).await {
+                if let Some(version) = self.holds(key, &expected, None).await {
                     return Verdict::Done(version);
                 }
             }
@@ -169,25 +173,127 @@ impl Client {
         .await
     }
 
+    /// Appends; an attempt of unknown fate is resolved by the size of the object. Bytes that another
+    /// writer appended at the same moment, as many as ours, would be taken for ours.
+    pub(super) async fn append_once(
+        &self,
+        job: &Job<'_>,
+        key: &Key,
+        position: u64,
+    ) -> StoreResult<Appended> {
+        let end = position + job.draft.body.len();
+        let doubt = AtomicBool::new(false);
+        let doubt = &doubt;
+        let attempt = |number| async move {
+            let sent = self.once(job, number, |answer| self.dialect.read_append(answer)).await;
+            let failure = match sent {
+                Ok(Appending { size, .. }) if size != end => {
+                    let message = format!("appended up to {size} where {end} is the end");
+                    return Verdict::Final(Failure::new(
+                        ErrorKind::Corrupt,
+                        Repeat::Never,
+                        message,
+                    ));
+                }
+                Ok(Appending { size, etag: Some(etag), checksum }) => {
+                    let version = ObjectVersion { etag, size };
+                    return Verdict::Done(Appended { version, checksum });
+                }
+                Ok(Appending { etag: None, .. }) => match self.head(key).await {
+                    Ok(info) => return Verdict::Done(appended(info)),
+                    Err(error) => {
+                        let message = format!("appended, but not confirmed: {}", error.message);
+                        let failure = Failure::new(error.kind, Repeat::Never, message);
+                        return Verdict::Final(failure);
+                    }
+                },
+                Err(failure) => failure,
+            };
+            if failure.fate_unknown() {
+                doubt.store(true, Ordering::Relaxed);
+            }
+            if doubt.load(Ordering::Relaxed) {
+                match self.look(key).await {
+                    Ok(info) if info.version.size == end => return Verdict::Done(appended(info)),
+                    Ok(info) if info.version.size != position => {
+                        let message = "the object was changed by another writer";
+                        let kind = ErrorKind::PreconditionFailed;
+                        return Verdict::Final(Failure::new(kind, Repeat::Never, message));
+                    }
+                    // Not applied, or no telling yet: the position keeps a repeat from doubling.
+                    _ => {}
+                }
+            }
+            failure.verdict(number)
+        };
+        self.persist(job, attempt).await
+    }
+
+    /// Renames; after an attempt of unknown fate a source that is gone means success when the
+    /// target is there (and is the same version, where that is known).
+    pub(super) async fn rename_once(
+        &self,
+        job: &Job<'_>,
+        to: &Key,
+        if_match: Option<&ETag>,
+    ) -> StoreResult<()> {
+        let doubt = AtomicBool::new(false);
+        let doubt = &doubt;
+        let attempt = |number| async move {
+            let Err(failure) = self.once(job, number, |_| Ok(())).await else {
+                return Verdict::Done(());
+            };
+            if failure.kind == ErrorKind::NotFound
+                && doubt.load(Ordering::Relaxed)
+                && let Ok(info) = self.look(to).await
+                && if_match.is_none_or(|etag| *etag == info.version.etag)
+            {
+                return Verdict::Done(());
+            }
+            if failure.fate_unknown() {
+                doubt.store(true, Ordering::Relaxed);
+            }
+            failure.verdict(number)
+        };
+        self.persist(job, attempt).await
+    }
+
+    /// Looks at an object once.
+    async fn look(&self, key: &Key) -> Result<ObjectInfo, Failure> {
+        let head = self.job(Operation::Head, key, self.dialect.head(key));
+        let job = head.map_err(|error| Failure::unsayable(error.message))?;
+        let look = self.once(&job, 1, |answer| self.dialect.read_head(answer));
+        timeout(self.timing.attempt, look).await.unwrap_or_else(|_| {
+            Err(Failure::new(ErrorKind::Timeout, Repeat::FateUnknown, "no answer to a look"))
+        })
+    }
+
     async fn expected(&self, payload: &Payload) -> Expected {
         let checksum = match (payload.checksum(), self.limits().checksum) {
             (None, Some(kind)) => checksum_of(payload, kind).await,
             (known, _) => known,
         };
-        Expected { size: payload.len(), checksum }
+        Expected { size: payload.len(), checksum, create_only: true }
     }
 
     /// Looks once whether the object at `key` is proved to be `expected`. Not knowing is `None`.
-    async fn holds(&self, key: &Key, expected: &Expected) -> Option<ObjectVersion> {
-        let job = self.job(Operation::Head, key, self.dialect.head(key), OK).ok()?;
-        let look = self.once(&job, 1, |answer| self.dialect.read_head(answer));
-        let info = timeout(self.timing.attempt, look).await.ok()?.ok()?;
-        if proof(&info, expected) != Proof::Same {
+    async fn holds(
+        &self,
+        key: &Key,
+        expected: &Expected,
+        predicted: Option<&ETag>,
+    ) -> Option<ObjectVersion> {
+        let info = self.look(key).await.ok()?;
+        if proof(&info, expected, predicted) != Proof::Same {
             return None;
         }
         tracing::info!(key = key.as_str(), "the answer was lost, but the object is there");
         Some(info.version)
     }
+}
+
+fn appended(info: ObjectInfo) -> Appended {
+    Appended { version: info.version, checksum: info.checksum }
 }
 
 /// `None` when the bytes cannot be read any more: then nothing is proved by them.

@@ -27,7 +27,7 @@ fn parts() -> Vec<PartReceipt> {
 
 fn expected() -> Expected {
     let checksum = Checksum { kind: ChecksumKind::Crc64Xz, value: CRC };
-    Expected { size: CONTENT.len() as u64, checksum: Some(checksum) }
+    Expected { size: CONTENT.len() as u64, checksum: Some(checksum), create_only: false }
 }
 
 fn head(size: u64, crc: Option<u64>) -> Vec<Act> {

@@ -5,7 +5,7 @@
 //! To add a service: a folder beside `cos`, a variant of [`DialectName`], and its arm in
 //! [`connect`](connect()).
 
-mod answers;
+mod answer_head;
 mod client;
 mod connection;
 mod cos;
@@ -14,10 +14,11 @@ mod encode;
 mod failure;
 mod headers;
 mod lost;
+mod properties;
 mod request;
 #[cfg(test)]
 mod scripted;
-mod xml;
+mod xml_service;
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -30,13 +31,17 @@ use crate::dialect::failure::Failure;
 use crate::dialect::request::{Draft, Site};
 use crate::http::Answer;
 use crate::store::{
-    ByteRange, Checksum, CopyOptions, ETag, Key, Limits, ListPage, ListRequest, ObjectInfo,
-    ObjectVersion, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, Upload, UploadCursor,
-    UploadId, UploadsPage,
+    ByteRange, Checksum, CopyOptions, ETag, Expected, Key, Limits, ListPage, ListRequest,
+    ObjectInfo, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions,
+    Upload, UploadCursor, UploadId, UploadsPage,
 };
 
 pub use connection::{ConnectError, Connection, DialectName, Timing, UnknownDialect, connect};
 pub use credentials::{Credentials, Secret};
+pub use properties::{
+    ContentTypes, CustomerKey, Encryption, Grant, InvalidCustomerKey, InvalidPattern,
+    ObjectProperties, Right,
+};
 
 /// What an answer to PUT, Upload Part or a copy tells about the bytes now stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +49,26 @@ pub(crate) struct Stored {
     /// ETag of the object or part.
     pub(crate) etag: ETag,
     /// CRC-64 as the service computed it, where it does.
+    pub(crate) checksum: Option<Checksum>,
+}
+
+/// What an answer to Complete tells about the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Completed {
+    /// ETag of the object, where the answer has it.
+    pub(crate) etag: Option<ETag>,
+    /// CRC-64 of the object, where the service computes it.
+    pub(crate) checksum: Option<Checksum>,
+}
+
+/// What an answer to Append tells about the object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Appending {
+    /// The object's size now.
+    pub(crate) size: u64,
+    /// Its ETag, where the answer has it.
+    pub(crate) etag: Option<ETag>,
+    /// CRC-64 of the whole object, where the service computes it.
     pub(crate) checksum: Option<Checksum>,
 }
 
@@ -71,6 +96,34 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     fn check_key(&self, key: &Key) -> Result<(), String>;
     /// Whether a key can be named in the body of a multi-delete.
     fn deletes_in_batch(&self, key: &Key) -> bool;
+    /// Statuses that mean success of an operation; any other one below 300 is a garbled answer.
+    fn success(&self, operation: Operation) -> &'static [StatusCode] {
+        match operation {
+            Operation::Get => &[StatusCode::OK, StatusCode::PARTIAL_CONTENT],
+            Operation::Delete | Operation::AbortUpload => &[StatusCode::NO_CONTENT],
+            _ => &[StatusCode::OK],
+        }
+    }
+    /// Whether the body of this operation must go with its MD5 (`Content-MD5`).
+    fn wants_md5(&self, operation: Operation) -> bool;
+    /// Whether the ETag in the answer to PUT and Upload Part is the MD5 of the body, for certain.
+    fn etags_are_md5(&self) -> bool {
+        false
+    }
+    /// Learns from a failure that the service lacks an extension. `true` means that the request will
+    /// be another one when it is made again, and should be.
+    fn adapts(&self, _operation: Operation, _failure: &Failure) -> bool {
+        false
+    }
+    /// The ETag that an object completed of these parts has, where that is known. An object of the
+    /// expected size with this ETag is the expected one; one with another ETag may be.
+    fn predicted_etag(&self, _parts: &[PartReceipt]) -> Option<ETag> {
+        None
+    }
+    /// Whether an object can be copied onto itself with other properties.
+    fn copies_onto_itself(&self) -> bool {
+        true
+    }
 
     fn head(&self, key: &Key) -> Result<Draft, Failure>;
     fn get(
@@ -79,11 +132,23 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
         range: Option<ByteRange>,
         if_match: Option<&ETag>,
     ) -> Result<Draft, Failure>;
-    fn list(&self, request: &ListRequest) -> Draft;
+    fn list(&self, request: &ListRequest) -> Result<Draft, Failure>;
     fn put(&self, key: &Key, payload: Payload, options: &PutOptions) -> Result<Draft, Failure>;
     fn delete(&self, key: &Key) -> Result<Draft, Failure>;
     fn delete_many(&self, keys: &[&Key]) -> Result<Draft, Failure>;
     fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Draft, Failure>;
+    /// Only where [`Limits::rename`] is true.
+    fn rename(&self, _from: &Key, _to: &Key, _if_match: Option<&ETag>) -> Result<Draft, Failure> {
+        Err(Failure::unsayable("the service has no rename"))
+    }
+    /// Only where [`Limits::append`] is set.
+    fn append(
+        &self,
+        key: &Key,
+        position: u64,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> Result<Draft, Failure>;
     fn start_upload(&self, key: &Key, options: &PutOptions) -> Result<Draft, Failure>;
     fn put_part(
         &self,
@@ -99,13 +164,18 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
         range: Option<ByteRange>,
         if_match: Option<&ETag>,
     ) -> Result<Draft, Failure>;
-    fn complete_upload(&self, upload: &Upload, parts: &[PartReceipt]) -> Result<Draft, Failure>;
+    fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[PartReceipt],
+        expected: &Expected,
+    ) -> Result<Draft, Failure>;
     fn abort_upload(&self, upload: &Upload) -> Result<Draft, Failure>;
     fn list_parts(&self, upload: &Upload, after: Option<PartNumber>) -> Result<Draft, Failure>;
-    fn list_uploads(&self, prefix: &str, after: Option<&UploadCursor>) -> Draft;
+    fn list_uploads(&self, prefix: &str, after: Option<&UploadCursor>) -> Result<Draft, Failure>;
 
     /// Adds the signature, made for now. Called anew for every attempt.
-    async fn sign(&self, head: &mut Parts) -> Result<(), Failure>;
+    async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure>;
 
     fn read_head(&self, answer: &Answer) -> Result<ObjectInfo, Failure>;
     /// Judges the head of an answer to [`get`](Self::get) before its body is read.
@@ -123,7 +193,8 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     fn read_copy(&self, answer: &Answer) -> Result<Stored, Failure>;
     fn read_upload_id(&self, answer: &Answer) -> Result<UploadId, Failure>;
     fn read_copy_part(&self, answer: &Answer) -> Result<Stored, Failure>;
-    fn read_complete(&self, answer: &Answer) -> Result<Stored, Failure>;
+    fn read_complete(&self, answer: &Answer) -> Result<Completed, Failure>;
+    fn read_append(&self, answer: &Answer) -> Result<Appending, Failure>;
     fn read_parts(&self, answer: &Answer, after: Option<PartNumber>) -> Result<PartsPage, Failure>;
     fn read_uploads(
         &self,

@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::dialect::{Connection, Credentials, DialectName, Timing, connect};
+use crate::dialect::{Connection, Credentials, DialectName, ObjectProperties, Timing, connect};
 use crate::store::ObjectStore;
 
 pub(crate) const SECRET: &str = "SECRETKEYEXAMPLE0123456789abcdef";
@@ -90,6 +90,7 @@ impl Scripted {
                 secret_access_key: SECRET.into(),
                 session_token: Some(TOKEN.into()),
             },
+            properties: ObjectProperties::default(),
             timing,
         })
         .unwrap()

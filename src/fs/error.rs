@@ -98,6 +98,7 @@ impl From<&StoreError> for FsError {
             | ErrorKind::ClockSkew
             | ErrorKind::WrongEndpoint
             | ErrorKind::InvalidPart
+            | ErrorKind::NotAppendable
             | ErrorKind::InvalidRange
             | ErrorKind::Archived
             | ErrorKind::InvalidRequest

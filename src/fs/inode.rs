@@ -12,7 +12,7 @@ use crate::fs::attr::{Attr, Defaults, Kind};
 use crate::fs::error::FsError;
 use crate::fs::name::Name;
 use crate::read::FileReader;
-use crate::store::{Checksum, ListedObject, Metadata, ObjectInfo, ObjectVersion};
+use crate::store::{Checksum, ListedObject, Metadata, ObjectInfo, ObjectVersion, StandardHeaders};
 use crate::write::FileWriter;
 
 /// Number of an inode. Never used again for another file while the mount lives.
@@ -42,8 +42,10 @@ pub struct Object {
     pub last_modified: Option<SystemTime>,
     /// User metadata; `None` when only a listing told us of the object.
     pub metadata: Option<Metadata>,
-    /// Content-Type, kept when metadata is rewritten.
-    pub content_type: Option<String>,
+    /// Content-Type, Cache-Control and the like, kept when metadata is rewritten.
+    pub headers: StandardHeaders,
+    /// Storage class where it is not the standard one, kept as well.
+    pub storage_class: Option<String>,
     /// When the bucket was asked for this (or had confirmed it, where the change was ours). What we
     /// have learnt or done since then is newer.
     pub asked: Instant,
@@ -57,7 +59,8 @@ impl Object {
             checksum: info.checksum,
             last_modified: Some(info.last_modified),
             metadata: Some(info.metadata),
-            content_type: info.content_type,
+            headers: info.headers,
+            storage_class: info.storage_class,
             asked,
         }
     }
@@ -69,7 +72,8 @@ impl Object {
             checksum: None,
             last_modified: Some(listed.last_modified),
             metadata: None,
-            content_type: None,
+            headers: StandardHeaders::default(),
+            storage_class: None,
             asked,
         }
     }

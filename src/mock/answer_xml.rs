@@ -208,6 +208,10 @@ pub(super) fn words(refusal: &Refusal) -> (StatusCode, &str, String) {
         Refusal::InvalidRange(_) => {
             (416, "InvalidRange", "The requested range cannot be satisfied.")
         }
+        Refusal::WrongPosition(_) => {
+            (409, "AppendPositionErr", "The position is not the end of the object.")
+        }
+        Refusal::NotAppendable => (409, "ObjectNotAppendable", "The object is not appendable."),
         Refusal::InvalidPart => {
             (400, "InvalidPart", "A specified part could not be found, or its ETag differs.")
         }

@@ -20,6 +20,9 @@ pub(super) enum Refusal {
     NotModified,
     /// For an object of this many bytes.
     InvalidRange(u64),
+    /// An append at another position than this one, the end.
+    WrongPosition(u64),
+    NotAppendable,
     InvalidPart,
     InvalidPartOrder,
     PartTooSmall,
@@ -60,6 +63,8 @@ impl From<BucketError> for Refusal {
             BucketError::InvalidPart => Self::InvalidPart,
             BucketError::InvalidPartOrder => Self::InvalidPartOrder,
             BucketError::PartTooSmall { .. } => Self::PartTooSmall,
+            BucketError::WrongPosition { size } => Self::WrongPosition(size),
+            BucketError::NotAppendable => Self::NotAppendable,
             BucketError::Storage(error) => Self::Internal(error.to_string()),
         }
     }

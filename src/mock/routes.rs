@@ -190,6 +190,7 @@ fn properties(request: &Request) -> Result<Properties, Refusal> {
     let stored = STORED_HEADERS.iter();
     let stored = stored.filter_map(|name| Some(((*name).to_owned(), request.header(name)?)));
     Ok(Properties {
+        appendable: false,
         content_type: request.header("content-type"),
         metadata,
         headers: stored.collect(),

@@ -61,7 +61,7 @@ pub enum Source {
         dir: Option<PathBuf>,
     },
     /// A bucket of a service.
-    Bucket(Connection),
+    Bucket(Box<Connection>),
 }
 
 /// How the process of a mount runs.

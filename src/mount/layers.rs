@@ -9,7 +9,9 @@ use super::MountError;
 use super::config::{MountConfig, Source};
 use super::probe::Target;
 use crate::clock::Clock;
-use crate::dialect::{self, Connection, Credentials, DialectName, Secret, Timing};
+use crate::dialect::{
+    self, Connection, Credentials, DialectName, ObjectProperties, Secret, Timing,
+};
 use crate::fs::FsConfig;
 use crate::fuse::session::SessionOptions;
 use crate::mock::{Addressing, MockConfig, MockServer};
@@ -69,7 +71,7 @@ pub(crate) async fn ground(
     clock: &Arc<dyn Clock>,
 ) -> Result<Ground, MountError> {
     let (connection, mock) = match &config.source {
-        Source::Bucket(connection) => (connection.clone(), None),
+        Source::Bucket(connection) => (Connection::clone(connection), None),
         Source::Mock { dir } => {
             let (connection, server) = start_mock(dir.clone(), clock)
                 .await
@@ -123,6 +125,7 @@ async fn start_mock(
             secret_access_key: Secret::new(secret_access_key),
             session_token: None,
         },
+        properties: ObjectProperties::default(),
         timing: Timing::default(),
     };
     Ok((connection, server))

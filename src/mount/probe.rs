@@ -65,6 +65,7 @@ fn sentence(error: &StoreError, Target { bucket, place }: &Target) -> String {
         | ErrorKind::AlreadyExists
         | ErrorKind::TooLarge
         | ErrorKind::InvalidPart
+        | ErrorKind::NotAppendable
         | ErrorKind::InvalidRange
         | ErrorKind::Archived
         | ErrorKind::Corrupt

@@ -126,6 +126,8 @@ impl FakeStore {
             list_page: 1000,
             checksum: Some(ChecksumKind::Crc64Xz),
             create_only: true,
+            rename: false,
+            append: None,
         };
         Arc::new(Self {
             limits,
@@ -295,6 +297,14 @@ impl ObjectStore for FakeStore {
     async fn copy(&self, _: &Key, _: &Key, _: &CopyOptions) -> StoreResult<ObjectVersion> {
         unreachable!("readers only read")
     }
+    async fn rename(&self, _: &Key, _: &Key, _: Option<&ETag>) -> StoreResult<()> {
+        unreachable!("readers only read")
+    }
+
+    async fn append(&self, _: &Key, _: u64, _: Payload, _: &PutOptions) -> StoreResult<Appended> {
+        unreachable!("readers only read")
+    }
+
     async fn start_upload(&self, _: &Key, _: &PutOptions) -> StoreResult<Upload> {
         unreachable!("readers only read")
     }

@@ -35,12 +35,13 @@ pub async fn copy_object(
             .with_key(from.as_str()));
     }
     let properties = options.replace.clone().unwrap_or(PutOptions {
-        content_type: info.content_type.clone(),
+        headers: info.headers.clone(),
+        storage_class: info.storage_class.clone(),
         metadata: info.metadata.clone(),
         create_only: false,
     });
     let upload = store.start_upload(to, &properties).await?;
-    let expected = Expected { size, checksum: info.checksum };
+    let expected = Expected { size, checksum: info.checksum, create_only: properties.create_only };
     let done = match copy_parts(store, &upload, from, size, &etag).await {
         Ok(parts) => store.complete_upload(&upload, &parts, &expected).await,
         Err(error) => Err(error),

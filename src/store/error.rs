@@ -32,6 +32,8 @@ pub enum ErrorKind {
     TooLarge,
     /// Complete met a part that is missing, too small or out of order: a defect of ours.
     InvalidPart,
+    /// The object was not made by append, so nothing can be appended to it.
+    NotAppendable,
     /// The range starts past the end.
     InvalidRange,
     /// The object is archived and not readable now.
@@ -67,6 +69,8 @@ pub enum Operation {
     Delete,
     DeleteMany,
     Copy,
+    Rename,
+    Append,
     StartUpload,
     PutPart,
     CopyPart,
@@ -86,6 +90,8 @@ impl fmt::Display for Operation {
             Self::Delete => "DELETE object",
             Self::DeleteMany => "delete multiple objects",
             Self::Copy => "copy object",
+            Self::Rename => "rename object",
+            Self::Append => "append to object",
             Self::StartUpload => "initiate multipart upload",
             Self::PutPart => "upload part",
             Self::CopyPart => "upload part copy",

@@ -32,4 +32,17 @@ pub struct Limits {
     pub checksum: Option<ChecksumKind>,
     /// Whether "create only when absent" exists.
     pub create_only: bool,
+    /// Whether objects can be renamed on the server.
+    pub rename: bool,
+    /// What can be appended to objects on the server, where that exists.
+    pub append: Option<AppendLimits>,
+}
+
+/// How much can be appended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AppendLimits {
+    /// Largest body of one append.
+    pub call_bytes: u64,
+    /// Largest appendable object.
+    pub object_bytes: u64,
 }

@@ -16,6 +16,7 @@ mod part;
 mod payload;
 pub mod prefix;
 mod range;
+mod standard_headers;
 mod version;
 
 use std::fmt::Debug;
@@ -28,11 +29,12 @@ pub use checksum::{Checksum, ChecksumKind, RunningChecksum};
 pub use copy::copy_object;
 pub use error::{ErrorKind, Operation, StoreError};
 pub use key::{InvalidKey, Key};
-pub use limits::Limits;
+pub use limits::{AppendLimits, Limits};
 pub use metadata::Metadata;
 pub use part::{InvalidPartNumber, PartNumber, PartReceipt, Upload, UploadId};
 pub use payload::{Payload, PayloadData, PayloadSource, Pieces};
 pub use range::ByteRange;
+pub use standard_headers::StandardHeaders;
 pub use version::{ETag, ObjectInfo, ObjectVersion};
 
 /// The result of every store operation.
@@ -93,6 +95,27 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
     async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions)
     -> StoreResult<ObjectVersion>;
 
+    /// Gives an object another key, on the server, with everything that belongs to it. Atomic: no
+    /// reader sees both keys or neither. Only where [`Limits::rename`] is true; else
+    /// [`ErrorKind::InvalidRequest`]. An object at `to` is replaced. A lost answer is resolved by
+    /// looking at both keys. With `if_match`, a source whose ETag differs is
+    /// [`ErrorKind::PreconditionFailed`].
+    async fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> StoreResult<()>;
+
+    /// Adds bytes at the end of an appendable object, which has `position` bytes; at position 0 an
+    /// absent object is created, and only then `options` count. Atomic. A lost answer is resolved by
+    /// looking at the size. Only where [`Limits::append`] is set; else [`ErrorKind::InvalidRequest`].
+    ///
+    /// An object of another size is [`ErrorKind::PreconditionFailed`]; one that was made by PUT or
+    /// Complete is [`ErrorKind::NotAppendable`].
+    async fn append(
+        &self,
+        key: &Key,
+        position: u64,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<Appended>;
+
     /// Opens a multipart upload (Initiate). Not idempotent: each call makes a new upload, and one
     /// whose answer was lost is found only by [`list_uploads`](Self::list_uploads).
     async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload>;
@@ -118,7 +141,8 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
 
     /// Completes an upload: the object appears at its key, whole. Atomic. A lost answer is resolved
     /// by looking: success is reported only when the object at the key has the size and checksum
-    /// of `expected`. `parts` must ascend by number.
+    /// of `expected`. `parts` must ascend by number. With `expected.create_only` an existing key is
+    /// [`ErrorKind::AlreadyExists`].
     async fn complete_upload(
         &self,
         upload: &Upload,
@@ -206,11 +230,14 @@ pub struct ListedObject {
     pub last_modified: SystemTime,
 }
 
-/// What is stored with the bytes of a new object.
+/// What is stored with the bytes of a new object. What is not said here is as the connection was
+/// configured, and else as the service likes it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct PutOptions {
-    /// Content-Type; the service's default when `None`.
-    pub content_type: Option<String>,
+    /// Content-Type, Cache-Control and the like.
+    pub headers: StandardHeaders,
+    /// Storage class in the service's words.
+    pub storage_class: Option<String>,
     /// User metadata.
     pub metadata: Metadata,
     /// Refuse with [`ErrorKind::AlreadyExists`] when the key exists. Ignored (not sent) where
@@ -236,6 +263,18 @@ pub struct Expected {
     pub size: u64,
     /// CRC-64 of the object, when the writer knows it (not when parts were copied from an object
     /// without one).
+    pub checksum: Option<Checksum>,
+    /// The key must not exist when the object appears. Ignored (not sent) where
+    /// [`Limits::create_only`] is false.
+    pub create_only: bool,
+}
+
+/// What an [`ObjectStore::append`] made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    /// The object as it is now; its size is the position of the next append.
+    pub version: ObjectVersion,
+    /// CRC-64 of the whole object, where the service told.
     pub checksum: Option<Checksum>,
 }
 

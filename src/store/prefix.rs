@@ -9,10 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::store::{
-    ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, InvalidKey, Key, Limits, ListPage,
-    ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore, ObjectVersion, Operation,
-    PartNumber, PartReceipt, PartsPage, Payload, PutOptions, StoreError, StoreResult, Upload,
-    UploadCursor, UploadsPage,
+    Appended, ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, InvalidKey, Key, Limits,
+    ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore, ObjectVersion,
+    Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, StoreError, StoreResult,
+    Upload, UploadCursor, UploadsPage,
 };
 
 /// Shows the objects of a store whose keys begin with a prefix, without the prefix.
@@ -137,6 +137,21 @@ impl ObjectStore for Prefixed {
     ) -> StoreResult<ObjectVersion> {
         let from = self.whole(from, Operation::Copy)?;
         self.inner.copy(&from, &self.whole(to, Operation::Copy)?, options).await
+    }
+
+    async fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> StoreResult<()> {
+        let from = self.whole(from, Operation::Rename)?;
+        self.inner.rename(&from, &self.whole(to, Operation::Rename)?, if_match).await
+    }
+
+    async fn append(
+        &self,
+        key: &Key,
+        position: u64,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<Appended> {
+        self.inner.append(&self.whole(key, Operation::Append)?, position, payload, options).await
     }
 
     async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
@@ -283,7 +298,7 @@ mod tests {
         let payload = Payload::from(b"hello".to_vec());
         let part = below.put_part(&upload, PartNumber::FIRST, payload).await.unwrap();
         assert_eq!(below.list_parts(&upload, None).await.unwrap().parts.len(), 1);
-        let expected = Expected { size: 5, checksum: None };
+        let expected = Expected { size: 5, checksum: None, create_only: false };
         below.complete_upload(&upload, &[part], &expected).await.unwrap();
         assert_eq!(whole.head(&key("a/b/k")).await.unwrap().version.size, 5);
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::SystemTime;
 
-use crate::store::{Checksum, Metadata};
+use crate::store::{Checksum, Metadata, StandardHeaders};
 
 /// An ETag without its quotes. Compares without regard to case (OSS prints upper case in places).
 #[derive(Clone, Eq)]
@@ -66,8 +66,8 @@ pub struct ObjectInfo {
     pub checksum: Option<Checksum>,
     /// User metadata.
     pub metadata: Metadata,
-    /// Content-Type, if any.
-    pub content_type: Option<String>,
+    /// Content-Type, Cache-Control and the like.
+    pub headers: StandardHeaders,
     /// Storage class where it is not the standard one.
     pub storage_class: Option<String>,
 }

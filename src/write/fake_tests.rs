@@ -10,8 +10,8 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::store::{
-    ByteRange, ChecksumKind, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
-    ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
+    Appended, ByteRange, ChecksumKind, Content, CopyOptions, ETag, ErrorKind, Expected, Key,
+    Limits, ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
     PartReceipt, PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload,
     UploadCursor, UploadId, UploadsPage,
 };
@@ -61,6 +61,8 @@ pub(super) fn limits(part_min_bytes: u64, parts_max: u32) -> Limits {
         list_page: 1000,
         checksum: Some(ChecksumKind::Crc64Xz),
         create_only: true,
+        rename: false,
+        append: None,
     }
 }
 
@@ -241,6 +243,14 @@ impl ObjectStore for FakeStore {
 
     async fn copy(&self, _: &Key, _: &Key, _: &CopyOptions) -> StoreResult<ObjectVersion> {
         unused(Operation::Copy)
+    }
+
+    async fn rename(&self, _: &Key, _: &Key, _: Option<&ETag>) -> StoreResult<()> {
+        unused(Operation::Rename)
+    }
+
+    async fn append(&self, _: &Key, _: u64, _: Payload, _: &PutOptions) -> StoreResult<Appended> {
+        unused(Operation::Append)
     }
 
     async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {

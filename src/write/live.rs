@@ -166,6 +166,6 @@ impl Live {
 
     /// What the object must be when all bytes were sent.
     pub(super) fn expected(&self) -> Expected {
-        Expected { size: self.sent, checksum: self.sent_sum }
+        Expected { size: self.sent, checksum: self.sent_sum, create_only: false }
     }
 }

@@ -126,6 +126,8 @@ mod tests {
             list_page: 1000,
             checksum: None,
             create_only: true,
+            rename: false,
+            append: None,
         }
     }
 

@@ -144,7 +144,7 @@ impl Inner {
             driver.seal(part);
             at += len;
         }
-        complete(&driver, Expected { size, checksum }).await
+        complete(&driver, Expected { size, checksum, create_only: false }).await
     }
 
     async fn seal_spilled(&self, content: &mut Content) -> Result<(), WriteError> {

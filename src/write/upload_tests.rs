@@ -17,7 +17,7 @@ fn receipt(number: PartNumber) -> PartReceipt {
     PartReceipt { number, etag: ETag::new("e"), size: 1, checksum: None }
 }
 
-const EXPECTED: Expected = Expected { size: 3, checksum: None };
+const EXPECTED: Expected = Expected { size: 3, checksum: None, create_only: false };
 
 /// What the world may still answer.
 #[derive(Debug, Default)]

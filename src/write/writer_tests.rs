@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::fake_tests::{FakeStore, limits};
 use super::*;
-use crate::store::{ErrorKind, Operation};
+use crate::store::{ErrorKind, Operation, StandardHeaders};
 
 const PART: usize = 4096;
 
@@ -62,7 +62,11 @@ fn bytes(len: usize) -> Vec<u8> {
 }
 
 fn typed(content_type: &str, create_only: bool) -> PutOptions {
-    PutOptions { content_type: Some(content_type.into()), create_only, ..PutOptions::default() }
+    PutOptions {
+        headers: StandardHeaders::of_type(content_type),
+        create_only,
+        ..PutOptions::default()
+    }
 }
 
 fn kind(error: &WriteError) -> ErrorKind {

@@ -1,94 +1,34 @@
-//! What the error codes of COS mean and which are worth another attempt (its page "Error Codes", and
-//! what its SDKs retry). Codes decide; the status decides where the code says nothing.
+//! What the error codes of COS mean that are its own, or mean something of its own (its page "Error
+//! Codes", and what its SDKs retry). All others are in `xml_service::codes`.
 
-use crate::dialect::answers::ServiceError;
-use crate::dialect::failure::{Failure, Repeat};
+use crate::dialect::failure::Repeat;
 use crate::store::ErrorKind;
 
-/// The failure that an answer of `status` with this error document is. Status 200 is an error
-/// document where a result was due.
-pub(super) fn failure(status: u16, error: Option<ServiceError>) -> Failure {
-    let (kind, repeat) =
-        error.as_ref().and_then(|error| by_code(&error.code)).unwrap_or_else(|| by_status(status));
-    let mut failure = Failure::new(kind, repeat, "");
-    match error {
-        Some(error) => {
-            failure.message = match error.message.is_empty() {
-                true => error.code.as_str().into(),
-                false => error.message.into(),
-            };
-            failure.request_id = error.request_id.map(Into::into);
-            failure.code = Some(error.code.into());
-        }
-        None => failure.message = "the service refused without saying why".into(),
-    }
-    failure
-}
-
-fn by_code(code: &str) -> Option<(ErrorKind, Repeat)> {
-    use Repeat::{FateUnknown, Never, Refused};
+pub(super) fn meaning(code: &str) -> Option<(ErrorKind, Repeat)> {
+    use Repeat::{Never, Refused};
     Some(match code {
-        "NoSuchKey" | "NoSuchCopySource" => (ErrorKind::NotFound, Never),
-        "NoSuchBucket" => (ErrorKind::BucketMissing, Never),
-        "NoSuchUpload" => (ErrorKind::NoSuchUpload, Never),
-        "PreconditionFailed" => (ErrorKind::PreconditionFailed, Never),
-        "FileAlreadyExists" => (ErrorKind::AlreadyExists, Never),
-        "AccessDenied" => (ErrorKind::AccessDenied, Never),
-        "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "InvalidToken" => {
-            (ErrorKind::BadCredentials, Never)
-        }
-        // The second is how COS names the end of a signature's window; the window is an hour, so
-        // it is our clock.
-        "RequestTimeTooSkewed" | "Request has expired" => (ErrorKind::ClockSkew, Never),
-        "PermanentRedirect" | "TemporaryRedirect" => (ErrorKind::WrongEndpoint, Never),
+        "NoSuchCopySource" => (ErrorKind::NotFound, Never),
+        // How COS names the end of a signature's window; the window is an hour, so it is our clock.
+        "Request has expired" => (ErrorKind::ClockSkew, Never),
         "PaymentRequired" | "UnavailableForLegalReasons" => (ErrorKind::QuotaExceeded, Never),
-        "EntityTooLarge" => (ErrorKind::TooLarge, Never),
-        "EntityTooSmall" | "InvalidPart" | "InvalidPartOrder" => (ErrorKind::InvalidPart, Never),
-        "InvalidRange" => (ErrorKind::InvalidRange, Never),
-        "InvalidObjectState" => (ErrorKind::Archived, Never),
-        "InvalidObjectName" | "KeyTooLong" | "KeyTooLongError" => (ErrorKind::InvalidKey, Never),
-        // The bytes were damaged or lost on their way; they are sent again.
-        "BadDigest" => (ErrorKind::Corrupt, Refused),
-        "IncompleteBody" | "EntitySizeNotMatch" => (ErrorKind::Network, Refused),
-        "RequestTimeout" | "UserNetworkTooSlow" => (ErrorKind::Timeout, Refused),
+        "EntitySizeNotMatch" => (ErrorKind::Network, Refused),
+        "UserNetworkTooSlow" => (ErrorKind::Timeout, Refused),
         // Another write of the same key within milliseconds.
         "PathConflict" | "UploadConflict" => (ErrorKind::Unavailable, Refused),
-        "SlowDown" | "TooManyRequests" => (ErrorKind::Throttled, Refused),
-        "InternalError" | "ServiceUnavailable" => (ErrorKind::Unavailable, FateUnknown),
-        "NotImplemented" | "MethodNotAllowed" => (ErrorKind::InvalidRequest, Never),
+        "AppendPositionErr" => (ErrorKind::PreconditionFailed, Never),
         _ => return None,
     })
-}
-
-fn by_status(status: u16) -> (ErrorKind, Repeat) {
-    use Repeat::{FateUnknown, Never, Refused};
-    match status {
-        // An error under a status of success, of a code that is not known.
-        200..=299 => (ErrorKind::InvalidAnswer, FateUnknown),
-        401 => (ErrorKind::BadCredentials, Never),
-        402 | 451 => (ErrorKind::QuotaExceeded, Never),
-        403 => (ErrorKind::AccessDenied, Never),
-        404 => (ErrorKind::NotFound, Never),
-        408 => (ErrorKind::Timeout, FateUnknown),
-        // The one conflict that partfs provokes is a create-only write; its code is unverified.
-        409 => (ErrorKind::AlreadyExists, Never),
-        412 => (ErrorKind::PreconditionFailed, Never),
-        413 => (ErrorKind::TooLarge, Never),
-        416 => (ErrorKind::InvalidRange, Never),
-        429 => (ErrorKind::Throttled, Refused),
-        501 | 505 => (ErrorKind::InvalidRequest, Never),
-        500..=599 => (ErrorKind::Unavailable, FateUnknown),
-        _ => (ErrorKind::InvalidRequest, Never),
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::dialect::xml_service::answers::ServiceError;
+    use crate::dialect::xml_service::codes;
 
     fn named(status: u16, code: &str) -> (ErrorKind, Repeat) {
         let error = ServiceError { code: code.into(), message: String::new(), request_id: None };
-        let failure = failure(status, Some(error));
+        let failure = codes::failure(status, Some(error), meaning);
         assert_eq!(failure.code.as_deref(), Some(code));
         (failure.kind, failure.repeat)
     }

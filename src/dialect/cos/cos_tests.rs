@@ -1,14 +1,19 @@
 //! Requests and answers of COS, one by one, against the pages of the service.
 
+use http::HeaderMap;
+
 use super::*;
+use crate::dialect::properties::read_metadata;
+use crate::dialect::xml_service::XmlService;
+use crate::dialect::{Dialect, ObjectProperties, encode};
+use crate::store::{ListRequest, Payload, PutOptions};
 
 fn cos(endpoint: Option<&str>, region: Option<&str>) -> Cos {
-    let credentials = Credentials {
-        access_key_id: "AKID".into(),
-        secret_access_key: "hush".into(),
-        session_token: None,
-    };
-    Cos::new("photos-1250000000".into(), endpoint, region, credentials).unwrap()
+    Cos::new("photos-1250000000".into(), endpoint, region).unwrap()
+}
+
+fn service() -> XmlService<Cos> {
+    XmlService::new(cos(None, Some("r")), ObjectProperties::default()).unwrap()
 }
 
 #[test]
@@ -45,18 +50,18 @@ fn a_listing_asks_for_encoded_keys() {
         after: Some("a b/m".into()),
         max_entries: 5000,
     };
-    let draft = cos(None, Some("r")).list(&request);
+    let draft = service().list(&request).unwrap();
     assert_eq!(
         encode::query(&draft.query),
         "encoding-type=url&prefix=a%20b%2F&delimiter=%2F&marker=a%20b%2Fm&max-keys=1000"
     );
-    let draft = cos(None, Some("r")).list(&ListRequest::default());
+    let draft = service().list(&ListRequest::default()).unwrap();
     assert_eq!(encode::query(&draft.query), "encoding-type=url&max-keys=1000");
 }
 
 #[test]
 fn the_head_of_a_request_says_host_and_length() {
-    let cos = cos(None, Some("r"));
+    let cos = service();
     let key = Key::new("k").unwrap();
     let draft = cos.put(&key, Payload::from(vec![1, 2, 3]), &PutOptions::default()).unwrap();
     let head = draft.head(cos.site()).unwrap();
@@ -68,17 +73,12 @@ fn the_head_of_a_request_says_host_and_length() {
 }
 
 #[test]
-fn nothing_shows_the_secret() {
-    assert!(!format!("{:#?}", cos(None, Some("r"))).contains("hush"));
-}
-
-#[test]
 fn strange_metadata_of_others_is_read() {
     let mut headers = HeaderMap::new();
     headers.insert("x-cos-meta-a", http::HeaderValue::from_bytes("é".as_bytes()).unwrap());
     headers.insert("x-cos-meta-b", http::HeaderValue::from_bytes(b"\xff%41").unwrap());
     headers.insert("x-cos-meta-", http::HeaderValue::from_static("nameless"));
-    let metadata = read_metadata(&headers);
+    let metadata = read_metadata(&headers, "x-cos-");
     assert_eq!(metadata.get("a"), Some("é"));
     assert_eq!(metadata.get("b"), Some("\u{fffd}A"));
     assert_eq!(metadata.iter().count(), 2);

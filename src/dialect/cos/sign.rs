@@ -15,31 +15,31 @@ use crate::dialect::Credentials;
 use crate::dialect::failure::{Failure, Repeat};
 use crate::store::ErrorKind;
 
-/// Signs requests with one set of credentials.
+/// Signs requests.
 pub(super) struct Signer {
-    credential: Credential,
     signer: RequestSigner,
     context: Context,
 }
 
 impl Signer {
-    pub(super) fn new(credentials: Credentials) -> Self {
-        let Credentials { access_key_id, secret_access_key, session_token } = credentials;
-        Self {
-            credential: Credential {
-                secret_id: access_key_id,
-                secret_key: secret_access_key.expose().to_owned(),
-                security_token: session_token.map(|token| token.expose().to_owned()),
-                expires_in: None,
-            },
-            signer: RequestSigner::new(),
-            context: Context::new(),
-        }
+    pub(super) fn new() -> Self {
+        Self { signer: RequestSigner::new(), context: Context::new() }
     }
 
     /// Signs for now; the signature is good for an hour.
-    pub(super) async fn sign(&self, head: &mut Parts) -> Result<(), Failure> {
-        self.signer.sign_request(&self.context, head, Some(&self.credential), None).await.map_err(
+    pub(super) async fn sign(
+        &self,
+        head: &mut Parts,
+        credentials: &Credentials,
+    ) -> Result<(), Failure> {
+        let Credentials { access_key_id, secret_access_key, session_token } = credentials;
+        let credential = Credential {
+            secret_id: access_key_id.clone(),
+            secret_key: secret_access_key.expose().to_owned(),
+            security_token: session_token.as_ref().map(|token| token.expose().to_owned()),
+            expires_in: None,
+        };
+        self.signer.sign_request(&self.context, head, Some(&credential), None).await.map_err(
             |error| Failure::new(ErrorKind::BadCredentials, Repeat::Never, error.to_string()),
         )
     }

@@ -133,12 +133,12 @@ async fn our_signatures_are_what_the_recomputation_says() {
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         let asked = head.headers.len();
         let token = Some(vector.security_token.as_str()).filter(|token| !token.is_empty());
-        let signer = Signer::new(Credentials {
+        let credentials = Credentials {
             access_key_id: vector.access_key.clone(),
             secret_access_key: vector.secret_key.as_str().into(),
             session_token: token.map(Into::into),
-        });
-        signer.sign(&mut head).await.unwrap();
+        };
+        Signer::new().sign(&mut head, &credentials).await.unwrap();
 
         let authorization = head.headers["authorization"].to_str().unwrap().to_owned();
         assert!(head.headers["authorization"].is_sensitive());

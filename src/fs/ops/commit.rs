@@ -151,7 +151,8 @@ impl FileSystem {
                 checksum,
                 last_modified: info.map(|info| info.last_modified),
                 metadata: Some(options_sent.metadata),
-                content_type: options_sent.content_type,
+                headers: options_sent.headers,
+                storage_class: options_sent.storage_class,
                 asked: tokio::time::Instant::now(),
             };
             self.known.put(key.as_str(), &object);

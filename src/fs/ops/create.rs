@@ -14,7 +14,7 @@ use crate::fs::ops::attributes::TARGET_BYTES;
 use crate::fs::ops::lookup::Entry;
 use crate::fs::ops::open::{OpenMode, Opened};
 use crate::fs::ops::settle::DIRECTORY_TYPE;
-use crate::store::{Metadata, Payload, PutOptions};
+use crate::store::{Metadata, Payload, PutOptions, StandardHeaders};
 
 /// Who makes something, and with which permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -154,15 +154,16 @@ impl FileSystem {
         let mut metadata = Metadata::new();
         attr.store_owner_and_mode(Kind::Directory, &mut metadata);
         attr.store_mtime(&mut metadata);
-        let content_type = Some(DIRECTORY_TYPE.to_owned());
-        let options = PutOptions { content_type, metadata, create_only: false };
+        let headers = StandardHeaders::of_type(DIRECTORY_TYPE);
+        let options = PutOptions { headers, metadata, ..PutOptions::default() };
         let version = self.store.put(key, Payload::default(), &options).await?;
         Ok(Object {
             version,
             checksum: None,
             last_modified: None,
             metadata: Some(options.metadata),
-            content_type: options.content_type,
+            headers: options.headers,
+            storage_class: options.storage_class,
             asked: tokio::time::Instant::now(),
         })
     }
@@ -195,7 +196,8 @@ impl FileSystem {
             checksum: None,
             last_modified: None,
             metadata: Some(options.metadata),
-            content_type: None,
+            headers: options.headers,
+            storage_class: options.storage_class,
             asked: tokio::time::Instant::now(),
         };
         self.known.put(key.as_str(), &object);

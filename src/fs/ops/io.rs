@@ -170,7 +170,8 @@ impl State {
             metadata.remove("mtime");
         }
         PutOptions {
-            content_type: object.and_then(|object| object.content_type.clone()),
+            headers: object.map(|object| object.headers.clone()).unwrap_or_default(),
+            storage_class: object.and_then(|object| object.storage_class.clone()),
             metadata,
             create_only: false,
         }

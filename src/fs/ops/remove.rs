@@ -8,7 +8,7 @@ use crate::fs::error::{FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo};
 use crate::fs::name::{Name, TreePath};
 use crate::fs::{FileSystem, control};
-use crate::store::{Key, ListRequest, Payload, PutOptions};
+use crate::store::{Key, ListRequest, Payload, PutOptions, StandardHeaders};
 
 impl FileSystem {
     /// Removes a file or symbolic link. Open handles keep working on what they have; what they write
@@ -118,8 +118,8 @@ impl FileSystem {
         if !self.marker_exists(&key).await? {
             let options = {
                 let state = inode.state();
-                let content_type = Some(super::settle::DIRECTORY_TYPE.to_owned());
-                PutOptions { content_type, ..state.put_options(inode, true) }
+                let headers = StandardHeaders::of_type(super::settle::DIRECTORY_TYPE);
+                PutOptions { headers, ..state.put_options(inode, true) }
             };
             self.store.put(&key, Payload::default(), &options).await?;
         }

@@ -169,13 +169,14 @@ impl FileSystem {
         let asked = Instant::now();
         let mut state = source.state();
         let moved = match copy.replace {
-            Some(PutOptions { metadata, content_type, .. }) => {
+            Some(PutOptions { metadata, headers, storage_class, .. }) => {
                 state.attr_pending = state.put_options(source, true).metadata != metadata;
                 Object {
                     version,
                     last_modified: None,
                     metadata: Some(metadata),
-                    content_type,
+                    headers,
+                    storage_class,
                     asked,
                     ..object
                 }

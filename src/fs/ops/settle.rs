@@ -11,7 +11,7 @@ use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::inodes::Pin;
-use crate::store::{CopyOptions, ErrorKind, Payload, PutOptions, copy_object};
+use crate::store::{CopyOptions, ErrorKind, Payload, PutOptions, StandardHeaders, copy_object};
 
 /// Attributes that could not be stored are tried again after so long, …
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -89,8 +89,8 @@ impl FileSystem {
         let (key, stored) = match (inode.kind, version) {
             (Kind::Directory, _) => {
                 let key = path.marker_key(limits)?;
-                let options =
-                    PutOptions { content_type: Some(DIRECTORY_TYPE.to_owned()), ..options.clone() };
+                let headers = StandardHeaders::of_type(DIRECTORY_TYPE);
+                let options = PutOptions { headers, ..options.clone() };
                 let stored = self.store.put(&key, Payload::default(), &options).await;
                 (key, stored)
             }
@@ -115,7 +115,8 @@ impl FileSystem {
                         checksum: state.object.as_ref().and_then(|object| object.checksum),
                         last_modified: None,
                         metadata: Some(options.metadata),
-                        content_type: options.content_type,
+                        headers: options.headers,
+                        storage_class: options.storage_class,
                         asked: tokio::time::Instant::now(),
                     };
                     state.marker = Some(true);

@@ -8,6 +8,7 @@
 //! Locks: `changes` before `state`; `state` and the log are held for moments only. Everything that
 //! touches files runs outside the async threads.
 
+mod append;
 mod blob;
 mod effects;
 mod folder;
@@ -67,6 +68,15 @@ pub enum BucketError {
         /// Its size in bytes.
         size: u64,
     },
+    /// Something was to be appended at a position that is not the end.
+    #[error("the object ends at {size}, not where more was to be appended")]
+    WrongPosition {
+        /// Size of the object in bytes; 0 when there is none.
+        size: u64,
+    },
+    /// The object was not made by append.
+    #[error("nothing can be appended to this object")]
+    NotAppendable,
     /// The folder failed: no space, no permission.
     #[error("the folder of the bucket failed: {0}")]
     Storage(Arc<io::Error>),
@@ -193,6 +203,28 @@ impl MemoryBucket {
             blob: source.blob.clone(),
         };
         self.off_thread(move |bucket| bucket.publish(Operation::Copy, object, create_only)).await
+    }
+
+    /// Gives `source`, the object as it was found at its key, another key. Refused with
+    /// [`BucketError::NoSuchKey`] when there is another one by now.
+    pub async fn rename(self: &Arc<Self>, source: &Arc<Object>, to: &Key) -> BucketResult<()> {
+        let (source, to) = (Arc::clone(source), to.clone());
+        self.off_thread(move |bucket| {
+            let _order = lock(&bucket.changes);
+            if source.key == to || !Arc::ptr_eq(&bucket.head(&source.key)?, &source) {
+                return if source.key == to { Ok(()) } else { Err(BucketError::NoSuchKey) };
+            }
+            let moved = Object { key: to.clone(), ..Object::clone(&source) };
+            let effect = Effect { size: moved.size(), ..bucket.effect(Operation::Rename, &to) };
+            bucket.publish_in_order(moved, false, effect, |state| {
+                state.objects.remove(source.key.as_str());
+            })?;
+            if let Some(folder) = &bucket.folder {
+                folder.remove(&source)?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     /// Removes an object; tells whether there was one.

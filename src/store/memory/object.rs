@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::blob::Blob;
 use super::incoming::Body;
 use crate::store::{
-    Checksum, ETag, Key, Metadata, ObjectInfo, ObjectVersion, PutOptions, UploadId,
+    Checksum, ETag, Key, Metadata, ObjectInfo, ObjectVersion, PutOptions, StandardHeaders, UploadId,
 };
 
 /// What the ETags of objects and parts are.
@@ -34,14 +34,20 @@ pub struct Properties {
     pub headers: BTreeMap<String, String>,
     /// Storage class, if one was given.
     pub storage_class: Option<String>,
+    /// Whether it was made by append, so that more can be appended.
+    pub appendable: bool,
 }
 
 impl From<&PutOptions> for Properties {
     fn from(options: &PutOptions) -> Self {
+        let named = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        let others = options.headers.iter().filter(|(name, _)| *name != "content-type");
         Self {
-            content_type: options.content_type.clone(),
+            content_type: options.headers.content_type.clone(),
             metadata: options.metadata.clone(),
-            ..Self::default()
+            headers: others.map(named).collect(),
+            storage_class: options.storage_class.clone(),
+            appendable: false,
         }
     }
 }
@@ -81,7 +87,10 @@ impl Object {
             last_modified: self.last_modified,
             checksum: Some(self.checksum),
             metadata: self.properties.metadata.clone(),
-            content_type: self.properties.content_type.clone(),
+            headers: StandardHeaders {
+                content_type: self.properties.content_type.clone(),
+                ..StandardHeaders::collect(|name| self.properties.headers.get(name).cloned())
+            },
             storage_class: self.properties.storage_class.clone(),
         }
     }
@@ -103,6 +112,11 @@ pub(super) fn etag_of_copy(source: &ETag) -> ETag {
     } else {
         source.clone()
     }
+}
+
+/// The ETag after an append of bytes with this ETag of their own.
+pub(super) fn etag_of_append(old: &ETag, added: &ETag) -> ETag {
+    ETag::new(&hex(&Md5::digest(format!("{}{}", old.as_str(), added.as_str()))))
 }
 
 /// The ETag of a completed upload. COS's real rule is not known and no function of the parts;
@@ -134,6 +148,8 @@ pub(super) struct StoredProperties {
     headers: BTreeMap<String, String>,
     #[serde(skip_serializing_if = "Option::is_none", default)]
     storage_class: Option<String>,
+    #[serde(skip_serializing_if = "std::ops::Not::not", default)]
+    appendable: bool,
 }
 
 impl From<&Properties> for StoredProperties {
@@ -144,6 +160,7 @@ impl From<&Properties> for StoredProperties {
             metadata: metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
             headers: properties.headers.clone(),
             storage_class: properties.storage_class.clone(),
+            appendable: properties.appendable,
         }
     }
 }
@@ -155,6 +172,7 @@ impl From<StoredProperties> for Properties {
             metadata: stored.metadata.into_iter().collect(),
             headers: stored.headers,
             storage_class: stored.storage_class,
+            appendable: stored.appendable,
         }
     }
 }

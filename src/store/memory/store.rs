@@ -10,10 +10,10 @@ use super::{
     UploadsQuery, read_all,
 };
 use crate::store::{
-    ByteRange, Checksum, ChecksumKind, Content, CopyOptions, ETag, ErrorKind, Expected, Key,
-    Limits, ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore,
-    ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, StoreError,
-    StoreResult, Upload, UploadCursor, UploadsPage,
+    AppendLimits, Appended, ByteRange, Checksum, ChecksumKind, Content, CopyOptions, ETag,
+    ErrorKind, Expected, Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload,
+    ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
+    PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
 };
 
 const GIB: u64 = 1 << 30;
@@ -34,6 +34,8 @@ pub const SMALL_LIMITS: Limits = Limits {
     list_page: 10,
     checksum: Some(ChecksumKind::Crc64Xz),
     create_only: true,
+    rename: false,
+    append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB }),
 };
 
 /// A store on a bucket. Enforces the limits it is given.
@@ -147,6 +149,8 @@ fn kind_of(error: &BucketError) -> ErrorKind {
         BucketError::InvalidPart
         | BucketError::InvalidPartOrder
         | BucketError::PartTooSmall { .. } => ErrorKind::InvalidPart,
+        BucketError::WrongPosition { .. } => ErrorKind::PreconditionFailed,
+        BucketError::NotAppendable => ErrorKind::NotAppendable,
         BucketError::Storage(_) => ErrorKind::Unavailable,
     }
 }
@@ -270,6 +274,34 @@ impl ObjectStore for MemoryStore {
         Ok(at.check(copied.await)?.version())
     }
 
+    async fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> StoreResult<()> {
+        let at = self.receive(Operation::Rename, to)?;
+        if !self.limits.rename {
+            return Err(at.error(ErrorKind::InvalidRequest, "objects cannot be renamed here"));
+        }
+        let source = self.source(&at, from, if_match)?;
+        at.check(self.bucket.rename(&source, to).await)
+    }
+
+    async fn append(
+        &self,
+        key: &Key,
+        position: u64,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<Appended> {
+        let at = self.receive(Operation::Append, key)?;
+        let Some(limits) = self.limits.append else {
+            return Err(at.error(ErrorKind::InvalidRequest, "nothing can be appended here"));
+        };
+        at.at_most(payload.len(), limits.call_bytes)?;
+        at.at_most(position.saturating_add(payload.len()), limits.object_bytes)?;
+        let properties = at.properties(options)?;
+        let body = at.body(&payload).await?;
+        let object = at.check(self.bucket.append(key, position, body, properties).await)?;
+        Ok(Appended { version: object.version(), checksum: Some(object.checksum) })
+    }
+
     async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
         let at = self.receive(Operation::StartUpload, key)?;
         let properties = at.properties(options)?;
@@ -318,7 +350,7 @@ impl ObjectStore for MemoryStore {
         let rules = CompleteRules {
             part_min_bytes: self.limits.part_min_bytes,
             gaps_allowed: false,
-            create_only: false,
+            create_only: expected.create_only && self.limits.create_only,
         };
         let object = at.check(self.bucket.complete_upload(upload, listed, rules).await)?;
         if object.size() != expected.size {

@@ -4,11 +4,13 @@ use std::env;
 use std::sync::Arc;
 
 use partfs::clock::SystemClock;
-use partfs::dialect::{Connection, Credentials, DialectName, Secret, Timing, connect};
+use partfs::dialect::{
+    Connection, Credentials, DialectName, ObjectProperties, Secret, Timing, connect,
+};
 use partfs::mock::{Addressing, MockConfig};
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 use partfs::store::prefix::Prefixed;
-use partfs::store::{Key, Payload, PutOptions};
+use partfs::store::{Key, Payload, PutOptions, StandardHeaders};
 
 use super::run_all;
 use crate::world::served::{TIMING, client, serve};
@@ -81,9 +83,9 @@ async fn cos_over_http_with_a_folder() {
     run_all(&*store).await;
     let key = Key::new("kept/\u{1} +%41").unwrap();
     let options = PutOptions {
-        content_type: Some("text/plain".to_owned()),
+        headers: StandardHeaders::of_type("text/plain"),
         metadata: [("mode", "33188")].into_iter().collect(),
-        create_only: false,
+        ..PutOptions::default()
     };
     store.put(&key, Payload::from(b"hello".to_vec()), &options).await.unwrap();
     let before = store.head(&key).await.unwrap();
@@ -118,6 +120,7 @@ async fn cos_itself() {
             secret_access_key: Secret::new(set("PARTFS_SECRET_ACCESS_KEY")),
             session_token: None,
         },
+        properties: ObjectProperties::default(),
         timing: Timing::default(),
     });
     run_all(&Prefixed::new(store.unwrap(), prefix).unwrap()).await;

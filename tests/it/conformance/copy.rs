@@ -1,14 +1,14 @@
 //! Server-side copies.
 
-use partfs::store::{CopyOptions, ErrorKind, Metadata, PutOptions};
+use partfs::store::{CopyOptions, ErrorKind, Metadata, PutOptions, StandardHeaders};
 
 use super::{Ground, kind, text};
 
 fn with_metadata(name: &str, value: &str) -> PutOptions {
     PutOptions {
-        content_type: Some("text/plain".into()),
+        headers: StandardHeaders::of_type("text/plain"),
         metadata: Metadata::from_iter([(name, value)]),
-        create_only: false,
+        ..PutOptions::default()
     }
 }
 
@@ -19,7 +19,7 @@ pub(super) async fn a_copy_is_the_same(ground: &Ground<'_>) {
     let info = ground.store.head(&to).await.unwrap();
     assert_eq!(info.version, version);
     assert_eq!(info.metadata.get("a"), Some("b"));
-    assert_eq!(info.content_type.as_deref(), Some("text/plain"));
+    assert_eq!(info.headers.content_type.as_deref(), Some("text/plain"));
     assert_eq!(ground.bytes_of("to &").await, b"hello");
     assert_eq!(ground.bytes_of("a b+/中%41").await, b"hello");
 }

@@ -8,6 +8,7 @@ mod get;
 mod list;
 mod multipart;
 mod put;
+mod rename;
 
 use std::future::Future;
 use std::panic::AssertUnwindSafe;
@@ -70,6 +71,10 @@ const CASES: &[Case] = cases![
     multipart::parts_are_listed_page_by_page,
     multipart::uploads_are_listed_page_by_page,
     multipart::two_uploads_of_one_key,
+    multipart::create_only_refuses_at_the_end,
+    rename::everything_goes_along,
+    rename::an_object_at_the_target_is_replaced,
+    rename::a_stale_or_absent_source_is_refused,
 ];
 
 /// Runs every case, each below a prefix of its own, and panics with the names of those that failed.

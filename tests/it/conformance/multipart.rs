@@ -2,7 +2,7 @@
 
 use partfs::store::{
     ByteRange, Checksum, ErrorKind, Expected, Metadata, PartNumber, PartReceipt, Payload,
-    PutOptions, Upload,
+    PutOptions, StandardHeaders, Upload,
 };
 
 use super::{Ground, kind, text};
@@ -34,7 +34,7 @@ impl Ground<'_> {
     }
 
     fn expect(&self, bytes: &[u8]) -> Expected {
-        Expected { size: bytes.len() as u64, checksum: self.checksum(bytes) }
+        Expected { size: bytes.len() as u64, checksum: self.checksum(bytes), create_only: false }
     }
 
     /// An upload of one part, not completed.
@@ -82,16 +82,16 @@ pub(super) async fn the_object_appears_only_when_completed(ground: &Ground<'_>) 
 
 pub(super) async fn metadata_is_that_of_the_start(ground: &Ground<'_>) {
     let options = PutOptions {
-        content_type: Some("text/plain".into()),
+        headers: StandardHeaders::of_type("text/plain"),
         metadata: Metadata::from_iter([("mode", "644")]),
-        create_only: false,
+        ..PutOptions::default()
     };
     let upload = ground.store.start_upload(&ground.key("k"), &options).await.unwrap();
     let part = ground.part(&upload, 1, b"hello").await;
     ground.store.complete_upload(&upload, &[part], &ground.expect(b"hello")).await.unwrap();
     let info = ground.store.head(&ground.key("k")).await.unwrap();
     assert_eq!(info.metadata, options.metadata);
-    assert_eq!(info.content_type, options.content_type);
+    assert_eq!(info.headers, options.headers);
 }
 
 async fn assert_gone(ground: &Ground<'_>, upload: &Upload) {
@@ -145,12 +145,12 @@ pub(super) async fn complete_refuses_parts_that_are_too_small(ground: &Ground<'_
 
 pub(super) async fn complete_compares_what_is_expected(ground: &Ground<'_>) {
     let (upload, part) = ground.one_part("size").await;
-    let expected = Expected { size: 6, checksum: None };
+    let expected = Expected { size: 6, checksum: None, create_only: false };
     let completed = ground.store.complete_upload(&upload, &[part], &expected).await;
     assert_eq!(kind(completed), ErrorKind::Corrupt);
     if ground.store.limits().checksum.is_some() {
         let (upload, part) = ground.one_part("checksum").await;
-        let expected = Expected { size: 5, checksum: ground.checksum(b"other") };
+        let expected = Expected { checksum: ground.checksum(b"other"), ..ground.expect(b"hello") };
         let completed = ground.store.complete_upload(&upload, &[part], &expected).await;
         assert_eq!(kind(completed), ErrorKind::Corrupt);
     }
@@ -260,4 +260,20 @@ pub(super) async fn two_uploads_of_one_key(ground: &Ground<'_>) {
     let expected = ground.expect(b"second");
     ground.store.complete_upload(&second, &[second_part], &expected).await.unwrap();
     assert_eq!(ground.bytes_of("k").await, b"second");
+}
+
+pub(super) async fn create_only_refuses_at_the_end(ground: &Ground<'_>) {
+    if !ground.store.limits().create_only {
+        return;
+    }
+    let key = ground.key("k");
+    let options = PutOptions { create_only: true, ..PutOptions::default() };
+    let upload = ground.store.start_upload(&key, &options).await.unwrap();
+    let part = ground.part(&upload, 1, b"hello").await;
+    ground.put("k", b"meanwhile").await;
+    let expected = Expected { create_only: true, ..ground.expect(b"hello") };
+    let refused = ground.store.complete_upload(&upload, &[part], &expected).await;
+    assert_eq!(kind(refused), ErrorKind::AlreadyExists);
+    assert_eq!(ground.bytes_of("k").await, b"meanwhile");
+    ground.store.abort_upload(&upload).await.unwrap();
 }

@@ -1,7 +1,7 @@
 //! PUT and what HEAD and GET tell of it.
 
 use bytes::Bytes;
-use partfs::store::{ErrorKind, Metadata, Payload, PutOptions};
+use partfs::store::{ErrorKind, Metadata, Payload, PutOptions, StandardHeaders};
 
 use super::{Ground, ODD_NAMES, kind, text};
 
@@ -38,15 +38,24 @@ pub(super) async fn metadata_and_content_type_come_back(ground: &Ground<'_>) {
     let metadata: Metadata =
         [("mode", "33188"), ("mtime-ns", "17 + 4=%21"), ("x", "a;b,c\"d")].into_iter().collect();
     let options = PutOptions {
-        content_type: Some("text/plain; charset=utf-8".into()),
+        headers: StandardHeaders::collect(|name| {
+            Some(match name {
+                "content-type" => "text/plain; charset=utf-8".to_owned(),
+                "expires" => "Thu, 01 Dec 2050 16:00:00 GMT".to_owned(),
+                "content-disposition" => "attachment; filename=\"a b\"".to_owned(),
+                // One that no client decodes.
+                "content-encoding" => "x-none".to_owned(),
+                _ => "no-cache".to_owned(),
+            })
+        }),
         metadata: metadata.clone(),
-        create_only: false,
+        ..PutOptions::default()
     };
     let key = ground.key("k");
     ground.store.put(&key, text("x"), &options).await.unwrap();
     let info = ground.store.head(&key).await.unwrap();
     assert_eq!(info.metadata, metadata);
-    assert_eq!(info.content_type, options.content_type);
+    assert_eq!(info.headers, options.headers);
     ground.put("k", "without").await;
     assert!(ground.store.head(&key).await.unwrap().metadata.is_empty());
 }

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use partfs::fs::{InodeNo, SetAttr};
-use partfs::store::{ErrorKind, Metadata, ObjectStore, Operation, PutOptions};
+use partfs::store::{ErrorKind, Metadata, ObjectStore, Operation, PutOptions, StandardHeaders};
 
 use crate::world::fs::{MAKER, PART, World};
 use crate::world::{key, pattern};
@@ -93,8 +93,11 @@ async fn directories_and_links_keep_attributes_too() {
 async fn metadata_of_others_survives_our_changes() {
     let world = World::new();
     let metadata: Metadata = [("colour", "green"), ("mode", "33152")].into_iter().collect();
-    let content_type = Some("text/x-poem".to_owned());
-    let options = PutOptions { content_type, metadata, create_only: false };
+    let headers = StandardHeaders {
+        cache_control: Some("no-store".to_owned()),
+        ..StandardHeaders::of_type("text/x-poem")
+    };
+    let options = PutOptions { headers: headers.clone(), metadata, ..PutOptions::default() };
     world.store.put(&key("f"), b"verse".to_vec().into(), &options).await.unwrap();
     let ino = world.walk("f").await.unwrap();
     assert_eq!(world.fs.getattr(ino).await.unwrap().attr.permissions, 0o600);
@@ -103,7 +106,7 @@ async fn metadata_of_others_survives_our_changes() {
     world.put("f", b"another verse").await.unwrap();
     let info = world.store.head(&key("f")).await.unwrap();
     assert_eq!(info.metadata.get("colour"), Some("green"));
-    assert_eq!(info.content_type.as_deref(), Some("text/x-poem"));
+    assert_eq!(info.headers, headers);
 }
 
 #[tokio::test]

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use partfs::store::{
-    ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage, ListRequest,
-    ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
-    PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
+    Appended, ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage,
+    ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt,
+    PartsPage, Payload, PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
 };
 use tokio::sync::Semaphore;
 
@@ -146,6 +146,24 @@ impl ObjectStore for Failing {
         let answer = self.inner.copy(from, to, options).await;
         self.pass(Operation::Copy).await;
         answer
+    }
+
+    async fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> StoreResult<()> {
+        self.check(Operation::Rename)?;
+        let answer = self.inner.rename(from, to, if_match).await;
+        self.pass(Operation::Rename).await;
+        answer
+    }
+
+    async fn append(
+        &self,
+        key: &Key,
+        position: u64,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<Appended> {
+        self.check(Operation::Append)?;
+        self.inner.append(key, position, payload, options).await
     }
 
     async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use partfs::budget::Budget;
 use partfs::clock::{Clock, SystemClock};
-use partfs::dialect::{Connection, Credentials, DialectName, Secret, Timing, connect};
+use partfs::dialect::{
+    Connection, Credentials, DialectName, ObjectProperties, Secret, Timing, connect,
+};
 use partfs::fs::{DrainReport, FileSystem, FsConfig};
 use partfs::fuse::session::{Session, SessionOptions, mount};
 use partfs::mock::{MockConfig, MockServer};
@@ -134,6 +136,7 @@ impl Mounted {
                 secret_access_key: Secret::new(config.secret_access_key),
                 session_token: None,
             },
+            properties: ObjectProperties::default(),
             timing: Timing::default(),
         })
         .expect("a client")

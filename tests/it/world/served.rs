@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partfs::clock::SystemClock;
-use partfs::dialect::{Connection, Credentials, DialectName, Secret, Timing, connect};
+use partfs::dialect::{
+    Connection, Credentials, DialectName, ObjectProperties, Secret, Timing, connect,
+};
 use partfs::mock::{MockConfig, MockServer};
 use partfs::store::ObjectStore;
 
@@ -40,6 +42,7 @@ pub fn client(
             secret_access_key: Secret::new(config.secret_access_key.as_str()),
             session_token: config.session_token.as_deref().map(Secret::new),
         },
+        properties: ObjectProperties::default(),
         timing,
     };
     connect(connection).expect("a good connection")

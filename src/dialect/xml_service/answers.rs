@@ -4,11 +4,12 @@
 
 use std::time::SystemTime;
 
-use crate::dialect::encode;
-use crate::dialect::xml::{self, Element};
+use crate::dialect::failure::Failure;
+use crate::dialect::xml_service::xml::{self, Element};
+use crate::dialect::{encode, headers};
 use crate::store::{
-    ETag, Key, ListPage, ListRequest, ListedObject, ListedUpload, PartNumber, PartReceipt,
-    PartsPage, Upload, UploadCursor, UploadId, UploadsPage,
+    Checksum, ETag, Key, ListPage, ListRequest, ListedObject, ListedUpload, PartNumber,
+    PartReceipt, PartsPage, Upload, UploadCursor, UploadId, UploadsPage,
 };
 
 /// Why a body is not the expected answer.
@@ -18,6 +19,12 @@ pub(crate) enum Flaw {
     Garbled(String),
     /// A well-formed error document where a result was due (services send these under status 200).
     Error(ServiceError),
+}
+
+impl From<Failure> for Flaw {
+    fn from(failure: Failure) -> Self {
+        Self::Garbled(failure.message.into_string())
+    }
 }
 
 impl From<String> for Flaw {
@@ -49,7 +56,8 @@ fn error_of(root: &Element) -> Option<ServiceError> {
     })
 }
 
-fn root(body: &[u8], expected: &str) -> Result<Element, Flaw> {
+/// The root of a document, when it is the expected one.
+pub(crate) fn root(body: &[u8], expected: &str) -> Result<Element, Flaw> {
     let root = xml::parse(body)?;
     if root.name == expected {
         return Ok(root);
@@ -62,31 +70,14 @@ fn root(body: &[u8], expected: &str) -> Result<Element, Flaw> {
     Err(Flaw::Garbled(format!("a document {:.40} where {expected} was due", root.name)))
 }
 
-/// An ETag worth keeping: visible ASCII, without quotes inside. It goes into headers again.
-pub(crate) fn etag(text: &str) -> Option<ETag> {
-    let etag = ETag::new(text);
-    let valid = (1..=256).contains(&etag.as_str().len())
-        && etag.as_str().bytes().all(|byte| matches!(byte, b'!'..=b'~') && byte != b'"');
-    valid.then_some(etag)
-}
-
-fn etag_of(element: &Element) -> Result<ETag, Flaw> {
-    Ok(etag(element.text_of("ETag")?)
+/// The ETag that an element states, which must be usable.
+pub(crate) fn etag_of(element: &Element) -> Result<ETag, Flaw> {
+    Ok(headers::usable_etag(element.text_of("ETag")?)
         .ok_or_else(|| format!("{} has no usable ETag", element.name))?)
 }
 
-/// The dates of the services: ISO 8601 in most documents, the form of C's `asctime` in some of
-/// COS, that of HTTP in headers.
-pub(crate) fn date(text: &str) -> Option<SystemTime> {
-    let text = text.trim();
-    match text.parse::<jiff::Timestamp>() {
-        Ok(time) => Some(time.into()),
-        Err(_) => httpdate::parse_http_date(text).ok(),
-    }
-}
-
 fn date_of(element: &Element, name: &str) -> Result<SystemTime, Flaw> {
-    Ok(date(element.text_of(name)?)
+    Ok(headers::date(element.text_of(name)?)
         .ok_or_else(|| format!("{name} of {} is not a date", element.name))?)
 }
 
@@ -118,8 +109,13 @@ fn optional_text<'a>(element: &'a Element, name: &str) -> Result<Option<&'a str>
     Ok(element.optional(name)?.map(|child| child.text.as_str()).filter(|text| !text.is_empty()))
 }
 
-/// `ListBucketResult`, version 1.
-pub(crate) fn list(body: &[u8], request: &ListRequest) -> Result<ListPage, Flaw> {
+/// `ListBucketResult`, version 1. With `cursor_optional`, the last entry of a truncated page without a
+/// next marker is the cursor (S3 gives one only when there is a delimiter).
+pub(crate) fn list(
+    body: &[u8],
+    request: &ListRequest,
+    cursor_optional: bool,
+) -> Result<ListPage, Flaw> {
     let root = root(body, "ListBucketResult")?;
     let decode = decoder(&root)?;
     let below = |text: String| {
@@ -142,15 +138,26 @@ pub(crate) fn list(body: &[u8], request: &ListRequest) -> Result<ListPage, Flaw>
         page.prefixes.push(below(decode(prefix.text_of("Prefix")?)?)?);
     }
     if root.flag_of("IsTruncated")? {
-        let next = optional_text(&root, "NextMarker")?
-            .ok_or_else(|| "a truncated listing without a next marker".to_owned())?;
-        let next = decode(next)?;
+        let next = match optional_text(&root, "NextMarker")? {
+            Some(next) => decode(next)?,
+            None if cursor_optional => last_entry(&page)?,
+            None => return Err(Flaw::Garbled("a truncated listing without a next marker".into())),
+        };
         if request.after.as_ref() == Some(&next) {
             return Err(Flaw::Garbled("a listing that does not advance".to_owned()));
         }
         page.next = Some(next);
     }
     Ok(page)
+}
+
+/// The greatest key or prefix of a page.
+fn last_entry(page: &ListPage) -> Result<String, Flaw> {
+    let object = page.objects.last().map(|object| object.key.as_str());
+    let prefix = page.prefixes.last().map(String::as_str);
+    let last = object.max(prefix);
+    last.map(str::to_owned)
+        .ok_or_else(|| Flaw::Garbled("a truncated listing without entries".to_owned()))
 }
 
 /// `InitiateMultipartUploadResult`.
@@ -163,23 +170,12 @@ pub(crate) fn upload_id(body: &[u8]) -> Result<UploadId, Flaw> {
     Ok(UploadId::new(id))
 }
 
-/// `CompleteMultipartUploadResult`: the ETag of the object.
-pub(crate) fn completed(body: &[u8]) -> Result<ETag, Flaw> {
-    etag_of(&root(body, "CompleteMultipartUploadResult")?)
-}
-
-/// `CopyObjectResult`: the ETag of the copy.
-pub(crate) fn copied(body: &[u8]) -> Result<ETag, Flaw> {
-    etag_of(&root(body, "CopyObjectResult")?)
-}
-
-/// `CopyPartResult`: the ETag of the part.
-pub(crate) fn part_copied(body: &[u8]) -> Result<ETag, Flaw> {
-    etag_of(&root(body, "CopyPartResult")?)
-}
-
-/// `ListPartsResult`, the page after part `after`.
-pub(crate) fn parts(body: &[u8], after: Option<PartNumber>) -> Result<PartsPage, Flaw> {
+/// `ListPartsResult`, the page after part `after`. `checksum` reads what a part's element states.
+pub(crate) fn parts(
+    body: &[u8],
+    after: Option<PartNumber>,
+    checksum: impl Fn(&Element) -> Result<Option<Checksum>, Failure>,
+) -> Result<PartsPage, Flaw> {
     let root = root(body, "ListPartsResult")?;
     let mut page = PartsPage { parts: Vec::new(), more: root.flag_of("IsTruncated")? };
     let mut last = after;
@@ -194,7 +190,7 @@ pub(crate) fn parts(body: &[u8], after: Option<PartNumber>) -> Result<PartsPage,
             number,
             etag: etag_of(part)?,
             size: part.number_of("Size")?,
-            checksum: None,
+            checksum: checksum(part)?,
         });
     }
     if page.more {
@@ -233,7 +229,11 @@ pub(crate) fn uploads(
         let missing = || "a truncated list of uploads without next markers".to_owned();
         let next = UploadCursor {
             key: decode(optional_text(&root, "NextKeyMarker")?.ok_or_else(missing)?)?,
-            upload_id: optional_text(&root, "NextUploadIdMarker")?.ok_or_else(missing)?.to_owned(),
+            // OSS's documents have both spellings.
+            upload_id: optional_text(&root, "NextUploadIdMarker")?
+                .or(optional_text(&root, "NextUploadMarker")?)
+                .ok_or_else(missing)?
+                .to_owned(),
         };
         if after == Some(&next) {
             return Err(Flaw::Garbled("a list of uploads that does not advance".to_owned()));
@@ -246,9 +246,10 @@ pub(crate) fn uploads(
 /// `DeleteResult`, quiet form: the keys that were not deleted, as the service names them.
 pub(crate) fn not_deleted(body: &[u8]) -> Result<Vec<(String, ServiceError)>, Flaw> {
     let root = root(body, "DeleteResult")?;
+    let decode = decoder(&root)?;
     let mut failed = Vec::new();
     for error in root.each("Error") {
-        let key = error.text_of("Key")?.to_owned();
+        let key = decode(error.text_of("Key")?)?;
         let error = error_of(error).ok_or_else(|| "an error without a code".to_owned())?;
         failed.push((key, error));
     }

@@ -1,0 +1,441 @@
+//! The XML API that COS, OSS and S3 share: requests and answers, with what differs taken from a
+//! [`Flavor`]. Documents are in `answers`, meanings of errors in `codes`.
+
+pub(crate) mod answers;
+pub(crate) mod codes;
+mod flavor;
+mod reading;
+pub(crate) mod xml;
+
+use async_trait::async_trait;
+use http::request::Parts;
+use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use md5::{Digest, Md5};
+use reqsign_core::hash::base64_encode;
+
+use crate::dialect::answer_head::content_head;
+use crate::dialect::failure::Failure;
+use crate::dialect::properties::{Applied, ObjectProperties, read_metadata, read_standard};
+use crate::dialect::request::{Draft, Site};
+use crate::dialect::{
+    Appending, Completed, ConnectError, ContentHead, Credentials, Dialect, Stored, headers,
+};
+use crate::http::Answer;
+use crate::store::{
+    ByteRange, CopyOptions, ETag, Expected, Key, Limits, ListPage, ListRequest, ObjectInfo,
+    ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, Upload,
+    UploadCursor, UploadId, UploadsPage,
+};
+
+pub(crate) use flavor::{Flavor, Words};
+
+const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
+
+/// One bucket of one of the three services.
+#[derive(Debug)]
+pub(crate) struct XmlService<F> {
+    flavor: F,
+    applied: Applied,
+}
+
+impl<F: Flavor> XmlService<F> {
+    pub(crate) fn new(flavor: F, properties: ObjectProperties) -> Result<Self, ConnectError> {
+        let applied = Applied::new(properties, flavor.rules())?;
+        Ok(Self { flavor, applied })
+    }
+
+    fn on_bucket(&self, method: Method) -> Draft {
+        let mut draft = Draft::bucket(method);
+        draft.path.insert_str(0, self.flavor.path_prefix());
+        draft
+    }
+
+    fn on_object(&self, method: Method, key: &Key) -> Result<Draft, Failure> {
+        let mut draft = Draft::object(method, key.as_str())?;
+        draft.path.insert_str(0, self.flavor.path_prefix());
+        self.applied.any_request(&mut draft.headers)?;
+        Ok(draft)
+    }
+
+    fn on_part(&self, upload: &Upload, number: PartNumber) -> Result<Draft, Failure> {
+        let mut draft = self
+            .on_object(Method::PUT, &upload.key)?
+            .with("partNumber", number.to_string())
+            .with("uploadId", upload.id.as_str());
+        self.applied.customer_key(&mut draft.headers)?;
+        Ok(draft)
+    }
+
+    /// Adds a header of the service's own.
+    fn set(&self, headers: &mut HeaderMap, name: &str, value: &str) -> Result<(), Failure> {
+        let name = HeaderName::try_from(format!("{}{name}", self.flavor.rules().prefix))
+            .map_err(|_| Failure::unsayable("a header that has no name"))?;
+        headers::set(headers, name, value)
+    }
+
+    fn set_create_only(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
+        let (name, value) = self.flavor.words().create_only;
+        headers::set(headers, HeaderName::from_static(name), value)
+    }
+
+    fn new_object(
+        &self,
+        draft: &mut Draft,
+        key: &Key,
+        options: &PutOptions,
+    ) -> Result<(), Failure> {
+        draft.headers.extend(self.applied.new_object(key.as_str(), options)?);
+        if options.create_only && self.flavor.limits().create_only {
+            self.set_create_only(&mut draft.headers)?;
+        }
+        Ok(())
+    }
+
+    fn source(
+        &self,
+        headers: &mut HeaderMap,
+        from: &Key,
+        if_match: Option<&ETag>,
+    ) -> Result<(), Failure> {
+        self.set(headers, "copy-source", &self.flavor.copy_source(from))?;
+        if let Some(etag) = if_match {
+            self.set(headers, "copy-source-if-match", &etag.quoted())?;
+        }
+        self.applied.source_key(headers)
+    }
+}
+
+#[async_trait]
+impl<F: Flavor> Dialect for XmlService<F> {
+    fn limits(&self) -> &Limits {
+        self.flavor.limits()
+    }
+
+    fn site(&self) -> &Site {
+        self.flavor.site()
+    }
+
+    fn check_key(&self, key: &Key) -> Result<(), String> {
+        let (text, limits) = (key.as_str(), self.flavor.limits());
+        let service = self.flavor.rules().service;
+        if text.len() > limits.key_bytes {
+            Err(format!("a key of {} bytes; {service} takes {}", text.len(), limits.key_bytes))
+        } else if crate::dialect::encode::path(text).is_none() {
+            Err("no URL can express this key".to_owned())
+        } else {
+            self.flavor.check_key(text)
+        }
+    }
+
+    fn deletes_in_batch(&self, key: &Key) -> bool {
+        xml::can_carry(key.as_str())
+    }
+
+    fn wants_md5(&self, operation: Operation) -> bool {
+        self.applied.content_md5() || self.flavor.wants_md5(operation)
+    }
+
+    fn adapts(&self, operation: Operation, failure: &Failure) -> bool {
+        self.flavor.adapts(operation, failure)
+    }
+
+    fn predicted_etag(&self, parts: &[PartReceipt]) -> Option<ETag> {
+        if self.applied.etags_are_opaque() { None } else { self.flavor.predicted_etag(parts) }
+    }
+
+    fn head(&self, key: &Key) -> Result<Draft, Failure> {
+        let mut draft = self.on_object(Method::HEAD, key)?;
+        self.applied.customer_key(&mut draft.headers)?;
+        self.flavor.read_headers(&mut draft.headers, false)?;
+        Ok(draft)
+    }
+
+    fn get(
+        &self,
+        key: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> Result<Draft, Failure> {
+        let mut draft = self.on_object(Method::GET, key)?;
+        let headers = &mut draft.headers;
+        if let Some(range) = range {
+            headers::set(headers, header::RANGE, &range.to_string())?;
+        }
+        if let Some(etag) = if_match {
+            headers::set(headers, header::IF_MATCH, &etag.quoted())?;
+        }
+        self.applied.customer_key(headers)?;
+        self.applied.content(headers)?;
+        self.flavor.read_headers(headers, range.is_some())?;
+        Ok(draft)
+    }
+
+    fn list(&self, request: &ListRequest) -> Result<Draft, Failure> {
+        let page = self.flavor.limits().list_page;
+        let most = match request.max_entries {
+            0 => page,
+            asked => asked.min(page),
+        };
+        let mut draft = self.on_bucket(Method::GET).with("encoding-type", "url");
+        self.applied.any_request(&mut draft.headers)?;
+        if !request.prefix.is_empty() {
+            draft = draft.with("prefix", &*request.prefix);
+        }
+        if request.by_directory {
+            draft = draft.with("delimiter", "/");
+        }
+        if let Some(after) = &request.after {
+            draft = draft.with("marker", &**after);
+        }
+        Ok(draft.with("max-keys", most.to_string()))
+    }
+
+    fn put(&self, key: &Key, payload: Payload, options: &PutOptions) -> Result<Draft, Failure> {
+        let mut draft = self.on_object(Method::PUT, key)?;
+        self.new_object(&mut draft, key, options)?;
+        self.applied.content(&mut draft.headers)?;
+        self.flavor.body_headers(&mut draft.headers, &payload)?;
+        Ok(draft.body(payload))
+    }
+
+    fn append(
+        &self,
+        key: &Key,
+        position: u64,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> Result<Draft, Failure> {
+        let mut draft = self
+            .on_object(Method::POST, key)?
+            .flag("append")
+            .with("position", position.to_string());
+        if position == 0 {
+            self.new_object(&mut draft, key, options)?;
+        }
+        self.applied.content(&mut draft.headers)?;
+        Ok(draft.body(payload))
+    }
+
+    fn delete(&self, key: &Key) -> Result<Draft, Failure> {
+        self.on_object(Method::DELETE, key)
+    }
+
+    fn delete_many(&self, keys: &[&Key]) -> Result<Draft, Failure> {
+        let mut body = "<Delete><Quiet>true</Quiet>".to_owned();
+        for key in keys {
+            body.push_str("<Object><Key>");
+            xml::escape(key.as_str(), &mut body);
+            body.push_str("</Key></Object>");
+        }
+        body.push_str("</Delete>");
+        let mut draft = self.on_bucket(Method::POST).flag("delete");
+        if self.flavor.words().lenient_delete {
+            draft = draft.with("encoding-type", "url");
+        }
+        self.applied.any_request(&mut draft.headers)?;
+        document(draft, body)
+    }
+
+    fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Draft, Failure> {
+        let mut draft = self.on_object(Method::PUT, to)?;
+        let (keep, replace) = self.flavor.words().directives;
+        let directive = match &options.replace {
+            Some(properties) => {
+                self.new_object(&mut draft, to, properties)?;
+                replace
+            }
+            None => {
+                draft.headers.extend(self.applied.copied_object(None)?);
+                keep
+            }
+        };
+        self.set(&mut draft.headers, "metadata-directive", directive)?;
+        let if_match = options.if_match.as_ref().map(|ObjectVersion { etag, .. }| etag);
+        self.source(&mut draft.headers, from, if_match)?;
+        Ok(draft)
+    }
+
+    fn start_upload(&self, key: &Key, options: &PutOptions) -> Result<Draft, Failure> {
+        let mut draft = self.on_object(Method::POST, key)?.flag("uploads");
+        let create_only = options.create_only && self.flavor.words().create_only_at_start;
+        self.new_object(&mut draft, key, &PutOptions { create_only, ..options.clone() })?;
+        self.flavor.start_headers(&mut draft.headers)?;
+        Ok(draft)
+    }
+
+    fn put_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        payload: Payload,
+    ) -> Result<Draft, Failure> {
+        let mut draft = self.on_part(upload, number)?;
+        self.applied.content(&mut draft.headers)?;
+        self.flavor.body_headers(&mut draft.headers, &payload)?;
+        Ok(draft.body(payload))
+    }
+
+    fn copy_part(
+        &self,
+        upload: &Upload,
+        number: PartNumber,
+        from: &Key,
+        range: Option<ByteRange>,
+        if_match: Option<&ETag>,
+    ) -> Result<Draft, Failure> {
+        let mut draft = self.on_part(upload, number)?;
+        self.source(&mut draft.headers, from, if_match)?;
+        if let Some(range) = range {
+            self.set(&mut draft.headers, "copy-source-range", &range.to_string())?;
+        }
+        Ok(draft)
+    }
+
+    fn complete_upload(
+        &self,
+        upload: &Upload,
+        parts: &[PartReceipt],
+        expected: &Expected,
+    ) -> Result<Draft, Failure> {
+        let mut body = "<CompleteMultipartUpload>".to_owned();
+        for part in parts {
+            body.push_str(&format!("<Part><PartNumber>{}</PartNumber><ETag>", part.number));
+            xml::escape(&part.etag.quoted(), &mut body);
+            body.push_str("</ETag>");
+            self.flavor.complete_part(part, &mut body);
+            body.push_str("</Part>");
+        }
+        body.push_str("</CompleteMultipartUpload>");
+        let mut draft =
+            self.on_object(Method::POST, &upload.key)?.with("uploadId", upload.id.as_str());
+        if expected.create_only && self.flavor.limits().create_only {
+            self.set_create_only(&mut draft.headers)?;
+        }
+        self.flavor.complete_headers(&mut draft.headers, expected)?;
+        document(draft, body)
+    }
+
+    fn abort_upload(&self, upload: &Upload) -> Result<Draft, Failure> {
+        Ok(self.on_object(Method::DELETE, &upload.key)?.with("uploadId", upload.id.as_str()))
+    }
+
+    fn list_parts(&self, upload: &Upload, after: Option<PartNumber>) -> Result<Draft, Failure> {
+        let mut draft = self
+            .on_object(Method::GET, &upload.key)?
+            .with("uploadId", upload.id.as_str())
+            .with("encoding-type", "url")
+            .with("max-parts", "1000");
+        if let Some(after) = after {
+            draft = draft.with("part-number-marker", after.to_string());
+        }
+        Ok(draft)
+    }
+
+    fn list_uploads(&self, prefix: &str, after: Option<&UploadCursor>) -> Result<Draft, Failure> {
+        let mut draft = self
+            .on_bucket(Method::GET)
+            .flag("uploads")
+            .with("encoding-type", "url")
+            .with("max-uploads", "1000");
+        self.applied.any_request(&mut draft.headers)?;
+        if !prefix.is_empty() {
+            draft = draft.with("prefix", prefix);
+        }
+        if let Some(after) = after {
+            draft =
+                draft.with("key-marker", &*after.key).with("upload-id-marker", &*after.upload_id);
+        }
+        Ok(draft)
+    }
+
+    async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure> {
+        self.flavor.sign(head, credentials).await
+    }
+
+    fn read_head(&self, answer: &Answer) -> Result<ObjectInfo, Failure> {
+        self.info(answer)
+    }
+
+    fn read_content(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+        range: Option<ByteRange>,
+    ) -> Result<ContentHead, Failure> {
+        content_head(status, headers, range, self.flavor.checksum(headers)?)
+    }
+
+    fn read_list(&self, answer: &Answer, request: &ListRequest) -> Result<ListPage, Failure> {
+        let lenient = self.flavor.words().cursor_optional;
+        answers::list(&answer.whole_body(), request, lenient).map_err(|flaw| self.flaw(flaw))
+    }
+
+    fn read_stored(&self, answer: &Answer) -> Result<Stored, Failure> {
+        self.no_error(answer)?;
+        self.stored(headers::etag(&answer.headers)?, answer)
+    }
+
+    fn read_append(&self, answer: &Answer) -> Result<Appending, Failure> {
+        self.no_error(answer)?;
+        self.appending(&answer.headers)
+    }
+
+    fn read_delete_many(&self, answer: &Answer) -> Result<Vec<(String, Failure)>, Failure> {
+        let body = answer.whole_body();
+        if body.is_empty() && self.flavor.words().lenient_delete {
+            return Ok(Vec::new());
+        }
+        let failed = answers::not_deleted(&body).map_err(|flaw| self.flaw(flaw))?;
+        let told = |(key, error)| (key, self.flaw(answers::Flaw::Error(error)));
+        Ok(failed.into_iter().map(told).collect())
+    }
+
+    fn read_copy(&self, answer: &Answer) -> Result<Stored, Failure> {
+        self.copied(answer, "CopyObjectResult")
+    }
+
+    fn read_upload_id(&self, answer: &Answer) -> Result<UploadId, Failure> {
+        answers::upload_id(&answer.whole_body()).map_err(|flaw| self.flaw(flaw))
+    }
+
+    fn read_copy_part(&self, answer: &Answer) -> Result<Stored, Failure> {
+        self.copied(answer, "CopyPartResult")
+    }
+
+    fn read_complete(&self, answer: &Answer) -> Result<Completed, Failure> {
+        let Stored { etag, checksum } = self.copied(answer, "CompleteMultipartUploadResult")?;
+        Ok(Completed { etag: Some(etag), checksum })
+    }
+
+    fn read_parts(&self, answer: &Answer, after: Option<PartNumber>) -> Result<PartsPage, Failure> {
+        let checksum = |part: &xml::Element| self.flavor.stated(part);
+        answers::parts(&answer.whole_body(), after, checksum).map_err(|flaw| self.flaw(flaw))
+    }
+
+    fn read_uploads(
+        &self,
+        answer: &Answer,
+        prefix: &str,
+        after: Option<&UploadCursor>,
+    ) -> Result<UploadsPage, Failure> {
+        answers::uploads(&answer.whole_body(), prefix, after).map_err(|flaw| self.flaw(flaw))
+    }
+
+    fn failure(&self, answer: &Answer) -> Failure {
+        let error = answers::service_error(&answer.whole_body());
+        codes::failure(answer.status.as_u16(), error, |code| self.flavor.meaning(code))
+    }
+
+    fn request_id<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
+        headers.get(self.flavor.words().request_id)?.to_str().ok()
+    }
+}
+
+/// A request with an XML body, protected by its MD5 (required for multi-delete, allowed elsewhere).
+fn document(draft: Draft, body: String) -> Result<Draft, Failure> {
+    let digest = base64_encode(&Md5::digest(body.as_bytes()));
+    let mut draft = draft.body(body.into_bytes());
+    headers::set(&mut draft.headers, header::CONTENT_TYPE, "application/xml")?;
+    headers::set(&mut draft.headers, CONTENT_MD5, &digest)?;
+    Ok(draft)
+}
