@@ -1,13 +1,10 @@
 //! Where the keys of a bucket come from. Never from the command line, where every user of the
 //! machine could read them.
 
-use std::fs::{File, Metadata, OpenOptions};
-use std::io::Read;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 
-use super::Refusal;
 use super::environment::Environment;
+use super::{Refusal, secret_file};
 use crate::dialect::{Credentials, Secret};
 
 /// Variables for key id, secret and token, in the order in which they are looked for.
@@ -15,9 +12,6 @@ const VARIABLES: [[&str; 3]; 2] = [
     ["PARTFS_ACCESS_KEY_ID", "PARTFS_SECRET_ACCESS_KEY", "PARTFS_SESSION_TOKEN"],
     ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN"],
 ];
-
-/// Larger files hold no keys.
-const MAX_BYTES: u64 = 64 << 10;
 
 /// The first credentials found: partfs's variables, those of the service, the file.
 pub(crate) fn find(environment: &Environment, file: Option<&Path>) -> Result<Credentials, Refusal> {
@@ -53,43 +47,8 @@ pub(crate) fn find(environment: &Environment, file: Option<&Path>) -> Result<Cre
 }
 
 fn read(path: &Path) -> Result<Credentials, String> {
-    // Not following a link and not waiting for the writer of a pipe; what is checked is what is
-    // read, because both go through one descriptor.
-    let flags = rustix::fs::OFlags::NOFOLLOW | rustix::fs::OFlags::NONBLOCK;
-    let file = OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path);
-    let file = file.map_err(|error| match error.raw_os_error() {
-        Some(code) if code == rustix::io::Errno::LOOP.raw_os_error() => {
-            "is a symbolic link; name the file itself".to_owned()
-        }
-        _ => error.to_string(),
-    })?;
-    check(&file.metadata().map_err(|error| error.to_string())?)?;
-    parse(&contents(file)?)
-}
-
-/// The rules of s3fs: regular, ours or root's, nobody else may read it, nobody may run it.
-fn check(metadata: &Metadata) -> Result<(), String> {
-    if !metadata.is_file() {
-        return Err("is not a regular file".into());
-    }
-    let me = rustix::process::geteuid().as_raw();
-    if metadata.uid() != me && metadata.uid() != 0 {
-        return Err(format!("belongs to user {}, not to user {me} or root", metadata.uid()));
-    }
-    let mode = metadata.mode() & 0o7777;
-    if mode & 0o177 != 0 {
-        return Err(format!("has mode {mode:04o}, others could read it: chmod 600 it"));
-    }
-    Ok(())
-}
-
-fn contents(file: File) -> Result<String, String> {
-    let mut text = String::new();
-    file.take(MAX_BYTES + 1).read_to_string(&mut text).map_err(|error| error.to_string())?;
-    if text.len() as u64 > MAX_BYTES {
-        return Err("is larger than 64KiB".into());
-    }
-    Ok(text)
+    let text = String::from_utf8(secret_file::read(path)?);
+    parse(&text.map_err(|_| "is not text".to_owned())?)
 }
 
 /// Lines `name = value`, the value with or without quotes; `#` begins a comment line. No complaint

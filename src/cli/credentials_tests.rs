@@ -56,7 +56,7 @@ fn only_private_modes_are_taken() {
         let (_dir, path) = file(0o600, TEXT);
         fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
         let metadata = fs::metadata(&path).unwrap();
-        assert_eq!(check(&metadata).is_ok(), mode & 0o177 == 0, "{mode:o}");
+        assert_eq!(secret_file::check(&metadata).is_ok(), mode & 0o177 == 0, "{mode:o}");
     }
     let (_dir, path) = file(0o644, TEXT);
     assert!(refused(&[], Some(&path)).contains("has mode 0644"));

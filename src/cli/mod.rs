@@ -1,6 +1,6 @@
 //! What the user says: the command line, `-o` options, the environment and files become checked
 //! configurations, or a refusal in the user's words. The only folder that reads the environment.
-//! Knows the configuration types of `mount`, `mock`, `dialect` and `telemetry`, and nothing they do.
+//! Knows the configuration types of `mount`, `mock`, `dialect` and `telemetry` (and the values of `store` in them), and nothing they do.
 
 mod args;
 mod config_file;
@@ -9,9 +9,11 @@ mod definition;
 mod environment;
 mod kind;
 mod mount_options;
+mod object_properties;
 mod options;
 mod reference;
 mod resolve;
+mod secret_file;
 mod settings;
 mod source_url;
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::definition::{Definition, Described};
 use super::kind::{Choice, Count, Id, Mode, PathText, Size, Switch, Text, Time};
+use super::object_properties::{BitRate, Entries, HeaderText, Types};
 use crate::telemetry::LogFormat;
 
 /// Makes a definition: name, flag, kind, default (a value, or a remark in parentheses), help.
@@ -80,6 +81,46 @@ option!(DRAIN_TIMEOUT: Time = "drain_timeout", "drain-timeout",
     "How long a daemon that is told to stop finishes uploads before it gives them up.");
 option!(STAGING_DIR: PathText = "staging_dir", "staging-dir", PathText, ("/var/tmp"),
     "Directory for the temporary files of random writes; not in the mount itself.");
+option!(STORAGE_CLASS: HeaderText = "storage_class", "storage-class", HeaderText("CLASS"), ("that of the bucket"),
+    "Storage class of new objects, in the service's words, such as STANDARD_IA.");
+option!(ACL: HeaderText = "acl", "acl", HeaderText("ACL"), ("that of the bucket"),
+    "Canned ACL of new objects, in the service's words, such as public-read.");
+option!(GRANT_READ: HeaderText = "grant_read", "grant-read", HeaderText("WHO"), ("none"),
+    "Who else may read new objects, in the service's words, such as id=\"100000000001\".");
+option!(GRANT_READ_ACP: HeaderText = "grant_read_acp", "grant-read-acp", HeaderText("WHO"), ("none"),
+    "Who else may read the ACL of new objects.");
+option!(GRANT_WRITE_ACP: HeaderText = "grant_write_acp", "grant-write-acp", HeaderText("WHO"), ("none"),
+    "Who else may change the ACL of new objects.");
+option!(GRANT_FULL_CONTROL: HeaderText = "grant_full_control", "grant-full-control", HeaderText("WHO"), ("none"),
+    "Who else may do everything with new objects.");
+option!(CACHE_CONTROL: HeaderText = "cache_control", "cache-control", HeaderText("VALUE"), ("none"),
+    "Cache-Control of new objects.");
+option!(CONTENT_DISPOSITION: HeaderText = "content_disposition", "content-disposition", HeaderText("VALUE"), ("none"),
+    "Content-Disposition of new objects.");
+option!(CONTENT_ENCODING: HeaderText = "content_encoding", "content-encoding", HeaderText("VALUE"), ("none"),
+    "Content-Encoding of new objects; nothing is encoded or decoded.");
+option!(CONTENT_LANGUAGE: HeaderText = "content_language", "content-language", HeaderText("VALUE"), ("none"),
+    "Content-Language of new objects.");
+option!(EXPIRES: HeaderText = "expires", "expires", HeaderText("DATE"), ("none"),
+    "Expires of new objects, a date as HTTP writes it.");
+option!(CONTENT_TYPE: Types = "content_type", "content-type", Types, ("guessed from the name"),
+    "Content-Type of new objects by name: the first pattern that matches, else a guess by the extension.");
+option!(OBJECT_METADATA: Entries = "object_metadata", "object-metadata", Entries, ("none"),
+    "User metadata that every new object gets, beside that of the file system.");
+option!(TRAFFIC_LIMIT: BitRate = "traffic_limit", "traffic-limit", BitRate, ("none"),
+    "Ask the service to slow each request that carries content down to this many bits per second.");
+option!(CONTENT_MD5: Switch = "content_md5", "content-md5", Switch, "false",
+    "Send the MD5 with every body, so that the service checks it; costs a core per 0.5 GiB/s.");
+option!(SSE: HeaderText = "sse", "sse", HeaderText("ALGORITHM"), ("that of the bucket"),
+    "Let the service encrypt new objects: AES256 (its own key) or KMS.");
+option!(SSE_KMS_KEY_ID: HeaderText = "sse_kms_key_id", "sse-kms-key-id", HeaderText("ID"), ("the default key of the account"),
+    "Key of the key management service to encrypt new objects with.");
+option!(SSE_KMS_CONTEXT: HeaderText = "sse_kms_context", "sse-kms-context", HeaderText("BASE64"), ("none"),
+    "Encryption context for the key management service: base64 of JSON.");
+option!(SSE_C_KEY_FILE: PathText = "sse_c_key_file", "sse-c-key-file", PathText, ("none"),
+    "File with a key of 32 bytes, as they are or in base64, that objects are encrypted with; mode 0600. Whoever loses it loses the objects.");
+option!(REQUESTER_PAYS: Switch = "requester_pays", "requester-pays", Switch, "false",
+    "Agree to pay for requests to somebody else's bucket.");
 option!(LOG_LEVEL: Text = "log_level", "log-level", Text("LEVEL"), "info",
     "off, error, warn, info, debug or trace; per module as in info,partfs::write=debug.");
 option!(LOG_FORMAT: Choice<LogFormat> = "log_format", "log-format",
@@ -113,6 +154,26 @@ pub(crate) static FLAGS: &[&dyn Described] = &[
     &CLOSE_TIMEOUT,
     &DRAIN_TIMEOUT,
     &STAGING_DIR,
+    &STORAGE_CLASS,
+    &ACL,
+    &GRANT_READ,
+    &GRANT_READ_ACP,
+    &GRANT_WRITE_ACP,
+    &GRANT_FULL_CONTROL,
+    &CACHE_CONTROL,
+    &CONTENT_DISPOSITION,
+    &CONTENT_ENCODING,
+    &CONTENT_LANGUAGE,
+    &EXPIRES,
+    &CONTENT_TYPE,
+    &OBJECT_METADATA,
+    &TRAFFIC_LIMIT,
+    &CONTENT_MD5,
+    &SSE,
+    &SSE_KMS_KEY_ID,
+    &SSE_KMS_CONTEXT,
+    &SSE_C_KEY_FILE,
+    &REQUESTER_PAYS,
     &LOG_LEVEL,
     &LOG_FORMAT,
     &LOG_FILE,

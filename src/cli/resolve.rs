@@ -8,8 +8,10 @@ use super::environment::Environment;
 use super::kind::size_text;
 use super::settings::Settings;
 use super::source_url::{SourceUrl, check_cos_bucket, prefix_of};
-use super::{MockCommand, Refusal, config_file, credentials, mount_options, options};
-use crate::dialect::{Connection, DialectName, ObjectProperties, Timing};
+use super::{
+    MockCommand, Refusal, config_file, credentials, mount_options, object_properties, options,
+};
+use crate::dialect::{Connection, DialectName, Timing};
 use crate::mock::{EtagMode, MockConfig, MockDialect};
 use crate::mount::{MountConfig, Source, Start, UmountConfig, random_keys};
 use crate::telemetry::LogConfig;
@@ -184,7 +186,7 @@ fn connection(bucket: String, settings: &Settings) -> Result<Connection, Refusal
         endpoint,
         region,
         credentials,
-        properties: ObjectProperties::default(),
+        properties: object_properties::properties(settings)?,
         timing: Timing::default(),
     })
 }

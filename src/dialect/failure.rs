@@ -100,6 +100,7 @@ impl Failure {
 impl From<TransportError> for Failure {
     fn from(error: TransportError) -> Self {
         let (kind, repeat) = match error.kind {
+            TransportErrorKind::Untrusted => (ErrorKind::Untrusted, Repeat::Never),
             TransportErrorKind::Connect => (ErrorKind::Network, Repeat::Refused),
             TransportErrorKind::Broken => (ErrorKind::Network, Repeat::FateUnknown),
             TransportErrorKind::Idle => (ErrorKind::Timeout, Repeat::FateUnknown),

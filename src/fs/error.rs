@@ -88,7 +88,10 @@ impl From<&StoreError> for FsError {
             ErrorKind::NotFound => Meaning::NotFound,
             ErrorKind::PreconditionFailed => Meaning::Stale,
             ErrorKind::AlreadyExists => Meaning::Exists,
-            ErrorKind::AccessDenied | ErrorKind::BadCredentials => Meaning::AccessDenied,
+            ErrorKind::AccessDenied
+            | ErrorKind::UnknownAccessKey
+            | ErrorKind::WrongSignature
+            | ErrorKind::BadCredentials => Meaning::AccessDenied,
             ErrorKind::QuotaExceeded => Meaning::QuotaExceeded,
             ErrorKind::TooLarge => Meaning::TooLarge,
             ErrorKind::InvalidKey => Meaning::NameTooLong,
@@ -105,6 +108,7 @@ impl From<&StoreError> for FsError {
             | ErrorKind::Throttled
             | ErrorKind::Unavailable
             | ErrorKind::Network
+            | ErrorKind::Untrusted
             | ErrorKind::InvalidAnswer
             | ErrorKind::Corrupt
             | ErrorKind::Unreadable => Meaning::Io,

@@ -8,8 +8,10 @@ use super::body::Unreadable;
 /// Where an exchange broke.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TransportErrorKind {
-    /// No connection was made: name, route, refusal or TLS. The server has not seen the request.
+    /// No connection was made: name, route or refusal. The server has not seen the request.
     Connect,
+    /// TLS failed: no certificate that is trusted for this name, or no TLS at all. As `Connect`.
+    Untrusted,
     /// The connection broke after it was made. The server may have carried the request out.
     Broken,
     /// Nothing moved for as long as we are willing to wait. The request may have been carried out.
@@ -47,6 +49,7 @@ impl TransportError {
     pub fn fate_unknown(&self) -> bool {
         match self.kind {
             TransportErrorKind::Connect
+            | TransportErrorKind::Untrusted
             | TransportErrorKind::Unsendable
             | TransportErrorKind::Unreadable => false,
             TransportErrorKind::Broken | TransportErrorKind::Idle | TransportErrorKind::TooLong => {
@@ -68,6 +71,8 @@ impl From<reqwest::Error> for TransportError {
     fn from(error: reqwest::Error) -> Self {
         let kind = if Unreadable::caused(&error) {
             TransportErrorKind::Unreadable
+        } else if error.is_connect() && is_tls(&error) {
+            TransportErrorKind::Untrusted
         } else if error.is_connect() {
             TransportErrorKind::Connect
         } else if error.is_builder() {
@@ -78,6 +83,23 @@ impl From<reqwest::Error> for TransportError {
         // The URL would repeat the key and the upload id in every message.
         Self::new(kind, chain(&error.without_url()))
     }
+}
+
+/// Whether it is TLS that failed, and not the connection under it.
+fn is_tls(error: &(dyn Error + 'static)) -> bool {
+    let mut below: Option<&(dyn Error + 'static)> = Some(error);
+    while let Some(cause) = below {
+        if cause.is::<rustls::Error>() {
+            return true;
+        }
+        // An `io::Error` hides what it wraps from `source`.
+        let wrapped = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        if wrapped.is_some_and(|wrapped| is_tls(wrapped)) {
+            return true;
+        }
+        below = cause.source();
+    }
+    false
 }
 
 /// The messages of an error and of everything below it; reqwest alone says only "error sending request".

@@ -32,9 +32,16 @@ fn sentence(error: &StoreError, Target { bucket, place }: &Target) -> String {
         ErrorKind::WrongEndpoint => {
             format!("the bucket {bucket} is not at {place}: check region and endpoint")
         }
-        ErrorKind::BadCredentials => {
-            "the access key is unknown, expired, or its secret is wrong: check key id and secret"
+        ErrorKind::UnknownAccessKey => {
+            "the service does not know this access key id: check it, and that it is one of this service"
                 .to_owned()
+        }
+        ErrorKind::WrongSignature => {
+            "the access key id is known, but its secret is wrong (or the region is): check the secret"
+                .to_owned()
+        }
+        ErrorKind::BadCredentials => {
+            "the credentials are expired or their token is wrong: get new ones".to_owned()
         }
         ErrorKind::AccessDenied => {
             format!("the access key is valid but may not list the bucket {bucket}: grant it that")
@@ -47,6 +54,10 @@ fn sentence(error: &StoreError, Target { bucket, place }: &Target) -> String {
                 "{place} cannot be reached: check endpoint, region and network; proxies are not used"
             )
         }
+        ErrorKind::Untrusted => format!(
+            "{place} cannot be trusted: check that the endpoint speaks https, its name, and the \
+             certificates of this machine (apt install ca-certificates)"
+        ),
         ErrorKind::Timeout => format!("{place} does not answer: check endpoint and network"),
         ErrorKind::InvalidAnswer => {
             format!("{place} answers, but not as an object store does: check the endpoint")
@@ -107,7 +118,10 @@ mod tests {
     fn each_mistake_has_its_words() {
         for (kind, words) in [
             (ErrorKind::BucketMissing, "there is no bucket b-1250000000 at ap-guangzhou"),
-            (ErrorKind::BadCredentials, "check key id and secret"),
+            (ErrorKind::UnknownAccessKey, "does not know this access key id"),
+            (ErrorKind::WrongSignature, "its secret is wrong"),
+            (ErrorKind::BadCredentials, "expired"),
+            (ErrorKind::Untrusted, "ca-certificates"),
             (ErrorKind::AccessDenied, "may not list the bucket b-1250000000"),
             (ErrorKind::ClockSkew, "the clock of this machine is wrong"),
             (ErrorKind::Network, "ap-guangzhou cannot be reached"),

@@ -20,7 +20,11 @@ pub enum ErrorKind {
     AlreadyExists,
     /// The credentials are good but may not do this.
     AccessDenied,
-    /// Unknown access key, wrong secret, expired or malformed token; or none found.
+    /// The service does not know the access key.
+    UnknownAccessKey,
+    /// The service computes another signature: the secret is wrong, or the region it covers.
+    WrongSignature,
+    /// Expired credentials, a token that is expired or malformed; or none that can be used.
     BadCredentials,
     /// Our clock and the service's differ by more than it allows.
     ClockSkew,
@@ -46,6 +50,8 @@ pub enum ErrorKind {
     Unavailable,
     /// No connection, or it broke, to the end of our patience.
     Network,
+    /// The server did not prove who it is, or does not speak TLS. Not tried again.
+    Untrusted,
     /// No answer within the time allowed.
     Timeout,
     /// An answer that is not what the protocol says: wrong root element, truncated, HTML …

@@ -11,7 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("main", &["cli", "mount", "mock", "clock"]),
     ("lib", &[]),
     // Configuration types only.
-    ("cli", &["mount", "mock", "dialect", "telemetry"]),
+    ("cli", &["mount", "mock", "dialect", "store", "telemetry"]),
     // The composition root.
     (
         "mount",

@@ -43,7 +43,7 @@ mod tests {
             (200, "NoSuchUpload", ErrorKind::NoSuchUpload, Never),
             (403, "RequestTimeTooSkewed", ErrorKind::ClockSkew, Never),
             (403, "Request has expired", ErrorKind::ClockSkew, Never),
-            (403, "SignatureDoesNotMatch", ErrorKind::BadCredentials, Never),
+            (403, "SignatureDoesNotMatch", ErrorKind::WrongSignature, Never),
             (403, "SomethingNew", ErrorKind::AccessDenied, Never),
             (400, "ExpiredToken", ErrorKind::BadCredentials, Never),
             (400, "EntityTooSmall", ErrorKind::InvalidPart, Never),

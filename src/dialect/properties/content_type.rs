@@ -25,9 +25,9 @@ impl Default for ContentTypes {
 }
 
 impl ContentTypes {
-    /// None at all: the service's default.
-    pub fn unguessed() -> Self {
-        Self { guess: false, patterns: Vec::new() }
+    /// Whether the table is asked for names that match no pattern; else they get the service's default.
+    pub fn guess(&mut self, guess: bool) {
+        self.guess = guess;
     }
 
     /// Adds `PATTERN=TYPE`. The pattern is matched against the name behind the last `/`; `*` stands
@@ -99,7 +99,9 @@ mod tests {
         assert_eq!(types.of("a/b.tar"), Some("application/x-mine"));
         assert_eq!(types.of("READme"), Some("text/plain; charset=utf-8"));
         assert_eq!(types.of("READ"), None);
-        assert_eq!(ContentTypes::unguessed().of("b.tar"), None);
+        types.guess(false);
+        assert_eq!(types.of("a.html"), None);
+        assert_eq!(types.of("b.tar"), Some("application/x-mine"));
     }
 
     #[test]

@@ -38,9 +38,9 @@ fn by_code(code: &str) -> Option<(ErrorKind, Repeat)> {
         "PreconditionFailed" => (ErrorKind::PreconditionFailed, Never),
         "FileAlreadyExists" => (ErrorKind::AlreadyExists, Never),
         "AccessDenied" => (ErrorKind::AccessDenied, Never),
-        "SignatureDoesNotMatch" | "InvalidAccessKeyId" | "ExpiredToken" | "InvalidToken" => {
-            (ErrorKind::BadCredentials, Never)
-        }
+        "InvalidAccessKeyId" => (ErrorKind::UnknownAccessKey, Never),
+        "SignatureDoesNotMatch" => (ErrorKind::WrongSignature, Never),
+        "ExpiredToken" | "InvalidToken" => (ErrorKind::BadCredentials, Never),
         "RequestTimeTooSkewed" => (ErrorKind::ClockSkew, Never),
         "PermanentRedirect" | "TemporaryRedirect" => (ErrorKind::WrongEndpoint, Never),
         "EntityTooLarge" => (ErrorKind::TooLarge, Never),

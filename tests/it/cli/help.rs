@@ -35,7 +35,8 @@ fn each_command_has_help() {
 fn no_flag_takes_a_secret() {
     let help = line("mount --help").stdout + &line("mock --help").stdout;
     let flags = help.split_whitespace().filter(|word| word.starts_with("--"));
-    for flag in flags {
+    // A key's name and the file that holds it are no secrets.
+    for flag in flags.filter(|flag| !flag.ends_with("-id") && !flag.ends_with("-file")) {
         for secret in ["secret", "token", "key", "password"] {
             assert!(!flag.contains(secret), "{flag} sounds like a secret on the command line");
         }

@@ -83,8 +83,9 @@ fn wrong_keys() {
     let at = TempDir::new().unwrap();
     let at = at.path();
     let server = Server::start(None);
-    let words = "check key id and secret";
+    let words = "the access key id is known, but its secret is wrong";
     refused(server.mount(at).env("PARTFS_SECRET_ACCESS_KEY", "wrong"), at, 1, words);
+    let words = "the service does not know this access key id";
     refused(server.mount(at).env("PARTFS_ACCESS_KEY_ID", "wrong"), at, 1, words);
 }
 
@@ -134,6 +135,42 @@ fn endpoints_that_are_no_object_store() {
     ] {
         let endpoint = server_that_says(answer);
         refused(&mut mount_from(&endpoint, at.path()), at.path(), 1, words);
+    }
+}
+
+/// A proxy or a captive portal answers everything with its own page; some with the status of success.
+#[test]
+fn a_proxy_in_between() {
+    let at = TempDir::new().unwrap();
+    let endpoint = server_that_says(
+        b"HTTP/1.1 502 Bad Gateway\r\nContent-Type: text/html\r\nContent-Length: 38\r\n\
+            Connection: close\r\n\r\n<html><body>Proxy failure</body></html>",
+    );
+    let words = "is not available now";
+    refused(&mut mount_from(&endpoint, at.path()), at.path(), 1, words);
+}
+
+#[test]
+fn a_server_without_tls_behind_https() {
+    let at = TempDir::new().unwrap();
+    let endpoint = server_that_says(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+    let endpoint = endpoint.replace("http://", "https://");
+    let words = format!("{endpoint} cannot be trusted: check that the endpoint speaks https");
+    refused(&mut mount_from(&endpoint, at.path()), at.path(), 1, &words);
+}
+
+#[test]
+fn options_that_the_service_lacks() {
+    let at = TempDir::new().unwrap();
+    let at = at.path();
+    let server = Server::start(None);
+    for (flags, words) in [
+        (["--requester-pays", "--read-only"], "COS has no requester_pays: leave the option out"),
+        (["--storage-class", "GLACIER"], "storage_class \"GLACIER\" is not possible with COS"),
+        (["--acl", "everybody"], "it takes default, private, public-read"),
+        (["--traffic-limit", "1Kbit"], "819200 to 838860800 bits per second"),
+    ] {
+        refused(server.mount(at).args(flags), at, 1, words);
     }
 }
 
