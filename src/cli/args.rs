@@ -27,6 +27,8 @@ pub(super) enum TypedCommand {
     /// Unmount, and wait until everything has been uploaded
     #[command(alias = "unmount")]
     Umount(UmountArgs),
+    /// Try what a mount would do, and name the mistake if it would fail
+    Check(CheckArgs),
     /// Serve an object store on this machine for tests and trials
     Mock(MockArgs),
 }
@@ -56,6 +58,28 @@ pub(super) struct MountArgs {
     /// This process was started by another one that waits for it to be ready.
     #[arg(long, hide = true)]
     pub(super) background_child: bool,
+    #[command(flatten)]
+    pub(super) options: TypedOptions,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Takes the options of partfs mount, from the same places. Ends with 0 when all is well, \
+    with 1 when something is not."
+)]
+pub(super) struct CheckArgs {
+    /// As for partfs mount
+    #[arg(value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// Also write, copy and remove a small object
+    #[arg(long)]
+    pub(super) write: bool,
+    /// Read options from a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Options as in fstab: -o name=value,name,…
+    #[arg(short = 'o', value_name = "OPTIONS")]
+    pub(super) mount_options: Vec<String>,
     #[command(flatten)]
     pub(super) options: TypedOptions,
 }

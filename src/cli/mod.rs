@@ -24,7 +24,7 @@ use std::io::{self, Write};
 use clap::Parser;
 
 use crate::mock::MockConfig;
-use crate::mount::{MountConfig, UmountConfig};
+use crate::mount::{CheckConfig, MountConfig, UmountConfig};
 
 pub use reference::configuration_reference;
 
@@ -35,6 +35,8 @@ pub enum Command {
     Mount(Box<MountConfig>),
     /// Unmount one.
     Umount(UmountConfig),
+    /// Check a bucket.
+    Check(Box<CheckConfig>),
     /// Serve the mock.
     Mock(MockCommand),
 }
@@ -98,6 +100,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             resolve::mount(args, environment).map(|config| Command::Mount(Box::new(config)))
         }
         args::TypedCommand::Umount(args) => resolve::umount(args).map(Command::Umount),
+        args::TypedCommand::Check(args) => {
+            resolve::check(args, environment).map(|config| Command::Check(Box::new(config)))
+        }
         args::TypedCommand::Mock(args) => resolve::mock(args, &environment).map(Command::Mock),
     };
     command.map_err(Stop::Refused)

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{Etags, MockArgs, MountArgs, UmountArgs};
+use super::args::{CheckArgs, Etags, MockArgs, MountArgs, TypedOptions, UmountArgs};
 use super::environment::Environment;
 use super::kind::size_text;
 use super::settings::Settings;
@@ -13,13 +13,15 @@ use super::{
 };
 use crate::dialect::{Connection, DialectName, Timing};
 use crate::mock::{EtagMode, MockConfig, MockDialect};
-use crate::mount::{MountConfig, Source, Start, UmountConfig, random_keys};
+use crate::mount::{CheckConfig, MountConfig, Source, Start, UmountConfig, random_keys};
 use crate::telemetry::LogConfig;
 
 /// `partfs mount`.
 pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountConfig, Refusal> {
     let start = start(&args, &environment);
-    let settings = settings(args, environment)?;
+    let MountArgs { url, mountpoint, config, mount_options, options, .. } = args;
+    let typed = Typed { url, mountpoint, config, mount_options, options };
+    let settings = settings(typed, environment)?;
     let url = settings.get(&options::URL)?.ok_or_else(|| missing("URL", "url"))?;
     let mountpoint =
         settings.get(&options::MOUNTPOINT)?.ok_or_else(|| missing("MOUNTPOINT", "mountpoint"))?;
@@ -48,6 +50,18 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
         log: log(&settings, &start)?,
         start,
     })
+}
+
+/// `partfs check`.
+pub(super) fn check(args: CheckArgs, environment: Environment) -> Result<CheckConfig, Refusal> {
+    let CheckArgs { url, write, config, mount_options, options } = args;
+    let typed = Typed { url, mountpoint: None, config, mount_options, options };
+    let settings = settings(typed, environment)?;
+    let url = settings
+        .get(&options::URL)?
+        .ok_or_else(|| Refusal::new("URL is missing: partfs check URL"))?;
+    let (source, prefix) = source(&url, &settings)?;
+    Ok(CheckConfig { source, prefix, write })
 }
 
 /// `partfs umount`.
@@ -123,7 +137,16 @@ fn start(args: &MountArgs, environment: &Environment) -> Start {
     }
 }
 
-fn settings(args: MountArgs, environment: Environment) -> Result<Settings, Refusal> {
+/// What was typed that other places can say as well.
+struct Typed {
+    url: Option<String>,
+    mountpoint: Option<String>,
+    config: Option<PathBuf>,
+    mount_options: Vec<String>,
+    options: TypedOptions,
+}
+
+fn settings(args: Typed, environment: Environment) -> Result<Settings, Refusal> {
     let mut flags = args.options.0;
     flags.extend(args.url.map(|url| ("url", url)));
     flags.extend(args.mountpoint.map(|mountpoint| ("mountpoint", mountpoint)));
@@ -149,7 +172,8 @@ fn source(url: &str, settings: &Settings) -> Result<(Source, String), Refusal> {
                     return Err(Refusal::new(format!("{url} takes no endpoint and no region")));
                 }
             }
-            Ok((Source::Mock { dir: optional_path(dir)? }, prefix))
+            let properties = Box::new(object_properties::properties(settings)?);
+            Ok((Source::Mock { dir: optional_path(dir)?, properties }, prefix))
         }
         SourceUrl::Cos { bucket, prefix: in_url } => {
             let prefix = match (in_url.is_empty(), prefix.is_empty()) {

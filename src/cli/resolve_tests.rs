@@ -19,7 +19,7 @@ fn resolved(line: &str, environment: &[(&str, &str)]) -> Result<MountConfig, Str
 #[test]
 fn the_shortest_line_has_all_defaults() {
     let config = resolved("mock: /mnt", &[]).unwrap();
-    assert!(matches!(config.source, Source::Mock { dir: None }));
+    assert!(matches!(config.source, Source::Mock { dir: None, .. }));
     assert_eq!((config.part_bytes, config.memory_limit_bytes), (8 << 20, 256 << 20));
     assert_eq!((config.file_mode, config.dir_mode), (0o644, 0o755));
     assert_eq!(config.mountpoint, Path::new("/mnt"));

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::dialect::Connection;
+use crate::dialect::{Connection, ObjectProperties};
 use crate::telemetry::LogConfig;
 
 /// One mount.
@@ -52,6 +52,17 @@ pub struct MountConfig {
     pub start: Start,
 }
 
+/// One check of a bucket.
+#[derive(Debug, Clone)]
+pub struct CheckConfig {
+    /// The bucket.
+    pub source: Source,
+    /// Keys below this only: empty, or ending in `/`.
+    pub prefix: String,
+    /// Whether writing is tried as well.
+    pub write: bool,
+}
+
 /// What is mounted.
 #[derive(Debug, Clone)]
 pub enum Source {
@@ -59,6 +70,8 @@ pub enum Source {
     Mock {
         /// Where its objects are kept; memory when `None`.
         dir: Option<PathBuf>,
+        /// What new objects get.
+        properties: Box<ObjectProperties>,
     },
     /// A bucket of a service.
     Bucket(Box<Connection>),

@@ -67,27 +67,24 @@ pub(crate) struct Ground {
 /// Connects to the bucket of the mount, starting the mock first if that is what is mounted. Asks
 /// nothing of the service yet.
 pub(crate) async fn ground(
-    config: &MountConfig,
+    source: &Source,
+    prefix: &str,
     clock: &Arc<dyn Clock>,
 ) -> Result<Ground, MountError> {
-    let (connection, mock) = match &config.source {
+    let (connection, mock) = match source {
         Source::Bucket(connection) => (Connection::clone(connection), None),
-        Source::Mock { dir } => {
-            let (connection, server) = start_mock(dir.clone(), clock)
-                .await
-                .map_err(|error| MountError::new(format!("cannot start the mock: {error}")))?;
+        Source::Mock { dir, properties } => {
+            let (connection, server) =
+                start_mock(dir.clone(), ObjectProperties::clone(properties), clock)
+                    .await
+                    .map_err(|error| MountError::new(format!("cannot start the mock: {error}")))?;
             (connection, Some(server))
         }
     };
     let place = connection.endpoint.clone().or_else(|| connection.region.clone());
     let target = Target { bucket: connection.bucket.clone(), place: place.unwrap_or_default() };
     let probe = Connection { timing: PROBE_TIMING, ..connection.clone() };
-    Ok(Ground {
-        store: store(connection, &config.prefix)?,
-        probe: store(probe, &config.prefix)?,
-        mock,
-        target,
-    })
+    Ok(Ground { store: store(connection, prefix)?, probe: store(probe, prefix)?, mock, target })
 }
 
 /// The bucket, or what is below the prefix.
@@ -102,6 +99,7 @@ fn store(connection: Connection, prefix: &str) -> Result<Arc<dyn ObjectStore>, M
 
 async fn start_mock(
     dir: Option<PathBuf>,
+    properties: ObjectProperties,
     clock: &Arc<dyn Clock>,
 ) -> io::Result<(Connection, MockServer)> {
     let (access_key_id, secret_access_key) = random_keys()?;
@@ -125,7 +123,7 @@ async fn start_mock(
             secret_access_key: Secret::new(secret_access_key),
             session_token: None,
         },
-        properties: ObjectProperties::default(),
+        properties,
         timing: Timing::default(),
     };
     Ok((connection, server))

@@ -2,6 +2,7 @@
 //! from the mount point check to the last upload. Knows no request format and reads no environment.
 
 mod background;
+pub mod check;
 mod config;
 mod detach;
 mod layers;
@@ -28,7 +29,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::fs::FileSystem;
 use crate::{fuse, telemetry};
 
-pub use config::{MountConfig, Source, Start, UmountConfig};
+pub use config::{CheckConfig, MountConfig, Source, Start, UmountConfig};
 pub use layers::random_keys;
 pub use signals::StopSignals;
 
@@ -104,8 +105,11 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let budget = Budget::new(layers::budget_bytes(config));
-    let ground = runtime.block_on(layers::ground(config, &clock))?;
-    runtime.block_on(probe::check(&*ground.probe, &ground.target))?;
+    let ground = runtime.block_on(layers::ground(&config.source, &config.prefix, &clock))?;
+    if let Some(warning) = runtime.block_on(probe::check(&*ground.probe, &ground.target))? {
+        tracing::warn!("{warning}");
+        say(&format!("warning: {warning}"));
+    }
     let fs_config = layers::fs_config(config, staging_dir);
     let fs = FileSystem::new(ground.store, budget, clock, fs_config, runtime.handle().clone());
     let options = layers::session_options(config);
@@ -136,7 +140,7 @@ fn start_log(config: &MountConfig, mountpoint: &Path) -> Result<(), MountError> 
             mountpoint.display()
         )));
     }
-    if let Source::Mock { dir: Some(dir) } = &config.source
+    if let Source::Mock { dir: Some(dir), .. } = &config.source
         && staging::is_inside(dir, mountpoint)
     {
         return Err(MountError::new(format!(

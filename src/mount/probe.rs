@@ -2,7 +2,7 @@
 //! sentence that names the mistake.
 
 use super::MountError;
-use crate::store::{ErrorKind, ListRequest, ObjectStore, StoreError};
+use crate::store::{ErrorKind, ListPage, ListRequest, ListedObject, ObjectStore, StoreError};
 
 /// Names for the messages.
 #[derive(Debug, Clone)]
@@ -13,18 +13,42 @@ pub(crate) struct Target {
     pub(crate) place: String,
 }
 
-/// Lists at most one entry: that needs the address, the keys, the clock, the bucket and the one
-/// permission without which a directory cannot be shown.
-pub(crate) async fn check(store: &dyn ObjectStore, target: &Target) -> Result<(), MountError> {
-    let request = ListRequest { max_entries: 1, by_directory: true, ..ListRequest::default() };
+/// How many entries are looked at before a bucket is called an archive.
+const ENTRIES: u16 = 20;
+
+/// Lists the first entries: that needs the address, the keys, the clock, the bucket and the one
+/// permission without which a directory cannot be shown. A warning, if there is one.
+pub(crate) async fn check(
+    store: &dyn ObjectStore,
+    target: &Target,
+) -> Result<Option<String>, MountError> {
+    let request =
+        ListRequest { max_entries: ENTRIES, by_directory: true, ..ListRequest::default() };
     match store.list(&request).await {
-        Ok(_) => Ok(()),
+        Ok(page) => Ok(archived(store, &page)),
         Err(error) => Err(MountError::new(sentence(&error, target))),
     }
 }
 
+/// Says so when all objects of a page are archived. No reason to refuse: they may be restored, and
+/// others can be written.
+pub(crate) fn archived(store: &dyn ObjectStore, page: &ListPage) -> Option<String> {
+    let archives = store.limits().archive_classes;
+    let is_archived = |object: &&ListedObject| {
+        object.storage_class.as_deref().is_some_and(|class| archives.contains(&class))
+    };
+    let first = page.objects.first().filter(is_archived)?;
+    page.objects.iter().all(|object| is_archived(&object)).then(|| {
+        let class = first.storage_class.as_deref().unwrap_or_default();
+        format!(
+            "the objects here are archived ({class}): they cannot be read until they are restored \
+             with the service's own tools"
+        )
+    })
+}
+
 /// The mistake in plain words, then what the service said, word for word.
-fn sentence(error: &StoreError, Target { bucket, place }: &Target) -> String {
+pub(crate) fn sentence(error: &StoreError, Target { bucket, place }: &Target) -> String {
     let mistake = match error.kind {
         ErrorKind::BucketMissing | ErrorKind::NotFound => {
             format!("there is no bucket {bucket} at {place}: check its name, region and endpoint")
@@ -104,7 +128,9 @@ mod tests {
     use std::sync::Arc;
 
     use super::*;
-    use crate::store::Operation;
+    use crate::clock::SystemClock;
+    use crate::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
+    use crate::store::{Key, Limits, Operation, Payload, PutOptions};
 
     fn said(kind: ErrorKind) -> String {
         let mut error = StoreError::new(kind, Operation::List, "words of the service");
@@ -138,5 +164,24 @@ mod tests {
         for words in ["words of the service", "request id NjRh", "connection refused"] {
             assert!(text.contains(words), "{text}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_archive_is_warned_of() {
+        let options = BucketOptions { etags: EtagMode::Md5, clock: Arc::new(SystemClock) };
+        let limits = Limits { archive_classes: &["COLD"], ..SMALL_LIMITS };
+        let store = MemoryStore::new(MemoryBucket::new(options), limits);
+        let target = Target { bucket: "b".into(), place: "here".into() };
+        assert_eq!(check(&store, &target).await.unwrap(), None, "an empty bucket is no archive");
+        let put = async |name: &str, class: Option<&str>| {
+            let storage_class = class.map(str::to_owned);
+            let options = PutOptions { storage_class, ..PutOptions::default() };
+            store.put(&Key::new(name).unwrap(), Payload::default(), &options).await.unwrap();
+        };
+        put("a", Some("COLD")).await;
+        let warning = check(&store, &target).await.unwrap().unwrap();
+        assert!(warning.contains("archived (COLD)"), "{warning}");
+        put("b", None).await;
+        assert_eq!(check(&store, &target).await.unwrap(), None, "one object can be read");
     }
 }

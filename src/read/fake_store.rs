@@ -126,6 +126,7 @@ impl FakeStore {
             list_page: 1000,
             checksum: Some(ChecksumKind::Crc64Xz),
             create_only: true,
+            archive_classes: &[],
             rename: false,
             append: None,
         };

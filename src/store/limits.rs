@@ -32,6 +32,8 @@ pub struct Limits {
     pub checksum: Option<ChecksumKind>,
     /// Whether "create only when absent" exists.
     pub create_only: bool,
+    /// Storage classes whose objects cannot be read until they are restored.
+    pub archive_classes: &'static [&'static str],
     /// Whether objects can be renamed on the server.
     pub rename: bool,
     /// What can be appended to objects on the server, where that exists.

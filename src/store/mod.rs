@@ -228,6 +228,8 @@ pub struct ListedObject {
     pub size: u64,
     /// When the service last changed it.
     pub last_modified: SystemTime,
+    /// Storage class where the listing tells and it is not the standard one.
+    pub storage_class: Option<String>,
 }
 
 /// What is stored with the bytes of a new object. What is not said here is as the connection was

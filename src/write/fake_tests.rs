@@ -61,6 +61,7 @@ pub(super) fn limits(part_min_bytes: u64, parts_max: u32) -> Limits {
         list_page: 1000,
         checksum: Some(ChecksumKind::Crc64Xz),
         create_only: true,
+        archive_classes: &[],
         rename: false,
         append: None,
     }

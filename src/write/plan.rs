@@ -126,6 +126,7 @@ mod tests {
             list_page: 1000,
             checksum: None,
             create_only: true,
+            archive_classes: &[],
             rename: false,
             append: None,
         }

@@ -132,6 +132,9 @@ pub(crate) fn list(
             etag: etag_of(object)?,
             size: object.number_of("Size")?,
             last_modified: date_of(object, "LastModified")?,
+            storage_class: optional_text(object, "StorageClass")?
+                .filter(|class| !class.eq_ignore_ascii_case("STANDARD"))
+                .map(str::to_owned),
         });
     }
     for prefix in root.each("CommonPrefixes") {

@@ -34,6 +34,7 @@ pub const SMALL_LIMITS: Limits = Limits {
     list_page: 10,
     checksum: Some(ChecksumKind::Crc64Xz),
     create_only: true,
+    archive_classes: &[],
     rename: false,
     append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB }),
 };
@@ -211,6 +212,7 @@ impl ObjectStore for MemoryStore {
                     etag: object.etag.clone(),
                     size: object.size(),
                     last_modified: object.last_modified,
+                    storage_class: object.properties.storage_class.clone(),
                 }),
             }
         }

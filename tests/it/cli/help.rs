@@ -19,6 +19,7 @@ fn each_command_has_help() {
             "mount",
             vec!["URL", "MOUNTPOINT", "--part-size <SIZE>", "[default: 8MiB]", "-o <OPTIONS>"],
         ),
+        ("check", vec!["URL", "--write", "--region"]),
         ("umount", vec!["MOUNTPOINT", "--lazy", "--timeout"]),
         ("mock", vec!["--listen", "--bucket", "--dir", "--etags", "--public"]),
     ] {

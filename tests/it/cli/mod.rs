@@ -1,5 +1,6 @@
 //! The program as users meet it: what it accepts, what it refuses and in which words.
 
+mod check;
 mod help;
 mod lifecycle;
 mod mistakes;

@@ -39,6 +39,11 @@ impl Server {
         Self { child, endpoint }
     }
 
+    /// Tells a command where it is, and the right keys.
+    pub(crate) fn reach(&self, command: &mut Command) {
+        command.args(["--endpoint", &self.endpoint]).envs(KEYS);
+    }
+
     /// A command that mounts its bucket.
     pub(crate) fn mount(&self, at: &Path) -> Command {
         mount_from(&self.endpoint, at)
