@@ -52,11 +52,17 @@ pub enum MockDialect {
     /// Tencent COS.
     #[default]
     Cos,
+    /// Alibaba OSS.
+    Oss,
+    /// QingStor.
+    Qingstor,
+    /// Amazon S3 and what is compatible with it.
+    S3,
 }
 
 /// A name that is no dialect of the mock.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("the mock does not speak {0:?}; it speaks cos")]
+#[error("the mock does not speak {0:?}; it speaks cos, oss, qingstor and s3")]
 pub struct UnknownDialect(pub String);
 
 impl FromStr for MockDialect {
@@ -65,6 +71,9 @@ impl FromStr for MockDialect {
     fn from_str(name: &str) -> Result<Self, UnknownDialect> {
         match name {
             "cos" => Ok(Self::Cos),
+            "oss" => Ok(Self::Oss),
+            "qingstor" => Ok(Self::Qingstor),
+            "s3" => Ok(Self::S3),
             other => Err(UnknownDialect(other.to_owned())),
         }
     }
@@ -100,6 +109,8 @@ pub struct MockConfig {
     pub secret_access_key: String,
     /// The temporary token that requests must carry, if any.
     pub session_token: Option<String>,
+    /// The region that signatures must be made for, where they name one (OSS V4, S3); any if `None`.
+    pub region: Option<String>,
     /// Where objects are kept; in memory if `None`.
     pub dir: Option<PathBuf>,
     /// What ETags are made of. [`EtagMode::Opaque`] for benchmarks.
@@ -120,6 +131,7 @@ impl Default for MockConfig {
             access_key_id: "AKIDEXAMPLE".to_owned(),
             secret_access_key: "SECRETKEYEXAMPLE".to_owned(),
             session_token: None,
+            region: None,
             dir: None,
             etags: EtagMode::Md5,
             addressing: Addressing::Auto,
@@ -135,6 +147,7 @@ impl fmt::Debug for MockConfig {
             .field("listen", &self.listen)
             .field("bucket", &self.bucket)
             .field("access_key_id", &self.access_key_id)
+            .field("region", &self.region)
             .field("dir", &self.dir)
             .field("etags", &self.etags)
             .field("addressing", &self.addressing)

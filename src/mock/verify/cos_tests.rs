@@ -27,7 +27,7 @@ fn vectors() -> Vec<Vector> {
     struct Vectors {
         vectors: Vec<Vector>,
     }
-    let text = include_str!("../../tests/data/signing_vectors_cos.json");
+    let text = include_str!("../../../tests/data/signing_vectors_cos.json");
     let all = serde_json::from_str::<Vectors>(text).unwrap().vectors;
     assert_eq!(all.len(), 18);
     all

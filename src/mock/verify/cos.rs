@@ -7,9 +7,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use sha1::{Digest, Sha1};
 
-use super::MockConfig;
-use super::refusal::Refusal;
-use super::request::{Query, Request, host_name};
+use crate::mock::MockConfig;
+use crate::mock::refusal::Refusal;
+use crate::mock::request::{Query, Request, host_name};
 
 /// How far a request's date may be from ours.
 const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
@@ -174,7 +174,7 @@ fn hex(bytes: &[u8]) -> String {
 
 /// Signs method, path and host for an hour from `now` (Unix seconds).
 #[cfg(test)]
-pub(super) fn sign_for_tests(
+pub(in crate::mock) fn sign_for_tests(
     method: &http::Method,
     target: &str,
     host: &str,
@@ -202,5 +202,5 @@ pub(super) fn sign_for_tests(
 }
 
 #[cfg(test)]
-#[path = "verify_tests.rs"]
+#[path = "cos_tests.rs"]
 mod tests;
