@@ -1,17 +1,41 @@
 //! What a request asks for and what came of it, in words that belong to no service: the values
-//! between `routes`, `execute` and the answers.
+//! between the voices and `execute`.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::HeaderMap;
 
 use super::conditions::{Conditions, RangeWish};
+use super::digests::StatedDigest;
 use super::refusal::Refusal;
-use crate::store::memory::{Entry, Object, OpenUpload, Page, Part, Properties};
-use crate::store::{ByteRange, Key, Operation, PartNumber, Upload};
+use crate::store::memory::{Entry, Guard, Object, OpenUpload, Page, Part, Properties};
+use crate::store::{ByteRange, ETag, Key, Operation, PartNumber, Upload};
 
-/// The MD5 that a request states for its body.
-pub(super) type StatedMd5 = Option<[u8; 16]>;
+/// What a request states about its body, to be compared with what arrives.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Stated {
+    pub(super) md5: Option<[u8; 16]>,
+    /// Another digest, where the service has such.
+    pub(super) digest: Option<StatedDigest>,
+}
+
+/// An object to be read.
+#[derive(Debug, Clone)]
+pub(super) struct Reading {
+    pub(super) key: Key,
+    pub(super) conditions: Conditions,
+    /// The MD5, in base64, of the key that the client keeps, if the request brings one.
+    pub(super) key_md5: Option<String>,
+}
+
+/// What a request says about the object that it makes, beside the bytes.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Making {
+    pub(super) properties: Properties,
+    /// What must be there for it.
+    pub(super) guard: Guard,
+}
 
 /// A request, understood.
 #[derive(Debug, Clone)]
@@ -19,62 +43,102 @@ pub(super) enum Call {
     HeadBucket,
     List(ListCall),
     DeleteMany {
-        md5: StatedMd5,
+        stated: Stated,
     },
     ListUploads(ListUploadsCall),
-    Head {
-        key: Key,
-        conditions: Conditions,
-    },
+    Head(Reading),
     Get {
-        key: Key,
-        conditions: Conditions,
+        reading: Reading,
         range: Option<RangeWish>,
         /// Response headers that the request sets (`response-content-type` …).
         overrides: HeaderMap,
     },
     Put {
         key: Key,
-        properties: Properties,
-        create_only: bool,
-        md5: StatedMd5,
+        making: Making,
+        stated: Stated,
+    },
+    Append {
+        key: Key,
+        /// Where the object must end.
+        position: u64,
+        making: Making,
+        stated: Stated,
     },
     Copy {
         key: Key,
-        source: Key,
-        conditions: Conditions,
-        replace: Option<Properties>,
-        create_only: bool,
+        source: Reading,
+        making: Making,
+        /// Whether the copy has the properties of `making` instead of its source's.
+        replace: bool,
     },
     Delete {
         key: Key,
     },
     StartUpload {
         key: Key,
-        properties: Properties,
-        create_only: bool,
+        making: Making,
     },
     PutPart {
         upload: Upload,
         number: PartNumber,
-        md5: StatedMd5,
+        /// As in [`Reading`]; must be the one of the upload.
+        key_md5: Option<String>,
+        stated: Stated,
     },
     CopyPart {
         upload: Upload,
         number: PartNumber,
-        source: Key,
-        conditions: Conditions,
+        /// As in [`Reading`]; must be the one of the upload.
+        key_md5: Option<String>,
+        source: Reading,
         range: Option<ByteRange>,
     },
-    Complete {
-        upload: Upload,
-        create_only: bool,
-        md5: StatedMd5,
-    },
+    Complete(Completing),
     Abort {
         upload: Upload,
     },
     ListParts(ListPartsCall),
+    Location,
+    GetAcl {
+        key: Key,
+    },
+    PutAcl {
+        key: Key,
+        /// The headers that say who may do what.
+        headers: BTreeMap<String, String>,
+    },
+    Restore {
+        key: Key,
+    },
+}
+
+/// The end of an upload. Its parts stand in the body.
+#[derive(Debug, Clone)]
+pub(super) struct Completing {
+    pub(super) upload: Upload,
+    /// Whether the body lists the parts; otherwise all are meant that were uploaded.
+    pub(super) listed: bool,
+    /// What must be there for it.
+    pub(super) guard: Guard,
+    /// How many bytes the object must have.
+    pub(super) size: Option<u64>,
+    /// The digest that the object must have.
+    pub(super) whole: Option<StatedDigest>,
+    /// The ETag that the object is to have, where the client chooses it.
+    pub(super) etag: Option<ETag>,
+    /// About the body, which is the list.
+    pub(super) stated: Stated,
+}
+
+/// A part as a Complete lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct ListedPart {
+    pub(super) number: PartNumber,
+    /// Not compared if `None`.
+    pub(super) etag: Option<ETag>,
+    /// The digests that it must have, by the names of their headers.
+    pub(super) digests: BTreeMap<String, String>,
 }
 
 /// A listing of objects.
@@ -109,42 +173,49 @@ pub(super) struct ListPartsCall {
 }
 
 impl Call {
-    /// Which operation it is; none for the bucket's own HEAD.
+    /// Which operation of a store it is, if it is one.
     pub(super) fn operation(&self) -> Option<Operation> {
         Some(match self {
             Self::HeadBucket => return None,
             Self::List(_) => Operation::List,
             Self::DeleteMany { .. } => Operation::DeleteMany,
             Self::ListUploads(_) => Operation::ListUploads,
-            Self::Head { .. } => Operation::Head,
+            Self::Head(_) => Operation::Head,
             Self::Get { .. } => Operation::Get,
             Self::Put { .. } => Operation::Put,
+            Self::Append { .. } => Operation::Append,
             Self::Copy { .. } => Operation::Copy,
             Self::Delete { .. } => Operation::Delete,
             Self::StartUpload { .. } => Operation::StartUpload,
             Self::PutPart { .. } => Operation::PutPart,
             Self::CopyPart { .. } => Operation::CopyPart,
-            Self::Complete { .. } => Operation::CompleteUpload,
+            Self::Complete(_) => Operation::CompleteUpload,
             Self::Abort { .. } => Operation::AbortUpload,
             Self::ListParts(_) => Operation::ListParts,
+            Self::Location | Self::GetAcl { .. } | Self::PutAcl { .. } | Self::Restore { .. } => {
+                return None;
+            }
         })
     }
 
     /// The key it is about; for listings of objects and uploads, their prefix.
     pub(super) fn key(&self) -> &str {
         match self {
-            Self::HeadBucket | Self::DeleteMany { .. } => "",
+            Self::HeadBucket | Self::Location | Self::DeleteMany { .. } => "",
             Self::List(call) => &call.prefix,
             Self::ListUploads(call) => &call.prefix,
-            Self::Head { key, .. }
-            | Self::Get { key, .. }
-            | Self::Put { key, .. }
+            Self::Head(reading) | Self::Get { reading, .. } => reading.key.as_str(),
+            Self::Put { key, .. }
+            | Self::Append { key, .. }
             | Self::Copy { key, .. }
             | Self::Delete { key }
+            | Self::GetAcl { key }
+            | Self::PutAcl { key, .. }
+            | Self::Restore { key }
             | Self::StartUpload { key, .. } => key.as_str(),
             Self::PutPart { upload, .. }
             | Self::CopyPart { upload, .. }
-            | Self::Complete { upload, .. }
+            | Self::Complete(Completing { upload, .. })
             | Self::Abort { upload } => upload.key.as_str(),
             Self::ListParts(call) => call.upload.key.as_str(),
         }
@@ -155,6 +226,7 @@ impl Call {
 #[derive(Debug)]
 pub(super) enum Outcome {
     BucketThere,
+    Located,
     Listed(ListCall, Page<Arc<Object>>),
     DeletedMany {
         /// Whether only failures are wanted.
@@ -170,13 +242,59 @@ pub(super) enum Outcome {
         overrides: HeaderMap,
     },
     Stored(Arc<Object>),
+    Appended(Arc<Object>),
     Copied(Arc<Object>),
     Deleted,
-    UploadStarted(Upload),
+    UploadStarted(Upload, Properties),
     PartStored(Part),
     PartCopied(Part),
     Completed(Arc<Object>),
+    /// An object of which the answer tells who may do what.
+    Acl(Arc<Object>),
+    AclStored,
+    Restored {
+        /// Whether it was so already.
+        before: bool,
+    },
     PartsListed(ListPartsCall, Vec<Part>, bool),
     /// A failure told in the body of a 200, as a fault rule ordered.
     FailedLate(String),
+}
+
+impl Outcome {
+    /// Makes the checksum of an object or part another one than that of its bytes.
+    pub(super) fn falsify_checksum(&mut self) {
+        match self {
+            Self::Described(object)
+            | Self::Content { object, .. }
+            | Self::Stored(object)
+            | Self::Appended(object)
+            | Self::Copied(object)
+            | Self::Completed(object) => {
+                let object = Arc::make_mut(object);
+                object.checksum.value ^= 1;
+                object.crc64nvme.iter_mut().for_each(|checksum| checksum.value ^= 1);
+            }
+            Self::PartStored(part) | Self::PartCopied(part) => {
+                part.checksum.value ^= 1;
+                part.crc64nvme.iter_mut().for_each(|checksum| checksum.value ^= 1);
+            }
+            _ => {}
+        }
+    }
+
+    /// Gives an object or part another ETag than it has.
+    pub(super) fn falsify_etag(&mut self) {
+        let wrong = ETag::new("00000000000000000000000000000000");
+        match self {
+            Self::Described(object)
+            | Self::Content { object, .. }
+            | Self::Stored(object)
+            | Self::Appended(object)
+            | Self::Copied(object)
+            | Self::Completed(object) => Arc::make_mut(object).etag = wrong,
+            Self::PartStored(part) | Self::PartCopied(part) => part.etag = wrong,
+            _ => {}
+        }
+    }
 }

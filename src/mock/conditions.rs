@@ -49,12 +49,6 @@ impl Conditions {
             _ => Ok(()),
         }
     }
-
-    /// As [`check`](Self::check) for the source of a copy, where every failure is a failed
-    /// precondition.
-    pub(super) fn check_source(&self, object: &Object) -> Result<(), Refusal> {
-        self.check(object).map_err(|_| Refusal::PreconditionFailed)
-    }
 }
 
 /// Whether a list of ETags (or `*`) names this one.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::header::{CONTENT_LENGTH, DATE, HeaderValue};
+use http::header::{CONTENT_LENGTH, DATE, HeaderValue, LOCATION, SERVER};
 use http::{Method, StatusCode};
 use hyper::body::{Body, Incoming};
 use hyper::server::conn::http1;
@@ -17,14 +17,18 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use super::answer::{Answer, Content};
 use super::answer_body::{self, AnswerBody, Spoil};
-use super::answer_xml::{self, Answer, Content};
+use super::arriving::{Arriving, next_chunk};
+use super::aws_chunked::Framing;
 use super::calls::{Call, Outcome};
-use super::execute::{execute, next_chunk};
+use super::execute::execute;
 use super::faults::{Action, When};
 use super::refusal::Refusal;
 use super::request::Request;
-use super::{Service, routes, verify};
+use super::verify::BodyProof;
+use super::voice::Asked;
+use super::{Service, verify};
 use crate::store::memory::{Blob, Segment};
 
 /// Most connections at a time; more wait in the listen queue.
@@ -108,7 +112,8 @@ async fn respond(
 ) -> Result<http::Response<AnswerBody>, Broken> {
     let (head, mut body) = request.into_parts();
     let request = Request::new(head);
-    let call = routes::route(&request, &service.config);
+    let config = service.config();
+    let call = service.voice.route(&request, &config);
     let struck = call.as_ref().map(|call| strike(&service, call)).unwrap_or_default();
 
     let mut result = match fault_at(When::Before, &struck).await? {
@@ -121,12 +126,18 @@ async fn respond(
     if result.is_err() {
         drain(&request, &mut body).await;
     }
+    falsify(&mut result, &struck);
     let id = service.next_request_id();
+    let asked = Asked { request: &request, id: &id, config: &config };
     let mut answer = match &result {
-        Ok(outcome) => answer_xml::answer(outcome, &request, &id, &service.config),
-        Err(refusal) => answer_xml::refusal(refusal, &request, &id),
+        Err(Refusal::Redirect(address)) => {
+            Answer::new(StatusCode::TEMPORARY_REDIRECT).with(LOCATION.as_str(), address)
+        }
+        Err(Refusal::ProxyPage(status)) => return Ok(service.proxy_page(*status, &request)),
+        Ok(outcome) => service.voice.answer(outcome, &asked),
+        Err(refusal) => service.voice.refusal(refusal, &asked),
     };
-    answer_xml::add_common_headers(&mut answer.headers, &id);
+    service.voice.add_common_headers(&mut answer.headers, &id);
     Ok(service.dress(answer, &request.method, &struck))
 }
 
@@ -136,7 +147,11 @@ fn strike(service: &Service, call: &Call) -> Struck {
     if let Some(operation) = call.operation() {
         service.bucket.count_request(operation);
     }
-    service.faults.strike(call.operation(), call.key())
+    let struck = service.faults.strike(call.operation(), call.key());
+    if struck.iter().any(|(_, action)| *action == Action::ExpireCredentials) {
+        service.expired.store(true, Ordering::SeqCst);
+    }
+    struck
 }
 
 /// What the rules put in the place of the result at this moment, if anything.
@@ -153,6 +168,12 @@ async fn fault_at(
                 let refusal = Refusal::Injected { status: *status, code: code.clone() };
                 return Ok(Some(Err(refusal)));
             }
+            Action::RedirectTo(address) if *when == moment => {
+                return Ok(Some(Err(Refusal::Redirect(address.clone()))));
+            }
+            Action::ProxyPage(status) if *when == moment => {
+                return Ok(Some(Err(Refusal::ProxyPage(*status))));
+            }
             Action::ErrorIn200(code) if *when == moment => {
                 return Ok(Some(Ok(Outcome::FailedLate(code.clone()))));
             }
@@ -162,6 +183,18 @@ async fn fault_at(
     Ok(None)
 }
 
+/// Makes the result a lie, where the rules say so.
+fn falsify(result: &mut Result<Outcome, Refusal>, struck: &Struck) {
+    let Ok(outcome) = result else { return };
+    for (_, action) in struck {
+        match action {
+            Action::WrongCrc => outcome.falsify_checksum(),
+            Action::WrongEtag => outcome.falsify_etag(),
+            _ => {}
+        }
+    }
+}
+
 /// Checks who asks before anything else is told, then carries the call out.
 async fn admit(
     service: &Service,
@@ -169,8 +202,17 @@ async fn admit(
     request: &Request,
     body: &mut Incoming,
 ) -> Result<Outcome, Refusal> {
-    verify::verify(request, &service.config, service.clock.now())?;
-    execute(service, call?, request, body).await
+    let config = service.config();
+    let proof = verify::verify(request, &config, service.clock.now())?;
+    if let BodyProof::AwsChunked(Framing { trailers: Some(_), .. }) = &proof
+        && !config.s3_checksums
+    {
+        return Err(Refusal::NotImplemented);
+    }
+    if service.expired.load(Ordering::SeqCst) {
+        return Err(Refusal::ExpiredToken);
+    }
+    execute(service, call?, request, &mut Arriving::new(body, proof)).await
 }
 
 async fn drain(request: &Request, body: &mut Incoming) {
@@ -195,6 +237,15 @@ impl Service {
         format!("{time:08x}_{count:08x}")
     }
 
+    /// What a proxy between client and service says: HTML, and none of the service's headers.
+    fn proxy_page(&self, status: u16, request: &Request) -> http::Response<AnswerBody> {
+        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
+        let page = "<!DOCTYPE html>\n<html><body><h1>Please log in</h1></body></html>\n";
+        let mut answer = Answer::document(status, "text/html", page.to_owned());
+        answer.headers.insert(SERVER, HeaderValue::from_static("proxy"));
+        self.dress(answer, &request.method, &Struck::new())
+    }
+
     /// Makes an HTTP response of an answer, with the headers that every response has, spoiled as
     /// the rules say.
     fn dress(
@@ -209,7 +260,6 @@ impl Service {
                 Action::TruncateBody => spoil.truncate = true,
                 Action::CorruptBody => spoil.corrupt = true,
                 Action::Blanks { count, interval } => spoil.blanks = Some((*count, *interval)),
-                Action::WrongCrc => answer.falsify_crc(),
                 _ => {}
             }
         }

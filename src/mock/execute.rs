@@ -1,111 +1,138 @@
-//! What a call does to the bucket. Reads bodies; speaks no dialect, but for the limits it is given.
+//! What a call does to the bucket. Reads bodies; knows no service but by its
+//! rules and by having documents read.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use http_body_util::BodyExt;
-use hyper::body::Incoming as HttpBody;
 use md5::{Digest, Md5};
 
-use super::calls::{Call, ListCall, ListPartsCall, ListUploadsCall, Outcome, StatedMd5};
-use super::conditions::Conditions;
-use super::read_xml;
+use super::arriving::{Arriving, DigestCheck};
+use super::calls::{Call, ListCall, ListPartsCall, ListUploadsCall, Outcome, Reading, Stated};
+use super::complete::complete;
 use super::refusal::Refusal;
 use super::request::Request;
-use super::{MockConfig, Service};
-use crate::store::Key;
+use super::{Service, base64, encryption};
 use crate::store::memory::{
-    Body, BucketError, CompleteRules, ListQuery, MemoryBucket, Object, UploadsQuery,
+    Body, BucketError, Guard, ListQuery, MemoryBucket, Object, Properties, UploadsQuery,
 };
-
-/// Largest body of a PUT or part, and largest source of a copy: 5 GiB.
-const MAX_BODY_BYTES: u64 = 5 << 30;
+use crate::store::{ETag, Key};
 
 /// Longest XML document: 10,000 parts or 1000 long keys fit.
 const MAX_DOCUMENT_BYTES: usize = 4 << 20;
 
-/// Fewest bytes of a part before the last.
-const PART_MIN_BYTES: u64 = 1 << 20;
+/// How long a restored object can be read.
+const RESTORED_FOR: Duration = Duration::from_secs(24 * 3600);
 
 /// Carries a call out. A body that does not arrive whole changes nothing.
 pub(super) async fn execute(
     service: &Service,
     call: Call,
     request: &Request,
-    body: &mut HttpBody,
+    body: &mut Arriving<'_>,
 ) -> Result<Outcome, Refusal> {
     let bucket = &service.bucket;
+    let rules = service.voice.rules();
     Ok(match call {
         Call::HeadBucket => Outcome::BucketThere,
         Call::List(call) => list(bucket, call),
         Call::ListUploads(call) => list_uploads(bucket, call),
         Call::ListParts(call) => list_parts(bucket, call)?,
-        Call::DeleteMany { md5 } => {
-            let (keys, quiet) = read_xml::key_list(&document(body, md5).await?)?;
+        Call::DeleteMany { stated } => {
+            let (keys, quiet) = service.voice.key_list(&document(body, &stated).await?)?;
             delete_many(bucket, keys, quiet).await
         }
-        Call::Head { key, conditions } => {
-            let object = bucket.head(&key)?;
-            conditions.check(&object)?;
+        Call::Location => Outcome::Located,
+        Call::GetAcl { key } => Outcome::Acl(bucket.head(&key)?),
+        Call::PutAcl { key, headers } => {
+            bucket.amend(&key, |properties| properties.headers.extend(headers)).await?;
+            Outcome::AclStored
+        }
+        Call::Restore { key } => restore(service, &key, body).await?,
+        Call::Head(reading) => {
+            let object = bucket.head(&reading.key)?;
+            encryption::check(&object.properties, reading.key_md5.as_deref())?;
+            reading.conditions.check(&object)?;
             Outcome::Described(object)
         }
-        Call::Get { key, conditions, range, overrides } => {
-            let object = bucket.head(&key)?;
-            conditions.check(&object)?;
-            let range = range.map(|range| range.resolve(object.size())).transpose()?;
+        Call::Get { reading, range, overrides } => {
+            let object = read(service, &reading)?;
+            let range = match range.map(|range| range.resolve(object.size())).transpose() {
+                Err(Refusal::InvalidRange(_)) if service.voice.ignores_bad_ranges(request) => None,
+                range => range?,
+            };
             Outcome::Content { object, range, overrides }
         }
-        Call::Put { key, properties, create_only, md5 } => {
-            let body = receive(bucket, request, body, md5).await?;
-            Outcome::Stored(bucket.put(&key, body, properties, create_only).await?)
-        }
-        Call::Copy { key, source, conditions, replace, create_only } => {
-            let source = source_of(bucket, &source, &conditions)?;
-            if source.size() > MAX_BODY_BYTES {
-                return Err(Refusal::TooLarge);
+        Call::Put { key, making, stated } => {
+            let (mut properties, guard) = (making.properties, making.guard);
+            let mut body = receive(service, request, body, &stated).await?;
+            if let Some(md5) = body.md5.filter(|_| rules.keeps_md5) {
+                properties.headers.insert("content-md5".to_owned(), base64::encode(&md5));
             }
-            Outcome::Copied(bucket.copy(&source, &key, replace, create_only).await?)
+            properties.headers.append(&mut body.stated);
+            if encryption::hides_etag(&properties) {
+                body.md5 = None;
+            }
+            Outcome::Stored(bucket.put(&key, body, properties, guard).await?)
+        }
+        Call::Append { key, position, making, stated } => {
+            let body = receive(service, request, body, &stated).await?;
+            at_most(position.saturating_add(body.blob.len()), rules.append_bytes)?;
+            Outcome::Appended(bucket.append(&key, position, body, making.properties).await?)
+        }
+        Call::Copy { key, source, making, replace } => {
+            let source = source_of(service, &source, rules.copy_not_modified)?;
+            at_most(source.size(), rules.copy_bytes)?;
+            let mut source = Object::clone(&source);
+            let mut properties = making.properties;
+            if !replace {
+                inherit(&mut properties, &source.properties);
+            }
+            if encryption::hides_etag(&properties) {
+                // The bucket carries no ETag with a hyphen over a copy.
+                source.etag = ETag::new(&format!("{}-", source.etag.as_str()));
+            }
+            Outcome::Copied(bucket.copy(&source, &key, Some(properties), making.guard).await?)
         }
         Call::Delete { key } => {
             bucket.delete(&key).await?;
             Outcome::Deleted
         }
-        Call::StartUpload { key, properties, create_only } => {
-            Outcome::UploadStarted(bucket.start_upload(&key, properties, create_only)?)
+        Call::StartUpload { key, making } => {
+            let (properties, create_only) = (making.properties, making.guard == Guard::Nothing);
+            let started = bucket.start_upload(&key, properties.clone(), create_only)?;
+            Outcome::UploadStarted(started, properties)
         }
-        Call::PutPart { upload, number, md5 } => {
+        Call::PutPart { upload, number, key_md5, stated } => {
             // An id that is unknown now need not wait for the body.
-            bucket.upload(&upload)?;
-            let body = receive(bucket, request, body, md5).await?;
+            let open = bucket.upload(&upload)?;
+            encryption::check(&open.properties, key_md5.as_deref())?;
+            let mut body = receive(service, request, body, &stated).await?;
+            if encryption::hides_etag(&open.properties) {
+                body.md5 = None;
+            }
             Outcome::PartStored(bucket.put_part(&upload, number, body)?)
         }
-        Call::CopyPart { upload, number, source, conditions, range } => {
-            bucket.upload(&upload)?;
-            let source = source_of(bucket, &source, &conditions)?;
+        Call::CopyPart { upload, number, key_md5, source, range } => {
+            let open = bucket.upload(&upload)?;
+            encryption::check(&open.properties, key_md5.as_deref())?;
+            let source = source_of(service, &source, false)?;
             if range.is_some_and(|range| range.end() > source.size()) {
                 return Err(Refusal::InvalidRange(source.size()));
             }
-            if range.map_or(source.size(), |range| range.len()) > MAX_BODY_BYTES {
-                return Err(Refusal::TooLarge);
-            }
+            at_most(range.map_or(source.size(), |range| range.len()), rules.put_bytes)?;
             Outcome::PartCopied(bucket.copy_part(&upload, number, &source, range).await?)
         }
-        Call::Complete { upload, create_only, md5 } => {
-            bucket.upload(&upload)?;
-            let listed = read_xml::part_list(&document(body, md5).await?)?;
-            let rules = complete_rules(&service.config, create_only);
-            Outcome::Completed(bucket.complete_upload(&upload, listed, rules).await?)
-        }
-        Call::Abort { upload } => {
-            bucket.abort_upload(&upload).await?;
-            Outcome::Deleted
-        }
+        Call::Complete(completing) => complete(service, completing, body).await?,
+        Call::Abort { upload } => match bucket.abort_upload(&upload).await {
+            Err(BucketError::NoSuchUpload) if rules.abort_repeatable => Outcome::Deleted,
+            done => done.map(|()| Outcome::Deleted)?,
+        },
     })
 }
 
-fn complete_rules(config: &MockConfig, create_only: bool) -> CompleteRules {
-    let part_min_bytes = config.part_min_bytes.unwrap_or(PART_MIN_BYTES);
-    CompleteRules { part_min_bytes, gaps_allowed: false, create_only }
+fn at_most(bytes: u64, limit: u64) -> Result<(), Refusal> {
+    if bytes > limit { Err(Refusal::TooLarge) } else { Ok(()) }
 }
 
 fn list(bucket: &MemoryBucket, call: ListCall) -> Outcome {
@@ -143,68 +170,114 @@ async fn delete_many(bucket: &Arc<MemoryBucket>, keys: Vec<Key>, quiet: bool) ->
     Outcome::DeletedMany { quiet, results }
 }
 
+/// The object to be read, if it may be.
+fn read(service: &Service, reading: &Reading) -> Result<Arc<Object>, Refusal> {
+    let object = service.bucket.head(&reading.key)?;
+    encryption::check(&object.properties, reading.key_md5.as_deref())?;
+    reading.conditions.check(&object)?;
+    match archived(service, &object) {
+        Some(class) if !is_restored(&object) => Err(Refusal::Frozen(class.to_owned())),
+        _ => Ok(object),
+    }
+}
+
+/// The source of a copy, if it may be read. A condition that fails is a failed precondition, unless
+/// `not_modified` lets it be what it is for a GET.
 fn source_of(
-    bucket: &MemoryBucket,
-    key: &Key,
-    conditions: &Conditions,
+    service: &Service,
+    reading: &Reading,
+    not_modified: bool,
 ) -> Result<Arc<Object>, Refusal> {
-    let source = bucket.head(key).map_err(|error| match error {
-        BucketError::NoSuchKey => Refusal::NoSuchCopySource,
-        other => other.into(),
-    })?;
-    conditions.check_source(&source)?;
-    Ok(source)
+    read(service, reading).map_err(|refusal| match refusal {
+        Refusal::NoSuchKey => Refusal::NoSuchCopySource,
+        Refusal::NotModified if !not_modified => Refusal::PreconditionFailed,
+        other => other,
+    })
+}
+
+/// A copy has the metadata of its source, and says itself how it is stored and who may read it.
+fn inherit(properties: &mut Properties, source: &Properties) {
+    properties.content_type.clone_from(&source.content_type);
+    properties.metadata = source.metadata.clone();
+    let standard = source.headers.iter().filter(|(name, _)| !name.starts_with("x-"));
+    properties.headers.extend(standard.map(|(name, value)| (name.clone(), value.clone())));
+}
+
+/// The class of an object that needs restoring.
+fn archived<'a>(service: &Service, object: &'a Object) -> Option<&'a str> {
+    let class = object.properties.storage_class.as_deref()?;
+    service.voice.rules().archives.contains(&class).then_some(class)
+}
+
+fn is_restored(object: &Object) -> bool {
+    object.properties.headers.keys().any(|name| name.ends_with("-restore"))
+}
+
+/// Restores at once, for a day.
+async fn restore(
+    service: &Service,
+    key: &Key,
+    body: &mut Arriving<'_>,
+) -> Result<Outcome, Refusal> {
+    document(body, &Stated::default()).await?;
+    let object = service.bucket.head(key)?;
+    archived(service, &object).ok_or(Refusal::NotArchived)?;
+    let before = is_restored(&object);
+    let until = httpdate::fmt_http_date(service.clock.now() + RESTORED_FOR);
+    let name = service.voice.rules().restore_header;
+    let value = format!("ongoing-request=\"false\", expiry-date=\"{until}\"");
+    let change = move |properties: &mut Properties| {
+        properties.headers.insert(name.to_owned(), value);
+    };
+    service.bucket.amend(key, change).await?;
+    Ok(Outcome::Restored { before })
 }
 
 /// Takes the bytes of an object or part in, as they come, without copying them.
 async fn receive(
-    bucket: &Arc<MemoryBucket>,
+    service: &Service,
     request: &Request,
-    body: &mut HttpBody,
-    md5: StatedMd5,
+    body: &mut Arriving<'_>,
+    stated: &Stated,
 ) -> Result<Body, Refusal> {
+    let rules = service.voice.rules();
     let announced = request.header("content-length").and_then(|length| length.parse().ok());
-    match announced {
-        None if request.header("transfer-encoding").is_none() => return Err(Refusal::NoLength),
-        Some(0..=MAX_BODY_BYTES) | None => {}
-        Some(_) => return Err(Refusal::TooLarge),
+    if announced.is_none() && request.header("transfer-encoding").is_none() {
+        return Err(Refusal::NoLength);
     }
-    let mut incoming = bucket.incoming(md5.is_some()).await?;
-    while let Some(chunk) = next_chunk(body).await? {
+    at_most(announced.unwrap_or(0), rules.put_bytes)?;
+    let mut incoming = service.bucket.incoming(stated.md5.is_some() || rules.keeps_md5).await?;
+    let mut digest = DigestCheck::new(stated);
+    while let Some(chunk) = body.next().await? {
+        digest.update(&chunk);
         incoming.push(chunk).await.map_err(BucketError::from)?;
-        if incoming.len() > MAX_BODY_BYTES {
-            return Err(Refusal::TooLarge);
-        }
+        at_most(incoming.len(), rules.put_bytes)?;
     }
-    let received = incoming.finish().await.map_err(BucketError::from)?;
-    if md5.is_some() && md5 != received.md5 {
+    let trailers = body.finish()?;
+    let mut received = incoming.finish().await.map_err(BucketError::from)?;
+    if stated.md5.is_some() && stated.md5 != received.md5 {
         return Err(Refusal::WrongDigest);
     }
+    let digest = digest.finish(&trailers)?;
+    received.stated.extend(digest.map(|(kind, value)| (kind.header().to_owned(), value)));
     Ok(received)
 }
 
-/// Reads an XML document whole.
-async fn document(body: &mut HttpBody, md5: StatedMd5) -> Result<Bytes, Refusal> {
+/// Reads a document whole.
+pub(super) async fn document(body: &mut Arriving<'_>, stated: &Stated) -> Result<Bytes, Refusal> {
     let mut document = BytesMut::new();
-    while let Some(chunk) = next_chunk(body).await? {
+    while let Some(chunk) = body.next().await? {
         if document.len() + chunk.len() > MAX_DOCUMENT_BYTES {
             return Err(Refusal::DocumentTooLong);
         }
         document.extend_from_slice(&chunk);
     }
-    if md5.is_some_and(|md5| md5 != <[u8; 16]>::from(Md5::digest(&document))) {
+    let trailers = body.finish()?;
+    if stated.md5.is_some_and(|md5| md5 != <[u8; 16]>::from(Md5::digest(&document))) {
         return Err(Refusal::WrongDigest);
     }
+    let mut digest = DigestCheck::new(stated);
+    digest.update(&document);
+    digest.finish(&trailers)?;
     Ok(document.freeze())
-}
-
-/// The next bytes of a body, `None` at its end. An end that comes too early is an error.
-pub(super) async fn next_chunk(body: &mut HttpBody) -> Result<Option<Bytes>, Refusal> {
-    loop {
-        let Some(frame) = body.frame().await else { return Ok(None) };
-        let frame = frame.map_err(|_| Refusal::IncompleteBody)?;
-        if let Ok(bytes) = frame.into_data() {
-            return Ok(Some(bytes));
-        }
-    }
 }

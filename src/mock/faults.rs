@@ -30,12 +30,21 @@ pub enum Action {
         /// Time before each.
         interval: Duration,
     },
-    /// States a wrong CRC-64 in the answer's header.
+    /// States a wrong CRC-64 in the answer.
     WrongCrc,
+    /// States a wrong ETag in the answer.
+    WrongEtag,
+    /// From this request on, the credentials are refused as expired, until others are set
+    /// ([`set_credentials`](super::MockServer::set_credentials)).
+    ExpireCredentials,
+    /// Answers 307 with this `Location`.
+    RedirectTo(String),
+    /// Answers with this status (200, 502 …) and a page of HTML, as a proxy in between does.
+    ProxyPage(u16),
 }
 
-/// Whether [`Action::Status`], [`Action::Reset`], [`Action::Stall`] and [`Action::ErrorIn200`]
-/// strike before or after the request is applied. The other actions let it be applied always.
+/// Whether [`Action::Status`], [`Action::Reset`], [`Action::Stall`], [`Action::ErrorIn200`],
+/// [`Action::RedirectTo`] and [`Action::ProxyPage`] strike before or after the request is applied. The other actions let it be applied always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum When {
     /// The request has no effect.

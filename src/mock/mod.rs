@@ -1,29 +1,36 @@
 //! The embedded server: a bucket over real HTTP, with signatures checked and a service's limits and
 //! error codes enforced, so that clients are tested against something that says no.
 //!
-//! A request passes `connection` (HTTP) → `request` (where it points) → `routes` (which [operation]
-//! it is) → `verify` (who signed it) → `execute` (what it does to the bucket) → `answer_xml` (how the
-//! service words the outcome). `faults` break any of it on demand. Only `routes`, `verify` and
-//! `answer_xml` know the dialect. Knows nothing of the client side: two mistakes do not cancel out.
+//! A request passes `connection` (HTTP) → `request` (where it points) → the service's `voice` (which
+//! [operation] it is) → `verify` (who signed it) → `execute` (what it does to the bucket) → the `voice`
+//! again (how the service words the outcome). `faults` break any of it on demand. Only the voices and
+//! `verify` know services: `cos`, `oss` and `s3` are of the `xml_family`. Knows nothing of the client side: two mistakes do not cancel out.
 //!
 //! [operation]: crate::store::Operation
 
+mod answer;
 mod answer_body;
-mod answer_xml;
+mod arriving;
+mod aws_chunked;
+mod base64;
 mod calls;
+mod complete;
 mod conditions;
 mod connection;
-mod content_md5;
-mod documents_xml;
+mod cos;
+mod digests;
+mod encryption;
 mod execute;
 mod faults;
+mod oss;
 #[cfg(test)]
 mod raw_client;
-mod read_xml;
 mod refusal;
 mod request;
-mod routes;
+mod s3;
 mod verify;
+mod voice;
+mod xml_family;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -32,8 +39,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use parking_lot::RwLock;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
@@ -43,6 +51,8 @@ use crate::clock::Clock;
 use crate::store::memory::{BucketOptions, MemoryBucket};
 
 pub use crate::store::memory::EtagMode;
+
+use voice::{Voice, voice_of};
 
 pub use faults::{Action, FaultId, FaultRule, Faults, KeyPattern, When};
 
@@ -117,8 +127,15 @@ pub struct MockConfig {
     pub etags: EtagMode,
     /// How the bucket is found in a request.
     pub addressing: Addressing,
-    /// Fewest bytes of a part that is not the last; `None` for the service's own (COS: 1 MiB).
+    /// Fewest bytes of a part that is not the last; `None` for the service's own
+    /// (COS 1 MiB, OSS 100 KiB, S3 5 MiB).
     pub part_min_bytes: Option<u64>,
+    /// Whether S3 has additional checksums (`x-amz-checksum-*`), CRC-64/NVME and trailers; older
+    /// compatible servers have none and ignore the headers.
+    pub s3_checksums: bool,
+    /// Whether S3 keeps `If-Match` and `If-None-Match` at writes; some compatible servers ignore
+    /// them.
+    pub s3_conditional_writes: bool,
 }
 
 impl Default for MockConfig {
@@ -136,6 +153,8 @@ impl Default for MockConfig {
             etags: EtagMode::Md5,
             addressing: Addressing::Auto,
             part_min_bytes: None,
+            s3_checksums: true,
+            s3_conditional_writes: true,
         }
     }
 }
@@ -152,6 +171,8 @@ impl fmt::Debug for MockConfig {
             .field("etags", &self.etags)
             .field("addressing", &self.addressing)
             .field("part_min_bytes", &self.part_min_bytes)
+            .field("s3_checksums", &self.s3_checksums)
+            .field("s3_conditional_writes", &self.s3_conditional_writes)
             .finish_non_exhaustive()
     }
 }
@@ -159,11 +180,22 @@ impl fmt::Debug for MockConfig {
 /// What every request of one server shares.
 #[derive(Debug)]
 struct Service {
-    config: MockConfig,
+    /// How it is set up, with the credentials that are good now.
+    config: RwLock<Arc<MockConfig>>,
+    /// Whether the credentials are good no more.
+    expired: AtomicBool,
+    voice: &'static dyn Voice,
     clock: Arc<dyn Clock>,
     bucket: Arc<MemoryBucket>,
     faults: Faults,
     requests: AtomicU64,
+}
+
+impl Service {
+    /// How it is set up now.
+    fn config(&self) -> Arc<MockConfig> {
+        Arc::clone(&self.config.read())
+    }
 }
 
 /// A running server. Dropped, it stops listening and breaks its connections off.
@@ -181,7 +213,12 @@ impl MockServer {
     /// # Errors
     /// When the address is taken or the folder cannot be opened.
     pub async fn start(config: MockConfig, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let options = BucketOptions { etags: config.etags, clock: Arc::clone(&clock) };
+        let voice = voice_of(config.dialect);
+        let options = BucketOptions {
+            etag_style: voice.rules().etag_style,
+            crc64nvme: voice.rules().crc64nvme && config.s3_checksums,
+            ..BucketOptions::new(config.etags, Arc::clone(&clock))
+        };
         let bucket = match config.dir.clone() {
             None => MemoryBucket::new(options),
             Some(dir) => tokio::task::spawn_blocking(move || MemoryBucket::open(&dir, options))
@@ -191,7 +228,9 @@ impl MockServer {
         let listener = TcpListener::bind(config.listen).await?;
         let address = listener.local_addr()?;
         let service = Arc::new(Service {
-            config,
+            voice,
+            config: RwLock::new(Arc::new(config)),
+            expired: AtomicBool::new(false),
             clock,
             bucket,
             faults: Faults::default(),
@@ -223,6 +262,18 @@ impl MockServer {
     /// What it breaks on purpose.
     pub fn faults(&self) -> &Faults {
         &self.service.faults
+    }
+
+    /// Makes other credentials the good ones, which ends what [`Action::ExpireCredentials`] began.
+    pub fn set_credentials(&self, id: &str, secret: &str, token: Option<&str>) {
+        let mut config = self.service.config.write();
+        *config = Arc::new(MockConfig {
+            access_key_id: id.to_owned(),
+            secret_access_key: secret.to_owned(),
+            session_token: token.map(str::to_owned),
+            ..MockConfig::clone(&config)
+        });
+        self.service.expired.store(false, Ordering::SeqCst);
     }
 
     /// Stops listening, breaks all connections off and waits until they are gone. Requests whose

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::UNIX_EPOCH;
 
 use http::Method;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -57,14 +56,16 @@ impl Raw {
 
     /// The head as sent, up to and including the empty line.
     pub(super) fn head(&self, server: &MockServer) -> String {
-        let config: &MockConfig = &server.service.config;
-        let now = server.service.clock.now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+        let config: &MockConfig = &server.service.config();
+        let now = server.service.clock.now();
         let mut head =
             format!("{} {} HTTP/1.1\r\nHost: {}\r\n", self.method, self.target, self.host);
         if self.signed {
             let method: Method = self.method.parse().unwrap();
-            let signature = sign_for_tests(&method, &self.target, &self.host, now, config);
-            head += &format!("Authorization: {signature}\r\n");
+            let (target, host) = (&self.target, &self.host);
+            for (name, value) in sign_for_tests(&method, target, host, &self.headers, now, config) {
+                head += &format!("{name}: {value}\r\n");
+            }
         }
         for (name, value) in &self.headers {
             head += &format!("{name}: {value}\r\n");

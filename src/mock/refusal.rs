@@ -10,6 +10,16 @@ pub(super) enum Refusal {
     /// The signature is not the one computed here, over this text.
     SignatureDoesNotMatch(String),
     UnknownAccessKey,
+    /// The temporary token is not valid any more.
+    ExpiredToken,
+    /// The temporary token is missing, not known, or not wanted.
+    InvalidToken,
+    /// What should be a signature is not one; says what is wrong with it.
+    MalformedAuthorization(&'static str),
+    /// Signed for another region than this one.
+    WrongRegion {
+        expected: String,
+    },
     ClockSkew,
     NoSuchBucket,
     NoSuchKey,
@@ -25,12 +35,18 @@ pub(super) enum Refusal {
     NotAppendable,
     InvalidPart,
     InvalidPartOrder,
+    /// A list names a part that cannot be.
+    InvalidPartNumber,
     PartTooSmall,
     TooLarge,
     MalformedDigest,
     WrongDigest,
+    /// The SHA-256 of the body is not the one that was signed.
+    WrongPayloadHash,
     /// The client hung up or sent fewer bytes than announced.
     IncompleteBody,
+    /// The framing of an aws-chunked body is wrong; says what.
+    MalformedChunks(&'static str),
     NoLength,
     MalformedDocument,
     DocumentTooLong,
@@ -39,6 +55,24 @@ pub(super) enum Refusal {
     /// The path cannot be decoded.
     InvalidPath,
     MetadataTooLarge,
+    /// A storage class that the service does not have.
+    InvalidStorageClass,
+    /// An archived object that has not been restored, of this class.
+    Frozen(String),
+    /// Nothing to restore: not an archived object.
+    NotArchived,
+    /// A way of encryption that the service does not have.
+    InvalidEncryption,
+    /// Headers of encryption where none may be.
+    EncryptionNotAllowed,
+    /// The client's key is missing, or not what its MD5 says.
+    BadCustomerKey(&'static str),
+    /// The client's key is another one than that of the object.
+    WrongCustomerKey,
+    /// The object or its parts are not what the request says about them.
+    Contradiction(&'static str),
+    /// A precondition that this operation does not have.
+    UnexpectedCondition,
     /// Says which.
     InvalidArgument(&'static str),
     InvalidDelimiter,
@@ -52,6 +86,10 @@ pub(super) enum Refusal {
         status: u16,
         code: String,
     },
+    /// Ask at this address instead. Ordered by a fault rule.
+    Redirect(String),
+    /// What a proxy in between says. Ordered by a fault rule.
+    ProxyPage(u16),
 }
 
 impl From<BucketError> for Refusal {
@@ -60,6 +98,7 @@ impl From<BucketError> for Refusal {
             BucketError::NoSuchKey => Self::NoSuchKey,
             BucketError::NoSuchUpload => Self::NoSuchUpload,
             BucketError::AlreadyExists => Self::AlreadyExists,
+            BucketError::Changed => Self::PreconditionFailed,
             BucketError::InvalidPart => Self::InvalidPart,
             BucketError::InvalidPartOrder => Self::InvalidPartOrder,
             BucketError::PartTooSmall { .. } => Self::PartTooSmall,

@@ -1,4 +1,5 @@
 //! The head of a request, decoded: path, query, headers, and which bucket and key it points at.
+//! Knows no service.
 
 use std::net::IpAddr;
 
@@ -8,8 +9,7 @@ use http::request::Parts;
 use percent_encoding::percent_decode_str;
 
 use super::refusal::Refusal;
-use super::{Addressing, MockConfig};
-use crate::store::Key;
+use super::{Addressing, MockConfig, MockDialect};
 
 /// Decoded query parameters in the order of the wire.
 #[derive(Debug, Clone, Default)]
@@ -50,6 +50,11 @@ impl Query {
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|(name, _)| name.as_str())
     }
+
+    /// All parameters with their values.
+    pub(super) fn pairs(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
 }
 
 /// The head of a request.
@@ -58,17 +63,14 @@ pub(super) struct Request {
     pub(super) method: Method,
     /// Percent-decoded, with its leading `/`; may be no UTF-8.
     pub(super) path: Vec<u8>,
+    /// As sent.
+    pub(super) raw_path: String,
     pub(super) query: Query,
+    /// As sent, without the question mark.
+    pub(super) raw_query: String,
     pub(super) headers: HeaderMap,
     /// As sent, with a port if there is one.
     pub(super) host: String,
-}
-
-/// What a request points at.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Target {
-    Bucket,
-    Key(Key),
 }
 
 impl Request {
@@ -80,7 +82,9 @@ impl Request {
         Self {
             method: head.method,
             path: percent_decode_str(head.uri.path()).collect(),
+            raw_path: head.uri.path().to_owned(),
             query: Query::parse(head.uri.query().unwrap_or_default()),
+            raw_query: head.uri.query().unwrap_or_default().to_owned(),
             headers: head.headers,
             host,
         }
@@ -91,14 +95,10 @@ impl Request {
         text_of(&self.headers, name)
     }
 
-    /// Which bucket and key the request points at.
-    pub(super) fn target(&self, config: &MockConfig) -> Result<Target, Refusal> {
+    /// The key as the path has it, unchecked; empty for the bucket itself.
+    pub(super) fn key_text(&self, config: &MockConfig) -> Result<&str, Refusal> {
         let path = std::str::from_utf8(&self.path).map_err(|_| Refusal::InvalidPath)?;
-        let path = path.strip_prefix('/').unwrap_or(path);
-        match locate(&self.host, path, config)? {
-            "" => Ok(Target::Bucket),
-            key => Ok(Target::Key(check_key(key)?)),
-        }
+        locate(&self.host, path.strip_prefix('/').unwrap_or(path), config)
     }
 }
 
@@ -115,6 +115,12 @@ pub(super) fn host_name(host: &str) -> &str {
     }
 }
 
+/// Whether a host (without port) is an IP address or `localhost`, and so names no bucket.
+pub(super) fn is_bare(name: &str) -> bool {
+    let name = name.trim_start_matches('[').trim_end_matches(']');
+    name == "localhost" || name.parse::<IpAddr>().is_ok()
+}
+
 /// The key of `path` (without leading slash) at `host`, by the rules of [`Addressing`].
 pub(super) fn locate<'a>(
     host: &str,
@@ -126,29 +132,17 @@ pub(super) fn locate<'a>(
     if name.strip_prefix(bucket).is_some_and(|rest| rest.starts_with('.')) {
         return Ok(path);
     }
-    let bare = name.trim_start_matches('[').trim_end_matches(']');
-    if bare != "localhost" && bare.parse::<IpAddr>().is_err() {
-        return Err(Refusal::NoSuchBucket);
-    }
     let (first, rest) = path.split_once('/').unwrap_or((path, ""));
+    if !is_bare(name) {
+        // The host of the whole service: only these two still know paths that name the bucket.
+        let path_style = matches!(config.dialect, MockDialect::Qingstor | MockDialect::S3);
+        return if path_style && first == bucket { Ok(rest) } else { Err(Refusal::NoSuchBucket) };
+    }
     match config.addressing {
         Addressing::Auto | Addressing::Path if first == bucket => Ok(rest),
         Addressing::Auto | Addressing::Root => Ok(path),
         Addressing::Path => Err(Refusal::NoSuchBucket),
     }
-}
-
-/// The key rules of COS: at most 850 bytes, no control characters 24 to 27, no leading slash or
-/// backslash.
-pub(super) fn check_key(text: &str) -> Result<Key, Refusal> {
-    if text.len() > 850 {
-        return Err(Refusal::KeyTooLong);
-    }
-    let forbidden = text.bytes().any(|byte| (24..=27).contains(&byte));
-    if forbidden || text.starts_with(['/', '\\']) {
-        return Err(Refusal::InvalidKey);
-    }
-    Key::new(text).map_err(|_| Refusal::InvalidKey)
 }
 
 #[cfg(test)]
@@ -175,6 +169,17 @@ mod tests {
         assert_eq!(key_at("localhost", "b-12/k", Auto), Ok("b-12/k".into()));
         assert_eq!(key_at("localhost", "b-1/k", Root), Ok("b-1/k".into()));
         assert_eq!(key_at("localhost", "b-2/k", Path), missing);
+    }
+
+    #[test]
+    fn hosts_of_a_whole_service_take_the_bucket_from_the_path_where_the_service_does() {
+        use MockDialect::{Cos, Oss, Qingstor, S3};
+        for (dialect, path_style) in [(Cos, false), (Oss, false), (Qingstor, true), (S3, true)] {
+            let config = MockConfig { bucket: "b-1".to_owned(), dialect, ..MockConfig::default() };
+            let found = locate("zone.example.com", "b-1/k", &config);
+            assert_eq!(found, if path_style { Ok("k") } else { Err(Refusal::NoSuchBucket) });
+            assert_eq!(locate("zone.example.com", "b-2/k", &config), Err(Refusal::NoSuchBucket));
+        }
     }
 
     #[test]

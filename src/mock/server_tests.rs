@@ -199,7 +199,7 @@ async fn refusals_of_put() {
     assert_eq!(refuse(Raw::new("PUT", "/%FF")).await, error(400, "InvalidURI"));
     assert_eq!(refuse(Raw::new("PATCH", "/k")).await, error(405, "MethodNotAllowed"));
     assert_eq!(refuse(Raw::new("POST", "/k")).await, error(405, "MethodNotAllowed"));
-    assert_eq!(refuse(Raw::new("GET", "/k?acl")).await, error(501, "NotImplemented"));
+    assert_eq!(refuse(Raw::new("GET", "/k?tagging")).await, error(501, "NotImplemented"));
     assert!(server.bucket().effects().is_empty());
 
     let once = || raw().header("x-cos-forbid-overwrite", "true");

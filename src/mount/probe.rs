@@ -168,7 +168,7 @@ mod tests {
 
     #[tokio::test]
     async fn an_archive_is_warned_of() {
-        let options = BucketOptions { etags: EtagMode::Md5, clock: Arc::new(SystemClock) };
+        let options = BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock));
         let limits = Limits { archive_classes: &["COLD"], ..SMALL_LIMITS };
         let store = MemoryStore::new(MemoryBucket::new(options), limits);
         let target = Target { bucket: "b".into(), place: "here".into() };

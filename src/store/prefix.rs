@@ -235,7 +235,7 @@ mod tests {
     }
 
     fn stores() -> (Arc<dyn ObjectStore>, Prefixed) {
-        let options = BucketOptions { etags: EtagMode::Md5, clock: Arc::new(SystemClock) };
+        let options = BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock));
         let whole: Arc<dyn ObjectStore> =
             Arc::new(MemoryStore::new(MemoryBucket::new(options), SMALL_LIMITS));
         let below = Prefixed::new(Arc::clone(&whole), "a/b").unwrap();

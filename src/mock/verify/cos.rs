@@ -1,21 +1,16 @@
 //! Checks COS signatures (`q-sign-algorithm=sha1`), with code of its own: a mistake shared with the
 //! client's signer would go unseen. Knows nothing of operations.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use hmac::{Hmac, KeyInit, Mac};
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::utf8_percent_encode;
 use sha1::{Digest, Sha1};
 
+use super::digests::{hex, hmac_sha1};
+use super::{ENCODED, check_skew, mismatch};
 use crate::mock::MockConfig;
 use crate::mock::refusal::Refusal;
 use crate::mock::request::{Query, Request, host_name};
-
-/// How far a request's date may be from ours.
-const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
-
-/// Everything is percent-encoded but the unreserved characters of RFC 3986.
-const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
 /// Verifies that `request` was signed with the credentials of `config` and is timely.
 pub(super) fn verify(
@@ -38,8 +33,7 @@ pub(super) fn verify(
         return Ok(());
     }
     let [(string_to_sign, _), _] = computed;
-    tracing::debug!(%string_to_sign, "the signature does not match");
-    Err(Refusal::SignatureDoesNotMatch(string_to_sign))
+    Err(mismatch(string_to_sign))
 }
 
 fn check_token(request: &Request, config: &MockConfig) -> Result<(), Refusal> {
@@ -55,8 +49,7 @@ fn check_date(request: &Request, now: SystemTime) -> Result<(), Refusal> {
     let Some(date) = request.header("date") else { return Ok(()) };
     let date = httpdate::parse_http_date(&date)
         .map_err(|_| Refusal::InvalidArgument("the Date header is not a date"))?;
-    let skew = now.duration_since(date).unwrap_or_else(|later| later.duration());
-    if skew > MAX_SKEW { Err(Refusal::ClockSkew) } else { Ok(()) }
+    check_skew(date, now)
 }
 
 /// A window of time as it stands in a signature: `start;end` in Unix seconds.
@@ -143,8 +136,8 @@ impl Signature {
         http_string.update(format!("\n{parameters}\n{headers}\n"));
         let http_string = hex(&http_string.finalize());
         let string_to_sign = format!("sha1\n{}\n{http_string}\n", self.sign_time.text);
-        let sign_key = hmac_sha1(secret.as_bytes(), &self.key_time.text);
-        let signature = hmac_sha1(sign_key.as_bytes(), &string_to_sign);
+        let sign_key = hex(&hmac_sha1(secret.as_bytes(), &self.key_time.text));
+        let signature = hex(&hmac_sha1(sign_key.as_bytes(), &string_to_sign));
         (string_to_sign, signature)
     }
 }
@@ -161,26 +154,10 @@ fn canonical(names: &[String], value_of: impl Fn(&str) -> String) -> String {
     pairs.join("&")
 }
 
-fn hmac_sha1(key: &[u8], message: &str) -> String {
-    // A key of any length is taken: the error cannot happen.
-    let Ok(mut mac) = Hmac::<Sha1>::new_from_slice(key) else { return String::new() };
-    mac.update(message.as_bytes());
-    hex(&mac.finalize().into_bytes())
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
-}
-
-/// Signs method, path and host for an hour from `now` (Unix seconds).
+/// The `Authorization` that signs method, path and host for an hour.
 #[cfg(test)]
-pub(in crate::mock) fn sign_for_tests(
-    method: &http::Method,
-    target: &str,
-    host: &str,
-    now: u64,
-    config: &MockConfig,
-) -> String {
+pub(super) fn sign_for_tests(request: &Request, now: SystemTime, config: &MockConfig) -> String {
+    let now = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
     let window = || Window { text: format!("{now};{}", now + 3600), start: now, end: now + 3600 };
     let unsigned = Signature {
         access_key_id: config.access_key_id.clone(),
@@ -190,10 +167,7 @@ pub(in crate::mock) fn sign_for_tests(
         parameters: Vec::new(),
         signature: String::new(),
     };
-    let builder = http::Request::builder().method(method).uri(target).header("host", host);
-    let request = builder.body(()).map(|request| Request::new(request.into_parts().0));
-    let request = request.expect("tests give valid targets");
-    let (_, signature) = unsigned.compute(&request, host, &config.secret_access_key);
+    let (_, signature) = unsigned.compute(request, &request.host, &config.secret_access_key);
     let (id, window) = (&unsigned.access_key_id, &unsigned.sign_time.text);
     format!(
         "q-sign-algorithm=sha1&q-ak={id}&q-sign-time={window}&q-key-time={window}\

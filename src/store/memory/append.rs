@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Blob, Body, BucketError, BucketResult, Effect, MemoryBucket, Object, Properties, lock, object,
+    Blob, Body, BucketError, BucketResult, Effect, Guard, MemoryBucket, Object, Properties, lock,
+    object,
 };
 use crate::store::{Key, Operation};
 
@@ -38,28 +39,32 @@ impl MemoryBucket {
             return Err(BucketError::WrongPosition { size });
         }
         let added = body.blob.len();
-        let etag = object::etag_of(self.options.etags, &body);
+        let etag = object::etag_of(&self.options, &body);
         let object = match old {
             None => Object {
                 key: key.clone(),
                 etag,
                 checksum: body.checksum,
+                crc64nvme: body.crc64nvme,
                 last_modified: self.now(),
                 properties: Properties { appendable: true, ..properties },
                 blob: body.blob,
             },
             Some(old) => Object {
                 // Of no known rule on the services; it differs with every append.
-                etag: object::etag_of_append(&old.etag, &etag),
+                etag: object::etag_of_append(self.options.etag_style, &old.etag, &etag),
                 // Both are of one kind: the fallback cannot happen.
                 checksum: old.checksum.followed_by(body.checksum, added).unwrap_or(body.checksum),
+                crc64nvme: old
+                    .crc64nvme
+                    .and_then(|crc64nvme| crc64nvme.followed_by(body.crc64nvme?, added)),
                 last_modified: self.now(),
                 blob: Blob::concatenation([&old.blob, &body.blob]),
                 ..Object::clone(&old)
             },
         };
         let effect = Effect { size: added, ..self.effect(Operation::Append, key) };
-        self.publish_in_order(object, false, effect, |_| ())
+        self.publish_in_order(object, &Guard::Anything, effect, |_| ())
     }
 }
 
@@ -71,7 +76,7 @@ mod tests {
     use crate::store::{ChecksumKind, ETag};
 
     fn bucket() -> Arc<MemoryBucket> {
-        MemoryBucket::new(BucketOptions { etags: EtagMode::Md5, clock: Arc::new(SystemClock) })
+        MemoryBucket::new(BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock)))
     }
 
     async fn body(bucket: &Arc<MemoryBucket>, bytes: &'static [u8]) -> Body {

@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::store::{ChecksumKind, Upload};
+use crate::store::{ChecksumKind, ETag, Upload};
 
 fn options() -> BucketOptions {
     let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_millis(1_700_000_000_700)));
-    BucketOptions { etags: EtagMode::Md5, clock }
+    BucketOptions::new(EtagMode::Md5, clock)
 }
 
 fn key(text: &str) -> Key {
@@ -50,8 +50,14 @@ fn listed(parts: &[Part]) -> Vec<(PartNumber, Option<crate::store::ETag>)> {
     parts.iter().map(|part| (part.number, Some(part.etag.clone()))).collect()
 }
 
-const ANY_SIZE: CompleteRules =
-    CompleteRules { part_min_bytes: 0, gaps_allowed: false, create_only: false };
+const ANY_SIZE: CompleteRules = CompleteRules {
+    part_min_bytes: 0,
+    gaps_allowed: false,
+    create_only: false,
+    if_match: None,
+    headers: BTreeMap::new(),
+    etag: None,
+};
 
 #[tokio::test]
 async fn etags_are_those_of_the_services() {
@@ -190,4 +196,56 @@ async fn an_unreadable_description_is_named() {
     std::fs::write(dir.path().join("objects/abc.json"), "{").unwrap();
     let error = MemoryBucket::open(dir.path(), options()).unwrap_err();
     assert!(error.to_string().contains("objects/abc.json"), "{error}");
+}
+
+#[tokio::test]
+async fn etags_of_uploads_follow_the_style_of_the_service() {
+    for (etag_style, part, whole) in [
+        (
+            EtagStyle::UpperCase,
+            "F814893777BCC2295FFF05F00E508DA6",
+            "7C57EA06D59F07CB942E39D26B13DD9A-2",
+        ),
+        (
+            EtagStyle::OfBytes,
+            "f814893777bcc2295fff05f00e508da6",
+            "e09e4fd6265b36115fe3db32df945d84-2",
+        ),
+    ] {
+        let bucket = MemoryBucket::new(BucketOptions { etag_style, crc64nvme: true, ..options() });
+        let (upload, parts) = upload_two_parts(&bucket, "k").await;
+        assert_eq!(parts[0].etag.as_str(), part);
+        let object = bucket.complete_upload(&upload, listed(&parts), ANY_SIZE).await.unwrap();
+        assert_eq!(object.etag.as_str(), whole);
+        assert_eq!(object.crc64nvme, Some(ChecksumKind::Crc64Nvme.of(b"hello world")));
+    }
+}
+
+#[tokio::test]
+async fn a_guard_lets_only_its_version_be_replaced() {
+    let bucket = MemoryBucket::new(options());
+    let body = async || bucket.incoming(true).await.unwrap().finish().await.unwrap();
+    let put = async |guard| {
+        let put = bucket.put(&key("k"), body().await, Properties::default(), guard).await;
+        put.map(|object| object.etag.clone())
+    };
+    let other = Guard::Version(ETag::new("x"));
+    assert!(matches!(put(other.clone()).await, Err(BucketError::NoSuchKey)));
+    let etag = put(Guard::Nothing).await.unwrap();
+    assert!(matches!(put(Guard::Nothing).await, Err(BucketError::AlreadyExists)));
+    assert!(matches!(put(other).await, Err(BucketError::Changed)));
+    assert!(put(Guard::Version(etag)).await.is_ok());
+}
+
+#[tokio::test]
+async fn an_amended_object_is_the_same_object_with_other_properties() {
+    let dir = tempfile::tempdir().unwrap();
+    let bucket = MemoryBucket::open(dir.path(), options()).unwrap();
+    let before = put(&bucket, "k", "x").await;
+    let change = |properties: &mut Properties| properties.storage_class = Some("cold".to_owned());
+    bucket.amend(&key("k"), change).await.unwrap();
+    drop(bucket);
+    let after = MemoryBucket::open(dir.path(), options()).unwrap().head(&key("k")).unwrap();
+    assert_eq!(after.properties.storage_class.as_deref(), Some("cold"));
+    assert_eq!((&after.etag, after.last_modified), (&before.etag, before.last_modified));
 }

@@ -37,6 +37,8 @@ struct Description {
     etag: String,
     size: u64,
     crc64xz: u64,
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    crc64nvme: Option<u64>,
     last_modified_unix: u64,
     #[serde(flatten)]
     properties: StoredProperties,
@@ -141,6 +143,8 @@ impl Folder {
             key,
             etag: ETag::new(&description.etag),
             checksum: Checksum { kind: ChecksumKind::Crc64Xz, value: description.crc64xz },
+            crc64nvme: (description.crc64nvme)
+                .map(|value| Checksum { kind: ChecksumKind::Crc64Nvme, value }),
             last_modified: UNIX_EPOCH + Duration::from_secs(description.last_modified_unix),
             properties: description.properties.into(),
             blob,
@@ -162,6 +166,7 @@ fn describe(object: &Object) -> io::Result<Description> {
         etag: object.etag.as_str().to_owned(),
         size: object.size(),
         crc64xz: object.checksum.value,
+        crc64nvme: object.crc64nvme.map(|checksum| checksum.value),
         last_modified_unix: since_epoch.as_secs(),
         properties: StoredProperties::from(&object.properties),
         data: object.blob.segments().map(stretch).collect::<io::Result<_>>()?,

@@ -1,6 +1,7 @@
 //! Bytes on their way into a bucket: stored and hashed chunk by chunk, as they arrive, so that a
 //! body of any size costs one pass. Knows nothing of keys.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, Write};
 use std::sync::Arc;
@@ -21,8 +22,12 @@ pub struct Body {
     pub blob: Blob,
     /// CRC-64/XZ of the bytes.
     pub checksum: Checksum,
+    /// CRC-64/NVME of the bytes, where the bucket computes it.
+    pub crc64nvme: Option<Checksum>,
     /// MD5 of the bytes, where it was asked for.
     pub md5: Option<[u8; 16]>,
+    /// Other digests that the client gave, by the name of the header: kept with a part.
+    pub stated: BTreeMap<String, String>,
 }
 
 /// A body that is arriving. Dropped before [`finish`](Self::finish), it leaves nothing behind.
@@ -38,6 +43,7 @@ pub struct Incoming {
 #[derive(Debug)]
 struct Work {
     checksum: RunningChecksum,
+    crc64nvme: Option<RunningChecksum>,
     md5: Option<Md5>,
     sink: Sink,
 }
@@ -55,13 +61,18 @@ enum Sink {
 
 impl Incoming {
     /// A body to be kept in memory, or in `file` (opened for writing at its start).
-    pub(super) fn new(file: Option<(File, DataFile)>, with_md5: bool) -> Self {
+    pub(super) fn new(
+        file: Option<(File, DataFile)>,
+        with_md5: bool,
+        with_crc64nvme: bool,
+    ) -> Self {
         let sink = match file {
             None => Sink::Memory(Vec::new()),
             Some((writer, file)) => Sink::File { writer, file: Arc::new(file) },
         };
         let work = Work {
             checksum: RunningChecksum::new(ChecksumKind::Crc64Xz),
+            crc64nvme: with_crc64nvme.then(|| RunningChecksum::new(ChecksumKind::Crc64Nvme)),
             md5: with_md5.then(Md5::new),
             sink,
         };
@@ -69,8 +80,8 @@ impl Incoming {
     }
 
     /// A body that is stored elsewhere: only its hashes are computed.
-    pub(super) fn hashes_only(with_md5: bool) -> Self {
-        let mut hashing = Self::new(None, with_md5);
+    pub(super) fn hashes_only(with_md5: bool, with_crc64nvme: bool) -> Self {
+        let mut hashing = Self::new(None, with_md5, with_crc64nvme);
         if let Some(work) = &mut hashing.work {
             work.sink = Sink::Nowhere;
         }
@@ -114,7 +125,13 @@ impl Incoming {
             Sink::File { file, .. } => Blob::new([Segment::File { file, start: 0, len: self.len }]),
         };
         let md5 = work.md5.map(|md5| md5.finalize().into());
-        Ok(Body { blob, checksum: work.checksum.value(), md5 })
+        Ok(Body {
+            blob,
+            checksum: work.checksum.value(),
+            crc64nvme: work.crc64nvme.map(|crc| crc.value()),
+            md5,
+            stated: BTreeMap::new(),
+        })
     }
 
     async fn flush(&mut self) -> io::Result<()> {
@@ -141,6 +158,9 @@ impl Work {
     fn take_in(&mut self, mut chunks: Vec<Bytes>) -> io::Result<()> {
         for chunk in &chunks {
             self.checksum.update(chunk);
+            if let Some(crc64nvme) = &mut self.crc64nvme {
+                crc64nvme.update(chunk);
+            }
             if let Some(md5) = &mut self.md5 {
                 md5.update(chunk);
             }
@@ -167,7 +187,7 @@ mod tests {
     async fn hashes_do_not_depend_on_the_chunks() {
         for with_md5 in [false, true] {
             for size in [1, 700_000] {
-                let mut incoming = Incoming::new(None, with_md5);
+                let mut incoming = Incoming::new(None, with_md5, with_md5);
                 let bytes: Vec<u8> = (0..3_000_000u32).map(|n| (n % 251) as u8).collect();
                 for chunk in bytes.chunks(size * 5) {
                     incoming.push(Bytes::copy_from_slice(chunk)).await.unwrap();
@@ -175,6 +195,8 @@ mod tests {
                 let body = incoming.finish().await.unwrap();
                 assert_eq!(body.blob.len(), 3_000_000);
                 assert_eq!(body.checksum, ChecksumKind::Crc64Xz.of(&bytes));
+                let crc64nvme = with_md5.then(|| ChecksumKind::Crc64Nvme.of(&bytes));
+                assert_eq!(body.crc64nvme, crc64nvme);
                 assert_eq!(body.md5, with_md5.then(|| Md5::digest(&bytes).into()));
             }
         }

@@ -12,6 +12,7 @@ mod append;
 mod blob;
 mod effects;
 mod folder;
+mod guard;
 mod incoming;
 mod listing;
 mod object;
@@ -32,9 +33,10 @@ use crate::store::{Key, Operation, PartNumber, UploadId};
 
 pub use blob::{Blob, DataFile, Segment, read_all};
 pub use effects::Effect;
+pub use guard::Guard;
 pub use incoming::{Body, Incoming};
 pub use listing::{Entry, ListQuery, Page};
-pub use object::{EtagMode, Object, Properties};
+pub use object::{EtagMode, EtagStyle, Object, Properties};
 pub use store::{MemoryStore, SMALL_LIMITS};
 pub use uploads::{CompleteRules, OpenUpload, Part, UploadsQuery};
 
@@ -54,6 +56,9 @@ pub enum BucketError {
     /// Create-only met an object.
     #[error("there is an object at this key already")]
     AlreadyExists,
+    /// There is another object at this key than the one to be replaced.
+    #[error("the object at this key is another one")]
+    Changed,
     /// Complete named a part that was not uploaded, with another ETag, or left a gap.
     #[error("a listed part was not uploaded, or has another ETag, or a number is left out")]
     InvalidPart,
@@ -96,8 +101,19 @@ pub type BucketResult<T> = Result<T, BucketError>;
 pub struct BucketOptions {
     /// What ETags are made of.
     pub etags: EtagMode,
+    /// How ETags look.
+    pub etag_style: EtagStyle,
+    /// Whether CRC-64/NVME is computed beside CRC-64/XZ.
+    pub crc64nvme: bool,
     /// Gives modification times, cut to whole seconds as services do.
     pub clock: Arc<dyn Clock>,
+}
+
+impl BucketOptions {
+    /// ETags as COS makes them, and no second checksum.
+    pub fn new(etags: EtagMode, clock: Arc<dyn Clock>) -> Self {
+        Self { etags, etag_style: EtagStyle::Unpredictable, crc64nvme: false, clock }
+    }
 }
 
 /// One bucket. Every operation is atomic.
@@ -152,7 +168,7 @@ impl MemoryBucket {
         let file = self.off_thread(|bucket| {
             bucket.folder.as_ref().map(Folder::new_data_file).transpose().map_err(Into::into)
         });
-        Ok(Incoming::new(file.await?, with_md5))
+        Ok(Incoming::new(file.await?, with_md5, self.options.crc64nvme))
     }
 
     /// The object at a key.
@@ -172,18 +188,19 @@ impl MemoryBucket {
         key: &Key,
         body: Body,
         properties: Properties,
-        create_only: bool,
+        guard: impl Into<Guard>,
     ) -> BucketResult<Arc<Object>> {
-        let etag = object::etag_of(self.options.etags, &body);
+        let guard = guard.into();
         let object = Object {
             key: key.clone(),
-            etag,
+            etag: object::etag_of(&self.options, &body),
             checksum: body.checksum,
+            crc64nvme: body.crc64nvme,
             last_modified: self.now(),
             properties,
             blob: body.blob,
         };
-        self.off_thread(move |bucket| bucket.publish(Operation::Put, object, create_only)).await
+        self.off_thread(move |bucket| bucket.publish(Operation::Put, object, &guard)).await
     }
 
     /// Makes `to` a copy of `source`, with its properties or others.
@@ -192,17 +209,42 @@ impl MemoryBucket {
         source: &Object,
         to: &Key,
         replace: Option<Properties>,
-        create_only: bool,
+        guard: impl Into<Guard>,
     ) -> BucketResult<Arc<Object>> {
+        let guard = guard.into();
         let object = Object {
             key: to.clone(),
-            etag: object::etag_of_copy(&source.etag),
+            etag: object::etag_of_copy(self.options.etag_style, &source.etag),
             checksum: source.checksum,
+            crc64nvme: source.crc64nvme,
             last_modified: self.now(),
             properties: replace.unwrap_or_else(|| source.properties.clone()),
             blob: source.blob.clone(),
         };
-        self.off_thread(move |bucket| bucket.publish(Operation::Copy, object, create_only)).await
+        self.off_thread(move |bucket| bucket.publish(Operation::Copy, object, &guard)).await
+    }
+
+    /// Changes what is stored beside the bytes of an object, and nothing else: neither its ETag nor
+    /// its time. No effect is logged.
+    pub async fn amend(
+        self: &Arc<Self>,
+        key: &Key,
+        change: impl FnOnce(&mut Properties) + Send + 'static,
+    ) -> BucketResult<Arc<Object>> {
+        let key = key.clone();
+        self.off_thread(move |bucket| {
+            let _order = lock(&bucket.changes);
+            let old = bucket.head(&key)?;
+            let mut object = Object::clone(&old);
+            change(&mut object.properties);
+            if let Some(folder) = &bucket.folder {
+                folder.store(&object, Some(&old))?;
+            }
+            let object = Arc::new(object);
+            lock(&bucket.state).objects.insert(key.as_str().into(), Arc::clone(&object));
+            Ok(object)
+        })
+        .await
     }
 
     /// Gives `source`, the object as it was found at its key, another key. Refused with
@@ -216,7 +258,7 @@ impl MemoryBucket {
             }
             let moved = Object { key: to.clone(), ..Object::clone(&source) };
             let effect = Effect { size: moved.size(), ..bucket.effect(Operation::Rename, &to) };
-            bucket.publish_in_order(moved, false, effect, |state| {
+            bucket.publish_in_order(moved, &Guard::Anything, effect, |state| {
                 state.objects.remove(source.key.as_str());
             })?;
             if let Some(folder) = &bucket.folder {
@@ -274,25 +316,23 @@ impl MemoryBucket {
         &self,
         operation: Operation,
         object: Object,
-        create_only: bool,
+        guard: &Guard,
     ) -> BucketResult<Arc<Object>> {
         let _order = lock(&self.changes);
         let effect = Effect { size: object.size(), ..self.effect(operation, &object.key) };
-        self.publish_in_order(object, create_only, effect, |_| ())
+        self.publish_in_order(object, guard, effect, |_| ())
     }
 
     /// The part of [`publish`](Self::publish) under the `changes` lock, which the caller holds.
     fn publish_in_order(
         &self,
         object: Object,
-        create_only: bool,
+        guard: &Guard,
         effect: Effect,
         also: impl FnOnce(&mut State),
     ) -> BucketResult<Arc<Object>> {
         let old = self.head(&object.key).ok();
-        if create_only && old.is_some() {
-            return Err(BucketError::AlreadyExists);
-        }
+        guard.check(old.as_deref())?;
         if let Some(folder) = &self.folder {
             folder.store(&object, old.as_deref())?;
         }

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use md5::{Digest, Md5};
 use serde::{Deserialize, Serialize};
 
+use super::BucketOptions;
 use super::blob::Blob;
 use super::incoming::Body;
 use crate::store::{
@@ -23,6 +24,18 @@ pub enum EtagMode {
     Opaque,
 }
 
+/// How a bucket's ETags look.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum EtagStyle {
+    /// Lower case; that of an upload is no function of its parts (COS).
+    #[default]
+    Unpredictable,
+    /// Upper case; that of an upload is the MD5 of the ETags of its parts as text (OSS).
+    UpperCase,
+    /// Lower case; that of an upload is the MD5 of the ETags of its parts as bytes (S3).
+    OfBytes,
+}
+
 /// What is stored beside the bytes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Properties {
@@ -36,6 +49,15 @@ pub struct Properties {
     pub storage_class: Option<String>,
     /// Whether it was made by append, so that more can be appended.
     pub appendable: bool,
+}
+
+impl Properties {
+    /// The same with these headers, which replace others of their names.
+    pub(super) fn with_headers(&self, headers: &BTreeMap<String, String>) -> Self {
+        let mut properties = self.clone();
+        properties.headers.extend(headers.clone());
+        properties
+    }
 }
 
 impl From<&PutOptions> for Properties {
@@ -61,6 +83,8 @@ pub struct Object {
     pub etag: ETag,
     /// CRC-64/XZ of all bytes.
     pub checksum: Checksum,
+    /// CRC-64/NVME of all bytes, where the bucket computes it.
+    pub crc64nvme: Option<Checksum>,
     /// When it was put here, in whole seconds.
     pub last_modified: SystemTime,
     /// What is stored beside the bytes.
@@ -97,39 +121,68 @@ impl Object {
 }
 
 /// The ETag of a body that came in one piece.
-pub(super) fn etag_of(mode: EtagMode, body: &Body) -> ETag {
-    match (mode, body.md5) {
-        (EtagMode::Md5, Some(md5)) => ETag::new(&hex(&md5)),
-        _ => ETag::new(&format!("{:016x}{:016x}", body.checksum.value, body.blob.len())),
-    }
+pub(super) fn etag_of(options: &BucketOptions, body: &Body) -> ETag {
+    let text = match (options.etags, body.md5) {
+        (EtagMode::Md5, Some(md5)) => hex(&md5),
+        _ => format!("{:016x}{:016x}", body.checksum.value, body.blob.len()),
+    };
+    options.etag_style.spell(&text)
 }
 
 /// The ETag of a copy. That of a single PUT is kept; that of a multipart object is not, as on the
 /// services: nobody may carry an ETag over a copy.
-pub(super) fn etag_of_copy(source: &ETag) -> ETag {
+pub(super) fn etag_of_copy(style: EtagStyle, source: &ETag) -> ETag {
     if source.as_str().contains('-') {
-        ETag::new(&hex(&Md5::digest(source.as_str())))
+        style.spell(&hex(&Md5::digest(source.as_str())))
     } else {
         source.clone()
     }
 }
 
 /// The ETag after an append of bytes with this ETag of their own.
-pub(super) fn etag_of_append(old: &ETag, added: &ETag) -> ETag {
-    ETag::new(&hex(&Md5::digest(format!("{}{}", old.as_str(), added.as_str()))))
+pub(super) fn etag_of_append(style: EtagStyle, old: &ETag, added: &ETag) -> ETag {
+    style.spell(&hex(&Md5::digest(format!("{}{}", old.as_str(), added.as_str()))))
 }
 
-/// The ETag of a completed upload. COS's real rule is not known and no function of the parts;
-/// mixing the upload id in keeps anybody from predicting it.
-pub(super) fn etag_of_upload<'a>(id: &UploadId, parts: impl Iterator<Item = &'a ETag>) -> ETag {
+/// The ETag of a completed upload of these parts.
+pub(super) fn etag_of_upload<'a>(
+    style: EtagStyle,
+    id: &UploadId,
+    parts: impl Iterator<Item = &'a ETag>,
+) -> ETag {
     let mut md5 = Md5::new();
-    md5.update(id.as_str());
+    if style == EtagStyle::Unpredictable {
+        // The real rule is not known: the id keeps anybody from predicting the ETag.
+        md5.update(id.as_str());
+    }
     let mut count = 0;
     for etag in parts {
-        md5.update(etag.as_str());
+        match style {
+            EtagStyle::OfBytes => md5.update(bytes_of(etag)),
+            EtagStyle::Unpredictable | EtagStyle::UpperCase => md5.update(etag.as_str()),
+        }
         count += 1;
     }
-    ETag::new(&format!("{}-{count}", hex(&md5.finalize())))
+    style.spell(&format!("{}-{count}", hex(&md5.finalize())))
+}
+
+impl EtagStyle {
+    fn spell(self, lower_case: &str) -> ETag {
+        match self {
+            Self::UpperCase => ETag::new(&lower_case.to_ascii_uppercase()),
+            Self::Unpredictable | Self::OfBytes => ETag::new(lower_case),
+        }
+    }
+}
+
+/// The bytes that an ETag of hexadecimal digits spells.
+fn bytes_of(etag: &ETag) -> Vec<u8> {
+    let digit = |byte: &u8| char::from(*byte).to_digit(16).unwrap_or(0) as u8;
+    etag.as_str()
+        .as_bytes()
+        .chunks(2)
+        .map(|two| two.iter().fold(0, |n, d| n << 4 | digit(d)))
+        .collect()
 }
 
 /// Lower-case hexadecimal.

@@ -1,5 +1,6 @@
 //! [`ObjectStore`] directly on the bucket model, without HTTP: for tests of everything above.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -147,6 +148,7 @@ fn kind_of(error: &BucketError) -> ErrorKind {
         BucketError::NoSuchKey => ErrorKind::NotFound,
         BucketError::NoSuchUpload => ErrorKind::NoSuchUpload,
         BucketError::AlreadyExists => ErrorKind::AlreadyExists,
+        BucketError::Changed => ErrorKind::PreconditionFailed,
         BucketError::InvalidPart
         | BucketError::InvalidPartOrder
         | BucketError::PartTooSmall { .. } => ErrorKind::InvalidPart,
@@ -353,6 +355,9 @@ impl ObjectStore for MemoryStore {
             part_min_bytes: self.limits.part_min_bytes,
             gaps_allowed: false,
             create_only: expected.create_only && self.limits.create_only,
+            if_match: None,
+            headers: BTreeMap::new(),
+            etag: None,
         };
         let object = at.check(self.bucket.complete_upload(upload, listed, rules).await)?;
         if object.size() != expected.size {
@@ -433,7 +438,7 @@ mod tests {
         let key = Key::new("k").unwrap();
         let number = PartNumber::new(1).unwrap();
         for etags in [EtagMode::Md5, EtagMode::Opaque] {
-            let bucket = MemoryBucket::new(BucketOptions { etags, clock: Arc::new(SystemClock) });
+            let bucket = MemoryBucket::new(BucketOptions::new(etags, Arc::new(SystemClock)));
             let store = MemoryStore::new(bucket, SMALL_LIMITS);
             let holders = Arc::new(());
             let payload = || {

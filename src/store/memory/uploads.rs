@@ -6,6 +6,7 @@ use std::time::SystemTime;
 
 use super::blob::Blob;
 use super::effects::Effect;
+use super::guard::Guard;
 use super::incoming::{Body, Incoming};
 use super::listing::{Entry, roll_up};
 use super::object::{self, EtagMode, Object, Properties};
@@ -34,6 +35,10 @@ pub struct Part {
     pub etag: ETag,
     /// CRC-64/XZ of its bytes.
     pub checksum: Checksum,
+    /// CRC-64/NVME of its bytes, where the bucket computes it.
+    pub crc64nvme: Option<Checksum>,
+    /// Other digests that the client gave, by the name of the header.
+    pub stated: BTreeMap<String, String>,
     /// When it came, in whole seconds.
     pub last_modified: SystemTime,
     /// Its bytes.
@@ -64,7 +69,7 @@ pub struct OpenUpload {
 }
 
 /// What Complete demands; differs between services.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CompleteRules {
     /// Fewest bytes of a part before the last.
     pub part_min_bytes: u64,
@@ -72,6 +77,12 @@ pub struct CompleteRules {
     pub gaps_allowed: bool,
     /// Refuse when there is an object at the key.
     pub create_only: bool,
+    /// Refuse when there is another object at the key than one with this ETag.
+    pub if_match: Option<ETag>,
+    /// Headers that the object has beside those of the upload.
+    pub headers: BTreeMap<String, String>,
+    /// The ETag of the object, where the client chooses it.
+    pub etag: Option<ETag>,
 }
 
 /// What a page of uploads is asked for with.
@@ -136,7 +147,8 @@ impl MemoryBucket {
         let segments = source.blob.slice(start, end);
         let blob = Blob::new(segments.iter().cloned());
         // The hashes of a range are not known: they cost a pass over its bytes.
-        let mut hashing = Incoming::hashes_only(self.options.etags == EtagMode::Md5);
+        let mut hashing =
+            Incoming::hashes_only(self.options.etags == EtagMode::Md5, self.options.crc64nvme);
         for segment in segments {
             let mut rest = Some(segment);
             while let Some(segment) = rest {
@@ -158,8 +170,10 @@ impl MemoryBucket {
     ) -> BucketResult<Part> {
         let part = Part {
             number,
-            etag: object::etag_of(self.options.etags, &body),
+            etag: object::etag_of(&self.options, &body),
             checksum: body.checksum,
+            crc64nvme: body.crc64nvme,
+            stated: body.stated,
             last_modified: self.now(),
             blob: body.blob,
         };
@@ -233,25 +247,33 @@ impl MemoryBucket {
         rules: CompleteRules,
     ) -> BucketResult<Arc<Object>> {
         let upload = upload.clone();
-        self.off_thread(move |bucket| bucket.complete_now(&upload, &listed, rules)).await
+        self.off_thread(move |bucket| bucket.complete_now(&upload, &listed, &rules)).await
     }
 
     fn complete_now(
         &self,
         upload: &Upload,
         listed: &[(PartNumber, Option<ETag>)],
-        rules: CompleteRules,
+        rules: &CompleteRules,
     ) -> BucketResult<Arc<Object>> {
         let _order = lock(&self.changes);
         let open = lock(&self.state).uploads.get(upload).cloned();
         let open = open.ok_or(BucketError::NoSuchUpload)?;
         let parts = open.select(listed, rules)?;
+        let made = || {
+            object::etag_of_upload(
+                self.options.etag_style,
+                &upload.id,
+                parts.iter().map(|part| &part.etag),
+            )
+        };
         let object = Object {
             key: upload.key.clone(),
-            etag: object::etag_of_upload(&upload.id, parts.iter().map(|part| &part.etag)),
+            etag: rules.etag.clone().unwrap_or_else(made),
             checksum: checksum_of(&parts),
+            crc64nvme: crc64nvme_of(&parts),
             last_modified: self.now(),
-            properties: open.properties.clone(),
+            properties: open.properties.with_headers(&rules.headers),
             blob: Blob::concatenation(parts.iter().map(|part| &part.blob)),
         };
         let effect = Effect {
@@ -259,8 +281,11 @@ impl MemoryBucket {
             size: object.size(),
             ..self.effect(Operation::CompleteUpload, &upload.key)
         };
-        let create_only = rules.create_only || open.create_only;
-        self.publish_in_order(object, create_only, effect, |state| {
+        let guard = match &rules.if_match {
+            Some(etag) => Guard::Version(etag.clone()),
+            None => Guard::from(rules.create_only || open.create_only),
+        };
+        self.publish_in_order(object, &guard, effect, |state| {
             state.uploads.remove(upload);
         })
     }
@@ -297,7 +322,7 @@ impl UploadState {
     fn select(
         &self,
         listed: &[(PartNumber, Option<ETag>)],
-        rules: CompleteRules,
+        rules: &CompleteRules,
     ) -> BucketResult<Vec<&Part>> {
         if listed.is_empty() {
             return Err(BucketError::InvalidPart);
@@ -331,5 +356,12 @@ fn checksum_of(parts: &[&Part]) -> Checksum {
     parts.iter().fold(ChecksumKind::Crc64Xz.of_nothing(), |sum, part| {
         // Both are CRC-64/XZ always: the fallback cannot happen.
         sum.followed_by(part.checksum, part.blob.len()).unwrap_or(sum)
+    })
+}
+
+/// That of the whole, if every part has one.
+fn crc64nvme_of(parts: &[&Part]) -> Option<Checksum> {
+    parts.iter().try_fold(ChecksumKind::Crc64Nvme.of_nothing(), |sum, part| {
+        sum.followed_by(part.crc64nvme?, part.blob.len())
     })
 }

@@ -16,7 +16,7 @@ use super::run_all;
 use crate::world::served::{TIMING, client, serve};
 
 fn options(etags: EtagMode) -> BucketOptions {
-    BucketOptions { etags, clock: Arc::new(SystemClock) }
+    BucketOptions::new(etags, Arc::new(SystemClock))
 }
 
 #[tokio::test]

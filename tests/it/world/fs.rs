@@ -32,13 +32,13 @@ pub const MAKER: Maker = Maker { uid: 1000, gid: 1000, pid: 0, mode: 0o640 };
 
 impl World {
     pub fn new() -> Self {
-        let options = BucketOptions { etags: EtagMode::Md5, clock: Arc::new(SystemClock) };
+        let options = BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock));
         Self::over(MemoryBucket::new(options), SMALL_LIMITS)
     }
 
     /// As [`new`](Self::new), of a service whose listings have pages of this many entries.
     pub fn with_pages_of(entries: u16) -> Self {
-        let options = BucketOptions { etags: EtagMode::Md5, clock: Arc::new(SystemClock) };
+        let options = BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock));
         let limits = Limits { list_page: entries, ..SMALL_LIMITS };
         Self::over(MemoryBucket::new(options), limits)
     }
