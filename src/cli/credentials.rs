@@ -1,96 +1,38 @@
-//! Where the keys of a bucket come from. Never from the command line, where every user of the
-//! machine could read them.
+//! Which keys the user wants to be used. Never from the command line, where every user of the machine
+//! could read them. Where they are looked for is `dialect`'s; what is wrong there is said before
+//! anything is started.
 
-use std::path::Path;
+use super::settings::Settings;
+use super::{Refusal, options};
+use crate::dialect::{CredentialSource, Search, Variables, Vendor};
 
-use super::environment::Environment;
-use super::{Refusal, secret_file};
-use crate::dialect::{Credentials, Secret};
-
-/// Variables for key id, secret and token, in the order in which they are looked for.
-const VARIABLES: [[&str; 3]; 2] = [
-    ["PARTFS_ACCESS_KEY_ID", "PARTFS_SECRET_ACCESS_KEY", "PARTFS_SESSION_TOKEN"],
-    ["TENCENTCLOUD_SECRET_ID", "TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_TOKEN"],
-];
-
-/// The first credentials found: partfs's variables, those of the service, the file.
-pub(crate) fn find(environment: &Environment, file: Option<&Path>) -> Result<Credentials, Refusal> {
-    for [id, secret, token] in VARIABLES {
-        let token = environment.get(token).map(|token| Secret::new(token.to_owned()));
-        match (environment.get(id), environment.get(secret)) {
-            (Some(id), Some(secret)) => {
-                return Ok(Credentials {
-                    access_key_id: id.to_owned(),
-                    secret_access_key: Secret::new(secret.to_owned()),
-                    session_token: token,
-                });
-            }
-            (Some(_), None) => {
-                return Err(Refusal::new(format!("{id} is set but {secret} is not")));
-            }
-            (None, Some(_)) => {
-                return Err(Refusal::new(format!("{secret} is set but {id} is not")));
-            }
-            (None, None) => {}
-        }
-    }
-    match file {
-        Some(path) => read(path)
-            .map_err(|what| Refusal::new(format!("credentials_file {}: {what}", path.display()))),
-        None => Err(Refusal::new(
-            "no credentials found. They are looked for in PARTFS_ACCESS_KEY_ID and \
-             PARTFS_SECRET_ACCESS_KEY (and PARTFS_SESSION_TOKEN), then in TENCENTCLOUD_SECRET_ID and \
-             TENCENTCLOUD_SECRET_KEY (and TENCENTCLOUD_TOKEN), then in the file named by \
-             credentials_file",
-        )),
-    }
-}
-
-fn read(path: &Path) -> Result<Credentials, String> {
-    let text = String::from_utf8(secret_file::read(path)?);
-    parse(&text.map_err(|_| "is not text".to_owned())?)
-}
-
-/// Lines `name = value`, the value with or without quotes; `#` begins a comment line. No complaint
-/// repeats a value.
-fn parse(text: &str) -> Result<Credentials, String> {
-    let (mut id, mut secret, mut token) = (None, None, None);
-    for (number, line) in (1..).zip(text.lines()) {
-        let line = line.trim();
-        if line.is_empty() || line.starts_with('#') {
-            continue;
-        }
-        let Some((name, value)) = line.split_once('=') else {
-            return Err(format!("line {number} is not of the form name = value"));
+/// Where the credentials for a bucket of this service come from.
+pub(super) fn source(vendor: Vendor, settings: &Settings) -> Result<CredentialSource, Refusal> {
+    let credentials_file = settings.get(&options::CREDENTIALS_FILE)?;
+    let profile = settings.get(&options::PROFILE)?;
+    let clash = |one: &str, other: &str| Err(Refusal::new(format!("{one} and {other}: give one")));
+    if settings.value(&options::ANONYMOUS)? {
+        return match (credentials_file, profile) {
+            (Some(_), _) => clash("anonymous", "credentials_file"),
+            (_, Some(_)) => clash("anonymous", "profile"),
+            (None, None) => Ok(CredentialSource::Anonymous),
         };
-        let value = unquoted(value.trim());
-        match name.trim() {
-            "access_key_id" => id = Some(value),
-            "secret_access_key" => secret = Some(value),
-            "session_token" => token = Some(value),
-            _ => {
-                return Err(format!(
-                    "line {number}: only access_key_id, secret_access_key and session_token belong here"
-                ));
-            }
-        }
     }
-    let given = |value: Option<&str>, name: &str| {
-        let value = value.filter(|value| !value.is_empty()).ok_or(format!("has no {name}"))?;
-        Ok::<_, String>(value.to_owned())
+    if profile.is_some() && vendor != Vendor::S3 {
+        return Err(Refusal::new("profile is one of AWS's tools, and belongs to s3:// only"));
+    }
+    if profile.is_some() && credentials_file.is_some() {
+        return clash("credentials_file", "profile");
+    }
+    let search = Search {
+        vendor,
+        variables: settings.environment.iter().collect::<Variables>(),
+        credentials_file: super::resolve::optional_path(credentials_file)?,
+        profile,
+        instance_role: settings.value(&options::INSTANCE_ROLE)?,
     };
-    Ok(Credentials {
-        access_key_id: given(id, "access_key_id")?,
-        secret_access_key: Secret::new(given(secret, "secret_access_key")?),
-        session_token: token
-            .filter(|token| !token.is_empty())
-            .map(|token| Secret::new(token.to_owned())),
-    })
-}
-
-fn unquoted(value: &str) -> &str {
-    let inside = |quote| value.strip_prefix(quote)?.strip_suffix(quote);
-    inside('"').or_else(|| inside('\'')).unwrap_or(value)
+    search.check().map_err(|error| Refusal::new(error.to_string()))?;
+    Ok(CredentialSource::Search(Box::new(search)))
 }
 
 #[cfg(test)]

@@ -1,86 +1,69 @@
-//! Which credentials are found, and which files are refused.
+//! What of the credentials is refused before anything is started.
 
-use std::fs::{self, Permissions};
-use std::os::unix::fs::{PermissionsExt, symlink};
-use std::path::PathBuf;
+use std::collections::BTreeMap;
+use std::path::Path;
 
-use tempfile::TempDir;
-
+use super::super::environment::Environment;
 use super::*;
 
-const TEXT: &str = "# keys\naccess_key_id = AKID\nsecret_access_key = \"s=cret\"\n\n";
+const KEYS: [(&str, &str); 2] =
+    [("PARTFS_ACCESS_KEY_ID", "id"), ("PARTFS_SECRET_ACCESS_KEY", "hush")];
 
-fn file(mode: u32, text: &str) -> (TempDir, PathBuf) {
-    let dir = TempDir::new().unwrap();
-    let path = dir.path().join("keys");
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-    (dir, path)
-}
-
-fn refused(environment: &[(&str, &str)], path: Option<&Path>) -> String {
-    find(&Environment::of(environment), path).unwrap_err().to_string()
-}
-
-#[test]
-fn our_variables_come_first_then_the_services_then_the_file() {
-    let (_dir, path) = file(0o600, TEXT);
-    let services = [("TENCENTCLOUD_SECRET_ID", "T"), ("TENCENTCLOUD_SECRET_KEY", "t")];
-    let mut all = services.to_vec();
-    all.extend([("PARTFS_ACCESS_KEY_ID", "P"), ("PARTFS_SECRET_ACCESS_KEY", "p")]);
-    let id = |environment: &[(&str, &str)]| {
-        find(&Environment::of(environment), Some(&path)).unwrap().access_key_id
-    };
-    assert_eq!(id(&all), "P");
-    assert_eq!(id(&services), "T");
-    assert_eq!(id(&[]), "AKID");
+fn resolved(
+    vendor: Vendor,
+    environment: &[(&str, &str)],
+    flags: &[(&'static str, &str)],
+) -> Result<CredentialSource, String> {
+    let flags: BTreeMap<_, _> =
+        flags.iter().map(|(name, value)| (*name, (*value).to_owned())).collect();
+    let environment = Environment::of(environment);
+    let settings = Settings { flags, environment, ..Settings::default() };
+    source(vendor, &settings).map_err(|refusal| refusal.to_string())
 }
 
 #[test]
-fn half_a_pair_is_a_mistake() {
-    let message = refused(&[("PARTFS_ACCESS_KEY_ID", "P")], None);
-    assert_eq!(message, "PARTFS_ACCESS_KEY_ID is set but PARTFS_SECRET_ACCESS_KEY is not");
+fn keys_of_the_environment_are_searched_for() {
+    let found = resolved(Vendor::Cos, &KEYS, &[]).unwrap();
+    let CredentialSource::Search(search) = &found else { panic!("{found:?}") };
+    assert_eq!(search.variables.get("PARTFS_ACCESS_KEY_ID"), Some("id"));
+    assert!(search.instance_role);
+    assert!(!format!("{found:?}").contains("hush"));
 }
 
 #[test]
-fn without_any_the_places_are_named() {
-    let message = refused(&[], None);
-    for place in ["PARTFS_ACCESS_KEY_ID", "TENCENTCLOUD_SECRET_ID", "credentials_file"] {
-        assert!(message.contains(place), "{message}");
-    }
+fn mistakes_are_refused_at_once() {
+    let alone = ("instance_role", "false");
+    let none = resolved(Vendor::Cos, &[], &[alone]).unwrap_err();
+    assert!(none.starts_with("no credentials found"), "{none}");
+    let half = resolved(Vendor::Cos, &KEYS[..1], &[]).unwrap_err();
+    assert_eq!(half, "PARTFS_ACCESS_KEY_ID is set but PARTFS_SECRET_ACCESS_KEY is not");
+    let absent = resolved(Vendor::Cos, &[], &[("credentials_file", "/no/such")]).unwrap_err();
+    assert_eq!(absent, "credentials_file /no/such: there is no such file");
 }
 
 #[test]
-fn only_private_modes_are_taken() {
-    for mode in 0..0o1000 {
-        let (_dir, path) = file(0o600, TEXT);
-        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-        let metadata = fs::metadata(&path).unwrap();
-        assert_eq!(secret_file::check(&metadata).is_ok(), mode & 0o177 == 0, "{mode:o}");
-    }
-    let (_dir, path) = file(0o644, TEXT);
-    assert!(refused(&[], Some(&path)).contains("has mode 0644"));
+fn anonymous_is_only_that() {
+    let anonymous = ("anonymous", "true");
+    assert_eq!(resolved(Vendor::Cos, &KEYS, &[anonymous]), Ok(CredentialSource::Anonymous));
+    let file = ("credentials_file", "/k");
+    let clash = resolved(Vendor::Cos, &[], &[anonymous, file]).unwrap_err();
+    assert_eq!(clash, "anonymous and credentials_file: give one");
 }
 
 #[test]
-fn links_pipes_and_folders_are_refused() {
-    let (dir, path) = file(0o600, TEXT);
-    let link = dir.path().join("link");
-    symlink(&path, &link).unwrap();
-    assert!(refused(&[], Some(&link)).contains("symbolic link"));
-    assert!(refused(&[], Some(dir.path())).contains("not a regular file"));
-    assert!(refused(&[], Some(&dir.path().join("none"))).contains("No such file"));
-    let pipe = dir.path().join("pipe");
-    rustix::fs::mkfifoat(rustix::fs::CWD, &pipe, 0o600.into()).unwrap();
-    assert!(refused(&[], Some(&pipe)).contains("not a regular file"));
+fn a_profile_is_one_of_aws() {
+    let profile = ("profile", "ci");
+    assert!(resolved(Vendor::Oss, &KEYS, &[profile]).unwrap_err().contains("s3:// only"));
+    let file = ("credentials_file", "/k");
+    let clash = resolved(Vendor::S3, &KEYS, &[profile, file]).unwrap_err();
+    assert_eq!(clash, "credentials_file and profile: give one");
+    let none = resolved(Vendor::S3, &[("HOME", "/no/such")], &[profile]).unwrap_err();
+    assert!(none.contains("there is no such profile"), "{none}");
 }
 
 #[test]
-fn mistakes_in_the_file_never_repeat_what_is_in_it() {
-    for text in ["AKIDsecret", "id = AKIDsecret", "secret_access_key = AKIDsecret"] {
-        let message = parse(text).unwrap_err();
-        assert!(!message.contains("AKIDsecret"), "{message}");
-    }
-    let debug = format!("{:?}", parse(TEXT).unwrap());
-    assert!(!debug.contains("s=cret"), "{debug}");
+fn files_are_found_from_anywhere() {
+    let found = resolved(Vendor::Cos, &KEYS, &[("credentials_file", "k")]).unwrap();
+    let CredentialSource::Search(search) = found else { panic!("{found:?}") };
+    assert!(search.credentials_file.as_deref().is_some_and(Path::is_absolute));
 }

@@ -13,7 +13,6 @@ mod object_properties;
 mod options;
 mod reference;
 mod resolve;
-mod secret_file;
 mod settings;
 mod source_url;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::kind::{Kind, Text};
 use super::settings::Settings;
-use super::{Refusal, options, secret_file};
+use super::{Refusal, options};
 use crate::dialect::{ContentTypes, CustomerKey, Encryption, Grant, ObjectProperties, Right};
 use crate::store::{Metadata, StandardHeaders};
 
@@ -164,14 +164,7 @@ fn encryption(settings: &Settings) -> Result<Encryption, Refusal> {
 fn customer_key(path: &Path) -> Result<CustomerKey, Refusal> {
     let name = options::SSE_C_KEY_FILE.name;
     let refused = |what: String| Refusal::new(format!("{name} {}: {what}", path.display()));
-    let bytes = secret_file::read(path).map_err(refused)?;
-    let text = std::str::from_utf8(&bytes).ok().map(str::trim);
-    // 32 bytes as they are, or their base64 in a line of text.
-    let decoded = text.filter(|text| text.len() == 44).and_then(|text| {
-        reqsign_core::hash::base64_decode(text).ok().filter(|key| key.len() == 32)
-    });
-    CustomerKey::new(decoded.as_deref().unwrap_or(&bytes))
-        .map_err(|error| refused(error.to_string()))
+    CustomerKey::read(path).map_err(refused)
 }
 
 /// A text of visible characters, for headers.

@@ -91,7 +91,7 @@ fn a_customer_key_is_raw_or_base64_and_nobody_else_reads_it() {
     let refused = encryption().unwrap_err();
     assert!(refused.contains(name) && refused.contains("chmod 600"), "{refused}");
     std::fs::remove_file(&path).unwrap();
-    assert!(encryption().unwrap_err().contains("No such file"));
+    assert!(encryption().unwrap_err().contains("there is no such file"));
 }
 
 #[test]

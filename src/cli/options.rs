@@ -46,6 +46,12 @@ option!(PREFIX: Text = "prefix", "prefix", Text("PREFIX"), ("the whole bucket"),
     "Mount only the keys below this prefix; the same as a path in the URL.");
 option!(CREDENTIALS_FILE: PathText = "credentials_file", "credentials-file", PathText, ("none"),
     "File with access_key_id, secret_access_key and perhaps session_token; mode 0600.");
+option!(PROFILE: Text = "profile", "profile", Text("PROFILE"), ("AWS_PROFILE, or default"),
+    "Profile of AWS's tools whose keys are used; AWS_ACCESS_KEY_ID does not count then. Only for s3://.");
+option!(INSTANCE_ROLE: Switch = "instance_role", "instance-role", Switch, "true",
+    "Ask the metadata service of the machine for the keys of its role when there are no others.");
+option!(ANONYMOUS: Switch = "anonymous", "anonymous", Switch, "false",
+    "Sign nothing and look for no keys, for a bucket that everybody may read.");
 option!(PART_SIZE: Size = "part_size", "part-size",
     Size { subject: "a part", min: 1 << 20, max: 5 << 30 }, "8MiB",
     "Size of the first parts of a multipart upload; later parts of large files are larger.");
@@ -139,6 +145,9 @@ pub(crate) static FLAGS: &[&dyn Described] = &[
     &REGION,
     &PREFIX,
     &CREDENTIALS_FILE,
+    &PROFILE,
+    &INSTANCE_ROLE,
+    &ANONYMOUS,
     &PART_SIZE,
     &MAX_UPLOADS,
     &MEMORY_LIMIT,

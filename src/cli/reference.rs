@@ -37,18 +37,34 @@ reported to systemd.
 
 ## Credentials
 
-Keys are never given on the command line. The first of these that is set counts:
+Keys are never given on the command line. The first of these places that has some counts; one that
+has something unusable (half a pair, a line that is none, wrong permissions) is an error, not passed over:
 
 1. `PARTFS_ACCESS_KEY_ID`, `PARTFS_SECRET_ACCESS_KEY` and, for temporary keys, `PARTFS_SESSION_TOKEN`
-2. `TENCENTCLOUD_SECRET_ID`, `TENCENTCLOUD_SECRET_KEY` and `TENCENTCLOUD_TOKEN`
+2. the service's own variables
 3. the file named by `credentials_file`: a regular file, owned by you or root, mode 0600 or 0400
+4. the files of the service's own tools, below `HOME`; one that others can read is used with a warning
+5. an identity or container role that variables name
+6. the role of the machine, from its metadata service, unless `instance_role` is `false`
+
+| | COS | OSS | QingStor | S3 |
+|---|---|---|---|---|
+| 2 | `TENCENTCLOUD_SECRET_ID`, `TENCENTCLOUD_SECRET_KEY`, `TENCENTCLOUD_TOKEN`; `TKE_SECRET_ID`, `TKE_SECRET_KEY` | `OSS_ACCESS_KEY_ID`, `OSS_ACCESS_KEY_SECRET`, `OSS_SESSION_TOKEN`; `ALIBABA_CLOUD_ACCESS_KEY_ID`, `ALIBABA_CLOUD_ACCESS_KEY_SECRET`, `ALIBABA_CLOUD_SECURITY_TOKEN` | `QINGSTOR_ACCESS_KEY_ID`, `QINGSTOR_SECRET_ACCESS_KEY` | `AWS_ACCESS_KEY_ID`, `AWS_SECRET_ACCESS_KEY`, `AWS_SESSION_TOKEN` (not when `profile` is given) |
+| 4 | `.cos.conf` (coscmd), `.cos.yaml` (coscli, not encrypted) | `.ossutilconfig`, `.oss/credentials`, `.alibabacloud/credentials.ini`, `.aliyun/credentials.ini`, `.aliyun/config.json` | `.qingstor/config.yaml`, or `QINGSTOR_CONFIG_PATH` | `.aws/credentials`, `.aws/config`: `profile`, `AWS_PROFILE` or `default` |
+| 5 | `TENCENTCLOUD_WEB_IDENTITY_TOKEN_FILE` and what belongs to it, or `TKE_…` | `ALIBABA_CLOUD_OIDC_TOKEN_FILE` and what belongs to it | | `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_CONTAINER_CREDENTIALS_…_URI` |
+| 6 | CVM | ECS | | EC2 (IMDSv2) |
 
 ```text
 access_key_id = AKIDxxxxxxxx
 secret_access_key = xxxxxxxx
+session_token = xxxxxxxx
 ```
 
-They are read once, at the start. Renewing temporary keys while mounted is planned.
+Temporary keys are renewed ten minutes before they end, from the place where they were found, and at once
+when the service says that they have expired. While a renewal fails, the old ones are used as long as they
+last. A file of keys is read again when it changes, so keys can be exchanged while the bucket is mounted;
+write the new file beside the old one and rename it. Variables are read once, at the start. With
+`anonymous` nothing is signed.
 
 ## Exit codes
 

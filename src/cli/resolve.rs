@@ -11,7 +11,7 @@ use super::source_url::{SourceUrl, check_cos_bucket, prefix_of};
 use super::{
     MockCommand, Refusal, config_file, credentials, mount_options, object_properties, options,
 };
-use crate::dialect::{Connection, DialectName, Timing};
+use crate::dialect::{Connection, DialectName, Timing, Vendor};
 use crate::mock::{EtagMode, MockConfig, MockDialect};
 use crate::mount::{CheckConfig, MountConfig, Source, Start, UmountConfig, random_keys};
 use crate::telemetry::LogConfig;
@@ -202,8 +202,7 @@ fn connection(bucket: String, settings: &Settings) -> Result<Connection, Refusal
         check_endpoint(endpoint, &bucket)
             .map_err(|what| Refusal::new(format!("endpoint {endpoint}: {what}")))?;
     }
-    let file = settings.get(&options::CREDENTIALS_FILE)?;
-    let credentials = credentials::find(&settings.environment, file.as_deref())?;
+    let credentials = credentials::source(Vendor::Cos, settings)?;
     Ok(Connection {
         dialect: DialectName::Cos,
         bucket,
@@ -275,7 +274,7 @@ fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
     std::path::absolute(path).map_err(|error| Refusal::new(format!("{}: {error}", path.display())))
 }
 
-fn optional_path(path: Option<PathBuf>) -> Result<Option<PathBuf>, Refusal> {
+pub(super) fn optional_path(path: Option<PathBuf>) -> Result<Option<PathBuf>, Refusal> {
     path.as_deref().map(absolute).transpose()
 }
 

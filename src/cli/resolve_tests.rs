@@ -4,6 +4,7 @@ use clap::Parser;
 
 use super::super::args::{Typed, TypedCommand};
 use super::*;
+use crate::dialect::CredentialSource;
 
 const KEYS: &[(&str, &str)] =
     &[("PARTFS_ACCESS_KEY_ID", "id"), ("PARTFS_SECRET_ACCESS_KEY", "secret")];
@@ -32,12 +33,13 @@ fn a_bucket_needs_a_region_or_an_endpoint_and_keys() {
     let url = "cos://b-1250000000/p /mnt";
     assert!(resolved(url, KEYS).unwrap_err().contains("in which region"));
     let line = format!("{url} --region ap-guangzhou");
-    assert!(resolved(&line, &[]).unwrap_err().contains("no credentials found"));
+    let alone = format!("{line} --instance-role=false");
+    assert!(resolved(&alone, &[]).unwrap_err().contains("no credentials found"));
     let config = resolved(&line, KEYS).unwrap();
     assert_eq!(config.prefix, "p/");
     let Source::Bucket(connection) = config.source else { panic!("not a bucket") };
     assert_eq!(connection.region.as_deref(), Some("ap-guangzhou"));
-    assert_eq!(connection.credentials.access_key_id, "id");
+    assert!(matches!(connection.credentials, CredentialSource::Search(_)));
 }
 
 #[test]

@@ -12,6 +12,7 @@ use md5::{Digest, Md5};
 use reqsign_core::hash::base64_encode;
 use tokio::time::Instant;
 
+use crate::dialect::credentials::{CredentialCache, Rejection};
 use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::dialect::request::Draft;
 use crate::dialect::{ConnectError, Credentials, Dialect, Stored, Timing, headers};
@@ -35,7 +36,7 @@ const SLOWEST_LINK: u64 = 64 * 1024;
 #[derive(Debug)]
 pub(crate) struct Client {
     pub(super) dialect: Box<dyn Dialect>,
-    credentials: Credentials,
+    credentials: CredentialCache,
     transport: Transport,
     pub(super) timing: Timing,
 }
@@ -57,7 +58,7 @@ pub(super) struct Job<'a> {
 impl Client {
     pub(crate) fn new(
         dialect: Box<dyn Dialect>,
-        credentials: Credentials,
+        credentials: CredentialCache,
         timing: Timing,
     ) -> Result<Self, ConnectError> {
         let transport = Transport::new(dialect.site().tls, timing.connect)?;
@@ -163,11 +164,39 @@ impl Client {
     }
 
     /// [`once`](Self::once), with `gate` to bound the body when its head is there.
+    ///
+    /// Credentials that the service does not take are renewed and the request is made again at once,
+    /// once: the service has done nothing, and it is nobody's fault.
     async fn once_gated<T>(
         &self,
         job: &Job<'_>,
         number: u32,
-        gate: impl FnOnce(StatusCode, &HeaderMap) -> Option<u64> + Send,
+        gate: impl Fn(StatusCode, &HeaderMap) -> Option<u64> + Send + Sync,
+        read: impl Fn(&Answer) -> Result<T, Failure> + Send + Sync,
+    ) -> Result<T, Failure> {
+        let credentials = self.credentials.current().await?;
+        let (gate, read) = (&gate, &read);
+        let failure = match self.send(job, number, credentials.as_deref(), gate, read).await {
+            Ok(value) => return Ok(value),
+            Err(failure) => failure,
+        };
+        let (Some(used), Some(rejection)) = (credentials, rejection(&failure)) else {
+            return Err(failure);
+        };
+        if !self.credentials.rejected(&used, rejection).await {
+            return Err(failure);
+        }
+        let credentials = self.credentials.current().await?;
+        self.send(job, number, credentials.as_deref(), gate, read).await
+    }
+
+    /// One request, signed with these credentials; without any it is anonymous.
+    async fn send<T>(
+        &self,
+        job: &Job<'_>,
+        number: u32,
+        credentials: Option<&Credentials>,
+        gate: impl Fn(StatusCode, &HeaderMap) -> Option<u64> + Send + Sync,
         read: impl Fn(&Answer) -> Result<T, Failure> + Send + Sync,
     ) -> Result<T, Failure> {
         let started = Instant::now();
@@ -189,7 +218,9 @@ impl Client {
             let md5 = md5_of(job).await?;
             headers::set(&mut head.headers, CONTENT_MD5, &base64_encode(&md5))?;
         }
-        self.dialect.sign(&mut head, &self.credentials).await?;
+        if let Some(credentials) = credentials {
+            self.dialect.sign(&mut head, credentials).await?;
+        }
         let request = Request { head, body: request_body(&job.draft.body) };
         let answer = match self.transport.exchange(request, self.timing.attempt, gate).await {
             Ok(answer) => answer,
@@ -288,6 +319,18 @@ impl Client {
             failed.push((key.clone(), error));
         }
         Ok(failed)
+    }
+}
+
+/// Whether a refusal is one of the credentials. An answer to HEAD says only that it is a refusal.
+fn rejection(failure: &Failure) -> Option<Rejection> {
+    use ErrorKind::{BadCredentials, UnknownAccessKey, WrongSignature};
+    match (failure.kind, &failure.code, failure.status) {
+        (BadCredentials | UnknownAccessKey | WrongSignature, Some(_), Some(_)) => {
+            Some(Rejection::Certain)
+        }
+        (_, None, Some(400 | 401 | 403)) => Some(Rejection::Doubtful),
+        _ => None,
     }
 }
 

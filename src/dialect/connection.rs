@@ -9,10 +9,12 @@ use std::time::Duration;
 use http::Uri;
 use thiserror::Error;
 
+use crate::clock::SystemClock;
 use crate::dialect::client::Client;
 use crate::dialect::cos::Cos;
+use crate::dialect::credentials::{CredentialCache, CredentialSource};
 use crate::dialect::xml_service::XmlService;
-use crate::dialect::{Credentials, Dialect, ObjectProperties};
+use crate::dialect::{Dialect, ObjectProperties};
 use crate::http::TransportError;
 use crate::store::ObjectStore;
 
@@ -60,8 +62,8 @@ pub struct Connection {
     pub endpoint: Option<String>,
     /// Region, `ap-guangzhou`. Needed when there is no endpoint.
     pub region: Option<String>,
-    /// What requests are signed with.
-    pub credentials: Credentials,
+    /// Where that comes from what requests are signed with.
+    pub credentials: CredentialSource,
     /// What new objects get.
     pub properties: ObjectProperties,
     /// Limits of time.
@@ -181,16 +183,16 @@ pub fn connect(connection: Connection) -> Result<Arc<dyn ObjectStore>, ConnectEr
             Box::new(XmlService::new(Cos::new(bucket, endpoint, region)?, properties)?)
         }
     };
+    let credentials = CredentialCache::new(credentials, Arc::new(SystemClock));
     Ok(Arc::new(Client::new(dialect, credentials, timing)?))
 }
 
-/// Keys travel in headers; a stray newline from a file would make every request fail obscurely.
-fn check_credentials(credentials: &Credentials) -> Result<(), ConnectError> {
-    let token = credentials.session_token.as_ref().map(|token| token.expose());
-    let texts =
-        [Some(&*credentials.access_key_id), Some(credentials.secret_access_key.expose()), token];
-    let good = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
-    texts.into_iter().flatten().all(good).then_some(()).ok_or(ConnectError::BadCredentials)
+/// Keys that are given are looked at before they are used; those that are found are when they are.
+fn check_credentials(source: &CredentialSource) -> Result<(), ConnectError> {
+    match source {
+        CredentialSource::Fixed(fixed) => fixed.check().map_err(|_| ConnectError::BadCredentials),
+        CredentialSource::Anonymous | CredentialSource::Search(_) => Ok(()),
+    }
 }
 
 /// An endpoint taken apart.

@@ -1,6 +1,7 @@
 //! What can be said about a bucket before anything is sent, and in which words it is refused.
 
 use super::*;
+use crate::dialect::Credentials;
 
 fn try_connect(
     bucket: &str,
@@ -12,11 +13,7 @@ fn try_connect(
         bucket: bucket.into(),
         endpoint: endpoint.map(str::to_owned),
         region: region.map(str::to_owned),
-        credentials: Credentials {
-            access_key_id: "AKID".into(),
-            secret_access_key: "hush".into(),
-            session_token: None,
-        },
+        credentials: Credentials::new("AKID", "hush").into(),
         properties: ObjectProperties::default(),
         timing: Timing::default(),
     })
@@ -88,14 +85,10 @@ fn endpoints_are_taken_apart() {
 
 #[test]
 fn keys_with_blanks_or_line_ends_are_refused() {
-    let secret = |text: &str| Credentials {
-        access_key_id: "AKID".into(),
-        secret_access_key: text.into(),
-        session_token: None,
-    };
-    assert_eq!(check_credentials(&secret("ok+/=")), Ok(()));
+    let check = |text: &str| check_credentials(&Credentials::new("AKID", text).into());
+    assert_eq!(check("ok+/="), Ok(()));
     for bad in ["", "a b", "a\n", "é"] {
-        assert_eq!(check_credentials(&secret(bad)), Err(ConnectError::BadCredentials));
+        assert_eq!(check(bad), Err(ConnectError::BadCredentials));
     }
 }
 

@@ -5,6 +5,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::dialect::credentials::CredentialError;
 use crate::http::{Exhausted, TransportError, TransportErrorKind, Verdict};
 use crate::store::{ErrorKind, Key, Operation, StoreError};
 
@@ -113,6 +114,19 @@ impl From<TransportError> for Failure {
             cause: Some(Arc::new(error.clone())),
             ..Self::new(kind, repeat, error.message)
         }
+    }
+}
+
+impl From<CredentialError> for Failure {
+    fn from(error: CredentialError) -> Self {
+        let repeat = match &error {
+            CredentialError::NotFound(_)
+            | CredentialError::HalfPair { .. }
+            | CredentialError::Bad { .. } => Repeat::Never,
+            // Nothing was sent, and who gives out credentials may answer later.
+            CredentialError::Unavailable { .. } => Repeat::Refused,
+        };
+        Self::new(ErrorKind::BadCredentials, repeat, error.to_string())
     }
 }
 

@@ -37,7 +37,9 @@ use crate::store::{
 };
 
 pub use connection::{ConnectError, Connection, DialectName, Timing, UnknownDialect, connect};
-pub use credentials::{Credentials, Secret};
+pub use credentials::{
+    CredentialError, CredentialSource, Credentials, Search, Secret, Variables, Vendor,
+};
 pub use properties::{
     ContentTypes, CustomerKey, Encryption, Grant, InvalidCustomerKey, InvalidPattern,
     ObjectProperties, Right,
@@ -174,7 +176,7 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     fn list_parts(&self, upload: &Upload, after: Option<PartNumber>) -> Result<Draft, Failure>;
     fn list_uploads(&self, prefix: &str, after: Option<&UploadCursor>) -> Result<Draft, Failure>;
 
-    /// Adds the signature, made for now. Called anew for every attempt.
+    /// Adds the signature, made for now. Called anew for every attempt, but not for anonymous ones.
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure>;
 
     fn read_head(&self, answer: &Answer) -> Result<ObjectInfo, Failure>;

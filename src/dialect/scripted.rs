@@ -8,7 +8,9 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use crate::dialect::{Connection, Credentials, DialectName, ObjectProperties, Timing, connect};
+use crate::dialect::{
+    Connection, CredentialSource, Credentials, DialectName, ObjectProperties, Timing, connect,
+};
 use crate::store::ObjectStore;
 
 pub(crate) const SECRET: &str = "SECRETKEYEXAMPLE0123456789abcdef";
@@ -80,16 +82,21 @@ impl Scripted {
     }
 
     pub(crate) fn store_with(&self, timing: Timing) -> Arc<dyn ObjectStore> {
+        let credentials = Credentials::new("AKIDEXAMPLE", SECRET).with_token(Some(TOKEN));
+        self.store_of(credentials.into(), timing)
+    }
+
+    pub(crate) fn store_of(
+        &self,
+        credentials: CredentialSource,
+        timing: Timing,
+    ) -> Arc<dyn ObjectStore> {
         connect(Connection {
             dialect: DialectName::Cos,
             bucket: "examplebucket-1250000000".into(),
             endpoint: Some(format!("http://{}", self.address)),
             region: None,
-            credentials: Credentials {
-                access_key_id: "AKIDEXAMPLE".into(),
-                secret_access_key: SECRET.into(),
-                session_token: Some(TOKEN.into()),
-            },
+            credentials,
             properties: ObjectProperties::default(),
             timing,
         })

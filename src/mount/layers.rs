@@ -9,9 +9,7 @@ use super::MountError;
 use super::config::{MountConfig, Source};
 use super::probe::Target;
 use crate::clock::Clock;
-use crate::dialect::{
-    self, Connection, Credentials, DialectName, ObjectProperties, Secret, Timing,
-};
+use crate::dialect::{self, Connection, Credentials, DialectName, ObjectProperties, Timing};
 use crate::fs::FsConfig;
 use crate::fuse::session::SessionOptions;
 use crate::mock::{Addressing, MockConfig, MockServer};
@@ -118,11 +116,7 @@ async fn start_mock(
         bucket: MOCK_BUCKET.to_owned(),
         endpoint: Some(format!("http://{}", server.address())),
         region: None,
-        credentials: Credentials {
-            access_key_id,
-            secret_access_key: Secret::new(secret_access_key),
-            session_token: None,
-        },
+        credentials: Credentials::new(access_key_id, secret_access_key).into(),
         properties,
         timing: Timing::default(),
     };

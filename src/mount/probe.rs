@@ -64,6 +64,10 @@ pub(crate) fn sentence(error: &StoreError, Target { bucket, place }: &Target) ->
             "the access key id is known, but its secret is wrong (or the region is): check the secret"
                 .to_owned()
         }
+        // Nothing was asked of the service: what stopped us says itself what to do.
+        ErrorKind::BadCredentials if error.status.is_none() => {
+            "there are no credentials that can be used".to_owned()
+        }
         ErrorKind::BadCredentials => {
             "the credentials are expired or their token is wrong: get new ones".to_owned()
         }
@@ -135,6 +139,7 @@ mod tests {
     fn said(kind: ErrorKind) -> String {
         let mut error = StoreError::new(kind, Operation::List, "words of the service");
         error.request_id = Some("NjRh".into());
+        error.status = Some(403);
         error.cause = Some(Arc::new(std::io::Error::other("connection refused")));
         let target = Target { bucket: "b-1250000000".into(), place: "ap-guangzhou".into() };
         sentence(&error, &target)
@@ -156,6 +161,15 @@ mod tests {
         ] {
             assert!(said(kind).contains(words), "{}", said(kind));
         }
+    }
+
+    #[test]
+    fn credentials_that_were_not_found_are_not_called_wrong() {
+        let error = StoreError::new(ErrorKind::BadCredentials, Operation::List, "none in the file");
+        let target = Target { bucket: "b-1250000000".into(), place: "ap-guangzhou".into() };
+        let text = sentence(&error, &target);
+        assert!(text.starts_with("there are no credentials") && text.contains("none in the file"));
+        assert!(!text.contains("access key"), "{text}");
     }
 
     #[test]

@@ -26,17 +26,18 @@ impl Signer {
         Self { signer: RequestSigner::new(), context: Context::new() }
     }
 
-    /// Signs for now; the signature is good for an hour.
+    /// Signs for now; the signature is good for an hour, or for as long as the credentials are.
     pub(super) async fn sign(
         &self,
         head: &mut Parts,
         credentials: &Credentials,
     ) -> Result<(), Failure> {
-        let Credentials { access_key_id, secret_access_key, session_token } = credentials;
+        let Credentials { access_key_id, secret_access_key, session_token, .. } = credentials;
         let credential = Credential {
             secret_id: access_key_id.clone(),
             secret_key: secret_access_key.expose().to_owned(),
             security_token: session_token.as_ref().map(|token| token.expose().to_owned()),
+            // The crate refuses to sign when they end within the hour. Whoever holds them renews them.
             expires_in: None,
         };
         self.signer.sign_request(&self.context, head, Some(&credential), None).await.map_err(

@@ -133,11 +133,8 @@ async fn our_signatures_are_what_the_recomputation_says() {
         let (mut head, ()) = request.body(()).unwrap().into_parts();
         let asked = head.headers.len();
         let token = Some(vector.security_token.as_str()).filter(|token| !token.is_empty());
-        let credentials = Credentials {
-            access_key_id: vector.access_key.clone(),
-            secret_access_key: vector.secret_key.as_str().into(),
-            session_token: token.map(Into::into),
-        };
+        let credentials = Credentials::new(&*vector.access_key, &*vector.secret_key);
+        let credentials = credentials.with_token(token);
         Signer::new().sign(&mut head, &credentials).await.unwrap();
 
         let authorization = head.headers["authorization"].to_str().unwrap().to_owned();

@@ -2,13 +2,15 @@
 //! is a secret: it is in headers of requests and nowhere else.
 
 use std::fmt;
+use std::path::Path;
 
 use http::HeaderMap;
 use md5::{Digest, Md5};
-use reqsign_core::hash::base64_encode;
+use reqsign_core::hash::{base64_decode, base64_encode};
 use thiserror::Error;
 
 use super::set;
+use crate::dialect::credentials::read_secret;
 use crate::dialect::failure::Failure;
 use crate::dialect::{ConnectError, Secret};
 
@@ -54,6 +56,19 @@ impl CustomerKey {
         }
         let md5 = base64_encode(&Md5::digest(key));
         Ok(Self { base64: Secret::new(base64_encode(key)), md5 })
+    }
+}
+
+impl CustomerKey {
+    /// Reads a key from a file that nobody else may read: 32 bytes as they are, or a line of base64.
+    ///
+    /// # Errors
+    /// The end of a sentence that names the file; says nothing of its bytes.
+    pub fn read(path: &Path) -> Result<Self, String> {
+        let bytes = read_secret(path)?;
+        let line = std::str::from_utf8(&bytes).ok().map(str::trim).filter(|line| line.len() == 44);
+        let decoded = line.and_then(|line| base64_decode(line).ok()).filter(|key| key.len() == 32);
+        Self::new(decoded.as_deref().unwrap_or(&bytes)).map_err(|error| error.to_string())
     }
 }
 

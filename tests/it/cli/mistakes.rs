@@ -99,14 +99,15 @@ fn no_keys() {
         command.env_remove("PARTFS_ACCESS_KEY_ID").env_remove("PARTFS_SECRET_ACCESS_KEY");
         command
     };
-    refused(&mut without_keys(), at, 2, "no credentials found. They are looked for in PARTFS_");
+    let words = "no credentials found. They are looked for in PARTFS_";
+    refused(without_keys().arg("--instance-role=false"), at, 2, words);
 
     let dir = TempDir::new().unwrap();
     let file = dir.path().join("keys");
     fs::write(&file, format!("access_key_id = the-id\nsecret_access_key = {SECRET}\n")).unwrap();
     fs::set_permissions(&file, Permissions::from_mode(0o644)).unwrap();
-    let words = "has mode 0644, others could read it: chmod 600 it";
-    refused(without_keys().arg("--credentials-file").arg(&file), at, 2, words);
+    let words = format!("has mode 0644, others could read it: chmod 600 {}", file.display());
+    refused(without_keys().arg("--credentials-file").arg(&file), at, 2, &words);
 }
 
 #[test]

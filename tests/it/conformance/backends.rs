@@ -4,9 +4,7 @@ use std::env;
 use std::sync::Arc;
 
 use partfs::clock::SystemClock;
-use partfs::dialect::{
-    Connection, Credentials, DialectName, ObjectProperties, Secret, Timing, connect,
-};
+use partfs::dialect::{Connection, Credentials, DialectName, ObjectProperties, Timing, connect};
 use partfs::mock::{Addressing, MockConfig};
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 use partfs::store::prefix::Prefixed;
@@ -115,11 +113,8 @@ async fn cos_itself() {
         bucket: bucket.to_owned(),
         endpoint: None,
         region: Some(set("PARTFS_REGION")),
-        credentials: Credentials {
-            access_key_id: set("PARTFS_ACCESS_KEY_ID"),
-            secret_access_key: Secret::new(set("PARTFS_SECRET_ACCESS_KEY")),
-            session_token: None,
-        },
+        credentials: Credentials::new(set("PARTFS_ACCESS_KEY_ID"), set("PARTFS_SECRET_ACCESS_KEY"))
+            .into(),
         properties: ObjectProperties::default(),
         timing: Timing::default(),
     });

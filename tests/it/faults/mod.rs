@@ -1,3 +1,4 @@
 //! What users see while the service misbehaves: every layer is real, only the server breaks its word.
 
+mod credentials;
 mod http;

@@ -9,9 +9,7 @@ use std::time::Duration;
 
 use partfs::budget::Budget;
 use partfs::clock::{Clock, SystemClock};
-use partfs::dialect::{
-    Connection, Credentials, DialectName, ObjectProperties, Secret, Timing, connect,
-};
+use partfs::dialect::{Connection, Credentials, DialectName, ObjectProperties, Timing, connect};
 use partfs::fs::{DrainReport, FileSystem, FsConfig};
 use partfs::fuse::session::{Session, SessionOptions, mount};
 use partfs::mock::{MockConfig, MockServer};
@@ -131,11 +129,7 @@ impl Mounted {
             bucket: BUCKET.to_owned(),
             endpoint: Some(format!("http://{}", self.server.address())),
             region: None,
-            credentials: Credentials {
-                access_key_id: config.access_key_id,
-                secret_access_key: Secret::new(config.secret_access_key),
-                session_token: None,
-            },
+            credentials: Credentials::new(config.access_key_id, config.secret_access_key).into(),
             properties: ObjectProperties::default(),
             timing: Timing::default(),
         })

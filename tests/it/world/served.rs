@@ -4,9 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partfs::clock::SystemClock;
-use partfs::dialect::{
-    Connection, Credentials, DialectName, ObjectProperties, Secret, Timing, connect,
-};
+use partfs::dialect::{Connection, Credentials, DialectName, ObjectProperties, Timing, connect};
 use partfs::mock::{MockConfig, MockServer};
 use partfs::store::ObjectStore;
 
@@ -37,11 +35,9 @@ pub fn client(
         bucket: config.bucket.clone(),
         endpoint: Some(format!("http://{}", server.address())),
         region: region.map(str::to_owned),
-        credentials: Credentials {
-            access_key_id: config.access_key_id.clone(),
-            secret_access_key: Secret::new(config.secret_access_key.as_str()),
-            session_token: config.session_token.as_deref().map(Secret::new),
-        },
+        credentials: Credentials::new(&*config.access_key_id, &*config.secret_access_key)
+            .with_token(config.session_token.as_deref())
+            .into(),
         properties: ObjectProperties::default(),
         timing,
     };
