@@ -1,6 +1,7 @@
 //! One suite for every backend: what `store::ObjectStore` promises, case by case. A case knows no
 //! provider; where it depends on an ability it reads `limits()`.
 
+mod append;
 mod backends;
 mod copy;
 mod delete;
@@ -72,6 +73,9 @@ const CASES: &[Case] = cases![
     multipart::uploads_are_listed_page_by_page,
     multipart::two_uploads_of_one_key,
     multipart::create_only_refuses_at_the_end,
+    append::bytes_follow_at_their_position,
+    append::a_plain_object_is_not_appendable,
+    append::refused_where_there_is_none,
     rename::everything_goes_along,
     rename::an_object_at_the_target_is_replaced,
     rename::a_stale_or_absent_source_is_refused,
