@@ -291,3 +291,7 @@ mod tests;
 #[cfg(test)]
 #[path = "fault_tests.rs"]
 mod fault_tests;
+
+#[cfg(test)]
+#[path = "family_tests.rs"]
+mod family_tests;
