@@ -103,7 +103,7 @@ pub(super) struct UmountArgs {
     PARTFS_SESSION_TOKEN; without them they are made up and printed."
 )]
 pub(super) struct MockArgs {
-    /// Whose protocol to speak
+    /// Whose protocol to speak: cos, oss, qingstor or s3
     #[arg(long, value_name = "NAME", default_value = "cos")]
     pub(super) dialect: String,
     /// Address and port; port 0 takes a free one

@@ -7,7 +7,7 @@ use super::args::{CheckArgs, Etags, MockArgs, MountArgs, TypedOptions, UmountArg
 use super::environment::Environment;
 use super::kind::size_text;
 use super::settings::Settings;
-use super::source_url::{SourceUrl, check_cos_bucket, prefix_of};
+use super::source_url::{SourceUrl, check_bucket, check_cos_bucket, prefix_of};
 use super::{
     MockCommand, Refusal, config_file, credentials, mount_options, object_properties, options,
 };
@@ -72,21 +72,19 @@ pub(super) fn umount(args: UmountArgs) -> Result<UmountConfig, Refusal> {
 
 /// `partfs mock`.
 pub(super) fn mock(args: MockArgs, environment: &Environment) -> Result<MockCommand, Refusal> {
-    let dialect = match args.dialect.as_str() {
-        "cos" => MockDialect::Cos,
-        name @ ("oss" | "qingstor" | "s3") => {
-            return Err(Refusal::new(format!("--dialect {name} is not yet supported; cos is")));
-        }
-        name => return Err(Refusal::new(format!("--dialect {name}: there is only cos"))),
-    };
+    let dialect: MockDialect =
+        args.dialect.parse().map_err(|what| Refusal::new(format!("--dialect: {what}")))?;
     if !args.listen.ip().is_loopback() && !args.public {
         return Err(Refusal::new(format!(
             "--listen {}: other machines could reach this address; if you want that, add --public",
             args.listen
         )));
     }
-    check_cos_bucket(&args.bucket)
-        .map_err(|what| Refusal::new(format!("--bucket {}: {what}", args.bucket)))?;
+    let checked = match dialect {
+        MockDialect::Cos => check_cos_bucket(&args.bucket),
+        _ => check_bucket(&args.bucket),
+    };
+    checked.map_err(|what| Refusal::new(format!("--bucket {}: {what}", args.bucket)))?;
     let given =
         (environment.get("PARTFS_ACCESS_KEY_ID"), environment.get("PARTFS_SECRET_ACCESS_KEY"));
     let (access_key_id, secret_access_key, print_keys) = match given {

@@ -93,7 +93,18 @@ fn the_mock_stays_on_this_machine() {
     };
     assert!(command("--listen 0.0.0.0:0", &[]).unwrap_err().contains("--public"));
     assert!(command("--listen 0.0.0.0:0 --public", &[]).is_ok());
-    assert!(command("--dialect oss", &[]).unwrap_err().contains("not yet supported"));
+    for (name, dialect) in [
+        ("cos", MockDialect::Cos),
+        ("oss", MockDialect::Oss),
+        ("qingstor", MockDialect::Qingstor),
+        ("s3", MockDialect::S3),
+    ] {
+        let config = command(&format!("--dialect {name}"), &[]).unwrap().config;
+        assert_eq!(config.dialect, dialect);
+    }
+    assert!(command("--dialect gcs", &[]).unwrap_err().contains("cos, oss, qingstor and s3"));
+    assert!(command("--dialect s3 --bucket a.b", &[]).is_ok());
+    assert!(command("--dialect s3 --bucket A", &[]).unwrap_err().contains("--bucket A"));
     assert!(command("--bucket b", &[]).unwrap_err().contains("-APPID"));
     assert!(command("", &KEYS[..1]).unwrap_err().contains("or neither"));
     let (a, b) = (command("", &[]).unwrap(), command("", &[]).unwrap());

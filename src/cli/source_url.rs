@@ -90,6 +90,18 @@ pub(crate) fn check_cos_bucket(bucket: &str) -> Result<(), String> {
     }
 }
 
+/// Whether a name can be that of a bucket of the other services: 3 to 63 lower-case letters, digits,
+/// hyphens and, on S3, dots.
+pub(crate) fn check_bucket(bucket: &str) -> Result<(), String> {
+    let legal =
+        |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-.".contains(&byte);
+    if (3..=63).contains(&bucket.len()) && bucket.bytes().all(legal) {
+        Ok(())
+    } else {
+        Err("bucket names have 3 to 63 lower-case letters, digits, hyphens and dots".into())
+    }
+}
+
 /// A prefix as the store wants it: empty, or with one `/` at its end. Parts that no file name can
 /// have are refused, because nothing below them could be shown.
 pub(crate) fn prefix_of(text: &str) -> Result<String, String> {
