@@ -72,6 +72,11 @@ pub(super) enum Call {
         /// Whether the copy has the properties of `making` instead of its source's.
         replace: bool,
     },
+    /// Gives the source this key.
+    Rename {
+        key: Key,
+        source: Reading,
+    },
     Delete {
         key: Key,
     },
@@ -185,6 +190,7 @@ impl Call {
             Self::Put { .. } => Operation::Put,
             Self::Append { .. } => Operation::Append,
             Self::Copy { .. } => Operation::Copy,
+            Self::Rename { .. } => Operation::Rename,
             Self::Delete { .. } => Operation::Delete,
             Self::StartUpload { .. } => Operation::StartUpload,
             Self::PutPart { .. } => Operation::PutPart,
@@ -208,6 +214,7 @@ impl Call {
             Self::Put { key, .. }
             | Self::Append { key, .. }
             | Self::Copy { key, .. }
+            | Self::Rename { key, .. }
             | Self::Delete { key }
             | Self::GetAcl { key }
             | Self::PutAcl { key, .. }
@@ -244,10 +251,17 @@ pub(super) enum Outcome {
     Stored(Arc<Object>),
     Appended(Arc<Object>),
     Copied(Arc<Object>),
+    Renamed,
     Deleted,
     UploadStarted(Upload, Properties),
     PartStored(Part),
-    PartCopied(Part),
+    PartCopied {
+        part: Part,
+        /// The bytes `start..end` of the source, if a range was asked for.
+        range: Option<(u64, u64)>,
+        /// Size of the source in bytes.
+        source: u64,
+    },
     Completed(Arc<Object>),
     /// An object of which the answer tells who may do what.
     Acl(Arc<Object>),
@@ -275,7 +289,7 @@ impl Outcome {
                 object.checksum.value ^= 1;
                 object.crc64nvme.iter_mut().for_each(|checksum| checksum.value ^= 1);
             }
-            Self::PartStored(part) | Self::PartCopied(part) => {
+            Self::PartStored(part) | Self::PartCopied { part, .. } => {
                 part.checksum.value ^= 1;
                 part.crc64nvme.iter_mut().for_each(|checksum| checksum.value ^= 1);
             }
@@ -293,7 +307,7 @@ impl Outcome {
             | Self::Appended(object)
             | Self::Copied(object)
             | Self::Completed(object) => Arc::make_mut(object).etag = wrong,
-            Self::PartStored(part) | Self::PartCopied(part) => part.etag = wrong,
+            Self::PartStored(part) | Self::PartCopied { part, .. } => part.etag = wrong,
             _ => {}
         }
     }

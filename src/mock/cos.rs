@@ -22,6 +22,7 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
         keeps_md5: false,
         archives: &["ARCHIVE", "DEEP_ARCHIVE"],
         restore_header: "x-cos-restore",
+        key_for_head: true,
         copy_not_modified: false,
     },
     check_key,

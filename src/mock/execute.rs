@@ -51,7 +51,9 @@ pub(super) async fn execute(
         Call::Restore { key } => restore(service, &key, body).await?,
         Call::Head(reading) => {
             let object = bucket.head(&reading.key)?;
-            encryption::check(&object.properties, reading.key_md5.as_deref())?;
+            if rules.key_for_head || reading.key_md5.is_some() {
+                encryption::check(&object.properties, reading.key_md5.as_deref())?;
+            }
             reading.conditions.check(&object)?;
             Outcome::Described(object)
         }
@@ -94,6 +96,13 @@ pub(super) async fn execute(
             }
             Outcome::Copied(bucket.copy(&source, &key, Some(properties), making.guard).await?)
         }
+        Call::Rename { key, source } => {
+            // Nothing is read: it needs neither the client's key nor to be restored.
+            let object = bucket.head(&source.key).map_err(|_| Refusal::NoSuchCopySource)?;
+            source.conditions.check(&object).map_err(|_| Refusal::PreconditionFailed)?;
+            bucket.rename(&object, &key).await?;
+            Outcome::Renamed
+        }
         Call::Delete { key } => {
             bucket.delete(&key).await?;
             Outcome::Deleted
@@ -121,7 +130,9 @@ pub(super) async fn execute(
                 return Err(Refusal::InvalidRange(source.size()));
             }
             at_most(range.map_or(source.size(), |range| range.len()), rules.put_bytes)?;
-            Outcome::PartCopied(bucket.copy_part(&upload, number, &source, range).await?)
+            let part = bucket.copy_part(&upload, number, &source, range).await?;
+            let range = range.map(|range| (range.start(), range.end()));
+            Outcome::PartCopied { part, range, source: source.size() }
         }
         Call::Complete(completing) => complete(service, completing, body).await?,
         Call::Abort { upload } => match bucket.abort_upload(&upload).await {

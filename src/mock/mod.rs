@@ -4,7 +4,8 @@
 //! A request passes `connection` (HTTP) → `request` (where it points) → the service's `voice` (which
 //! [operation] it is) → `verify` (who signed it) → `execute` (what it does to the bucket) → the `voice`
 //! again (how the service words the outcome). `faults` break any of it on demand. Only the voices and
-//! `verify` know services: `cos`, `oss` and `s3` are of the `xml_family`. Knows nothing of the client side: two mistakes do not cancel out.
+//! `verify` know services: `cos`, `oss` and `s3` are of the `xml_family`, `qingstor` stands alone. Knows
+//! nothing of the client side: two mistakes do not cancel out.
 //!
 //! [operation]: crate::store::Operation
 
@@ -23,6 +24,7 @@ mod encryption;
 mod execute;
 mod faults;
 mod oss;
+mod qingstor;
 #[cfg(test)]
 mod raw_client;
 mod refusal;
@@ -128,7 +130,7 @@ pub struct MockConfig {
     /// How the bucket is found in a request.
     pub addressing: Addressing,
     /// Fewest bytes of a part that is not the last; `None` for the service's own
-    /// (COS 1 MiB, OSS 100 KiB, S3 5 MiB).
+    /// (COS 1 MiB, OSS 100 KiB, QingStor 4 MiB, S3 5 MiB).
     pub part_min_bytes: Option<u64>,
     /// Whether S3 has additional checksums (`x-amz-checksum-*`), CRC-64/NVME and trailers; older
     /// compatible servers have none and ignore the headers.

@@ -26,6 +26,7 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
         keeps_md5: true,
         archives: &["Archive", "ColdArchive", "DeepColdArchive"],
         restore_header: "x-oss-restore",
+        key_for_head: true,
         copy_not_modified: true,
     },
     check_key,

@@ -38,6 +38,9 @@ pub(super) enum Refusal {
     /// A list names a part that cannot be.
     InvalidPartNumber,
     PartTooSmall,
+    TooManyParts,
+    /// In a multiple delete.
+    TooManyKeys,
     TooLarge,
     MalformedDigest,
     WrongDigest,

@@ -25,6 +25,7 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
         keeps_md5: false,
         archives: &["GLACIER", "DEEP_ARCHIVE"],
         restore_header: "x-amz-restore",
+        key_for_head: true,
         copy_not_modified: false,
     },
     check_key,

@@ -10,7 +10,7 @@ use super::answer::Answer;
 use super::calls::{Call, ListedPart, Outcome};
 use super::refusal::Refusal;
 use super::request::Request;
-use super::{MockConfig, MockDialect, cos, oss, s3};
+use super::{MockConfig, MockDialect, cos, oss, qingstor, s3};
 use crate::store::Key;
 use crate::store::memory::EtagStyle;
 
@@ -78,6 +78,8 @@ pub(super) struct Rules {
     pub(super) archives: &'static [&'static str],
     /// The header that tells that an archived object is restored.
     pub(super) restore_header: &'static str,
+    /// Whether a HEAD must bring the key of the client with which the object is encrypted.
+    pub(super) key_for_head: bool,
     /// Whether a failed `If-None-Match` or `If-Modified-Since` of a copy is "not modified".
     pub(super) copy_not_modified: bool,
 }
@@ -85,8 +87,9 @@ pub(super) struct Rules {
 /// The voice of a service.
 pub(super) fn voice_of(dialect: MockDialect) -> &'static dyn Voice {
     match dialect {
-        MockDialect::Cos | MockDialect::Qingstor => &cos::VOICE,
+        MockDialect::Cos => &cos::VOICE,
         MockDialect::Oss => &oss::VOICE,
+        MockDialect::Qingstor => &qingstor::VOICE,
         MockDialect::S3 => &s3::VOICE,
     }
 }

@@ -4,15 +4,15 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use percent_encoding::{AsciiSet, utf8_percent_encode};
 
-use super::digests::{base64, hmac_sha1};
+use super::digests::hmac_sha1;
 use super::v4::{self, Credential, Family, Time};
 use super::{
     ENCODED, authorization, check_region, check_skew, check_token, header_value, lines, mismatch,
     vendor_headers,
 };
-use crate::mock::MockConfig;
 use crate::mock::refusal::Refusal;
 use crate::mock::request::{Request, host_name, is_bare, locate};
+use crate::mock::{MockConfig, base64};
 
 /// The words of V4.
 const FAMILY: Family = Family {
@@ -178,7 +178,7 @@ fn verify_v1(
     // SDKs differ in whether all parameters of the service are signed, or those of the list only.
     let texts = [false, true].map(|all| string_to_sign_v1(request, config, &date, all));
     let signs = |text: &String| {
-        base64(&hmac_sha1(config.secret_access_key.as_bytes(), text)) == claim.signature
+        base64::encode(&hmac_sha1(config.secret_access_key.as_bytes(), text)) == claim.signature
     };
     if texts.iter().any(signs) {
         return Ok(());
@@ -333,7 +333,7 @@ fn verify_v4(
 pub(super) fn sign_for_tests(request: &Request, config: &MockConfig) -> String {
     let date = request.header("date").unwrap_or_default();
     let text = string_to_sign_v1(request, config, &date, false);
-    let signature = base64(&hmac_sha1(config.secret_access_key.as_bytes(), &text));
+    let signature = base64::encode(&hmac_sha1(config.secret_access_key.as_bytes(), &text));
     format!("OSS {}:{signature}", config.access_key_id)
 }
 

@@ -74,7 +74,7 @@ fn either_choice_of_signed_parameters_is_right() {
         let date = request.header("date").unwrap();
         let text = string_to_sign_v1(&request, &config, &date, all);
         assert!(text.ends_with(if all { "?acl&x-oss-new=1" } else { "?acl" }));
-        let signature = base64(&hmac_sha1(config.secret_access_key.as_bytes(), &text));
+        let signature = base64::encode(&hmac_sha1(config.secret_access_key.as_bytes(), &text));
         changed.authorization = format!("OSS {}:{signature}", config.access_key_id);
         assert_eq!(verify(&changed.request().unwrap(), &config, vector.at(0)), Ok(()));
     }

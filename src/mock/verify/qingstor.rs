@@ -4,11 +4,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use percent_encoding::percent_decode_str;
 
-use super::digests::{base64, hmac_sha256};
+use super::digests::hmac_sha256;
 use super::{authorization, check_skew, header_value, lines, mismatch, vendor_headers};
-use crate::mock::MockConfig;
 use crate::mock::refusal::Refusal;
 use crate::mock::request::{Request, locate};
+use crate::mock::{MockConfig, base64};
 
 /// The parameters that are signed.
 const SUBRESOURCES: [&str; 23] = [
@@ -91,7 +91,9 @@ impl Claim {
                 signature: signature.to_owned(),
                 expires: Some(expires.to_owned()),
             }),
-            (None, None, None) => Err(Refusal::AccessDenied("The request is not signed.")),
+            (None, None, None) => {
+                Err(Refusal::MalformedAuthorization("The request is not signed."))
+            }
             _ => Err(malformed),
         }
     }
@@ -160,7 +162,7 @@ fn parameters(raw_query: &str, decoded: bool) -> String {
 }
 
 fn sign(text: &str, config: &MockConfig) -> String {
-    base64(&hmac_sha256(config.secret_access_key.as_bytes(), text))
+    base64::encode(&hmac_sha256(config.secret_access_key.as_bytes(), text))
 }
 
 /// The `Authorization` for a request that has its date.

@@ -65,6 +65,7 @@ impl Wording<'_> {
             Outcome::Appended(object) => {
                 self.stored(object).with(&self.next_position(), &object.size().to_string())
             }
+            Outcome::Renamed => Answer::new(StatusCode::OK),
             Outcome::Copied(object) => {
                 self.encrypted(xml(documents.copied(object)), &object.properties)
             }
@@ -79,7 +80,7 @@ impl Wording<'_> {
                     stated.try_fold(answer, |answer, (name, value)| Some(answer.with(name, value)));
                 self.with_crc64nvme(answer.unwrap_or_else(ok), part.crc64nvme, &part.stated)
             }
-            Outcome::PartCopied(part) => {
+            Outcome::PartCopied { part, .. } => {
                 self.with_crc(xml(documents.part_copied(part)), part.checksum)
             }
             Outcome::Completed(object) => {
@@ -290,6 +291,8 @@ pub(super) fn words<'a>(flavor: &Flavor, refusal: &'a Refusal) -> (StatusCode, &
         Refusal::PartTooSmall => {
             (400, "EntityTooSmall", "A part is smaller than the minimum allowed size.")
         }
+        Refusal::TooManyParts => (400, "InvalidArgument", "There are too many parts."),
+        Refusal::TooManyKeys => (400, "MalformedXML", "There are too many keys."),
         Refusal::TooLarge => (400, "EntityTooLarge", "The body exceeds the maximum allowed size."),
         Refusal::MalformedDigest => (400, "InvalidDigest", "The Content-MD5 is not valid."),
         Refusal::WrongDigest => (400, "BadDigest", "The Content-MD5 did not match the body."),
