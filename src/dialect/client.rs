@@ -12,6 +12,8 @@ use md5::{Digest, Md5};
 use reqsign_core::hash::base64_encode;
 use tokio::time::Instant;
 
+use crate::clock::{Clock, SystemClock};
+use crate::dialect::clock_skew;
 use crate::dialect::credentials::{CredentialCache, Rejection};
 use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::dialect::request::Draft;
@@ -213,6 +215,10 @@ impl Client {
             );
         };
         let mut head = job.draft.head(self.dialect.site())?;
+        let extended = !job.draft.extension.is_empty() && self.dialect.extends();
+        if extended {
+            head.headers.extend(job.draft.extension.clone());
+        }
         let wants_md5 = !job.draft.body.is_empty() && self.dialect.wants_md5(job.operation);
         if wants_md5 && !head.headers.contains_key(CONTENT_MD5) {
             let md5 = md5_of(job).await?;
@@ -236,11 +242,14 @@ impl Client {
             failure.status = status;
             failure.request_id = request_id.map(Into::into).or(failure.request_id);
             failure.after = self.dialect.asks_to_wait(&answer.headers);
-            if self.dialect.adapts(job.operation, &failure) {
+            if self.dialect.adapts(job.operation, extended, &failure) {
                 (failure.repeat, failure.after) = (Repeat::Refused, Some(Duration::ZERO));
             }
             failure
         });
+        if extended && result.is_ok() {
+            self.dialect.learns(job.operation, &answer.headers);
+        }
         log(result.as_ref().err(), status, request_id);
         result
     }
@@ -254,19 +263,35 @@ impl Client {
         if job.success.contains(&answer.status) {
             read(answer)
         } else if answer.status.is_redirection() {
-            Err(redirected(answer))
+            Err(redirected(answer, self.dialect.failure(answer)))
         } else if answer.status.is_client_error() || answer.status.is_server_error() {
-            let mut failure = self.dialect.failure(answer);
-            if failure.kind == ErrorKind::ClockSkew
-                && let Some(date) = answer.header("date")
-            {
-                failure.message =
-                    format!("{}; the service's clock says {date}", failure.message).into();
-            }
-            Err(failure)
+            Err(self.refused(job, answer))
         } else {
             Err(Failure::garbled("an answer with a status that this operation does not have"))
         }
+    }
+
+    /// The meaning of a refusal, with what only the request or this machine can tell.
+    fn refused(&self, job: &Job<'_>, answer: &Answer) -> Failure {
+        let mut failure = self.dialect.failure(answer);
+        if failure.kind == ErrorKind::ClockSkew
+            && let Some(date) = answer.header("date")
+        {
+            let message = format!("{}; the service's clock says {date}", failure.message);
+            failure.message = match clock_skew::in_words(date, SystemClock.now()) {
+                Some(words) => format!("{message}: {words}").into(),
+                None => message.into(),
+            };
+        }
+        if creates_only(&job.draft) {
+            if failure.kind == ErrorKind::PreconditionFailed {
+                failure.kind = ErrorKind::AlreadyExists;
+            } else if answer.status == StatusCode::NOT_IMPLEMENTED {
+                let message = "the service has no writes that spare what exists (If-None-Match)";
+                failure.message = format!("{message}: {}", failure.message).into();
+            }
+        }
+        failure
     }
 
     /// Compares what the service stored with what was sent.
@@ -363,7 +388,7 @@ impl Client {
 }
 
 /// The MD5 of a job's body, computed once, off the async threads.
-async fn md5_of(job: &Job<'_>) -> Result<[u8; 16], Failure> {
+pub(super) async fn md5_of(job: &Job<'_>) -> Result<[u8; 16], Failure> {
     if let Some(md5) = job.md5.get() {
         return Ok(*md5);
     }
@@ -382,7 +407,7 @@ async fn md5_of(job: &Job<'_>) -> Result<[u8; 16], Failure> {
     Ok(*job.md5.get_or_init(|| running.finalize().into()))
 }
 
-fn hex(bytes: &[u8]) -> String {
+pub(super) fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
@@ -401,11 +426,22 @@ fn request_body(payload: &Payload) -> RequestBody {
     }
 }
 
-/// Redirects are not followed: the signature and the token are for one host.
-fn redirected(answer: &Answer) -> Failure {
+/// Whether the only condition of a request is that there is no object (RFC 9110 section 13.1.2).
+fn creates_only(draft: &Draft) -> bool {
+    let of_source = |name: &HeaderName| name.as_str().ends_with("-copy-source-if-match");
+    draft.headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == "*")
+        && !draft.headers.keys().any(of_source)
+}
+
+/// Redirects are not followed: the signature and the token are for one host. `told` is what the
+/// service says about it.
+fn redirected(answer: &Answer, told: Failure) -> Failure {
     let target = answer.header(header::LOCATION.as_str()).unwrap_or("an address it does not give");
     let target = target.split(['?', '#']).next().unwrap_or_default();
     let message = format!("the service sends us to {target:.200}; check endpoint and region");
+    if told.kind == ErrorKind::WrongEndpoint {
+        return Failure { message: format!("{}; {message}", told.message).into(), ..told };
+    }
     Failure::new(ErrorKind::WrongEndpoint, Repeat::Never, message)
 }
 

@@ -604,3 +604,14 @@ async fn a_body_that_cannot_be_read_is_not_the_fault_of_the_service() {
         assert!(server.seen().is_empty(), "no whole request arrived");
     }
 }
+
+#[tokio::test]
+async fn a_clock_that_is_wrong_is_told_how_much() {
+    let body = "<Error><Code>RequestTimeTooSkewed</Code><Message>m</Message></Error>";
+    let date = "Tue, 14 Nov 1995 22:13:20 GMT";
+    let server = Scripted::start(vec![say(403, &[("Date", date)], body)]).await;
+    let error = server.store().delete(&key("k")).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::ClockSkew);
+    assert!(error.message.contains(&format!("clock says {date}: this machine's clock is ")));
+    assert!(error.message.ends_with(" days ahead"), "{error}");
+}

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::timeout;
 
-use crate::dialect::client::{Client, Job};
+use crate::dialect::client::{Client, Job, hex, md5_of};
 use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::dialect::{Appending, Completed};
 use crate::http::{Answer, Patience, Verdict, persist};
@@ -161,7 +161,9 @@ impl Client {
             }
             if failure.kind == ErrorKind::AlreadyExists && doubt.load(Ordering::Relaxed) {
                 let expected = self.expected(payload).await;
-                if let Some(version) = self.holds(key, &expected, None).await {
+                // Where services state no checksum, an ETag that is the MD5 proves as much.
+                let predicted = md5_of(job).await.ok().map(|md5| ETag::new(&hex(&md5)));
+                if let Some(version) = self.holds(key, &expected, predicted.as_ref()).await {
                     return Verdict::Done(version);
                 }
             }

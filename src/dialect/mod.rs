@@ -7,6 +7,7 @@
 
 mod answer_head;
 mod client;
+mod clock_skew;
 mod connection;
 mod cos;
 mod credentials;
@@ -112,9 +113,16 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     fn etags_are_md5(&self) -> bool {
         false
     }
-    /// Learns from a failure that the service lacks an extension. `true` means that the request will
-    /// be another one when it is made again, and should be.
-    fn adapts(&self, _operation: Operation, _failure: &Failure) -> bool {
+    /// Whether the extension of a request ([`Draft::extension`]) goes with it. Asked anew for every
+    /// attempt.
+    fn extends(&self) -> bool {
+        true
+    }
+    /// Learns from a good answer to a request that had an extension whether the service knows it.
+    fn learns(&self, _operation: Operation, _headers: &HeaderMap) {}
+    /// Learns from a failure that the service lacks an extension; `extended` says whether the request
+    /// had one. `true` means that the request will be another one when it is made again, and should be.
+    fn adapts(&self, _operation: Operation, _extended: bool, _failure: &Failure) -> bool {
         false
     }
     /// The ETag that an object completed of these parts has, where that is known. An object of the
@@ -205,7 +213,7 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
         after: Option<&UploadCursor>,
     ) -> Result<UploadsPage, Failure>;
 
-    /// The meaning of an answer with a status of failure.
+    /// The meaning of an answer with a status of failure or of redirection.
     fn failure(&self, answer: &Answer) -> Failure;
     /// The service's id of the request.
     fn request_id<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str>;

@@ -25,6 +25,9 @@ pub(crate) struct Draft {
     pub(crate) path: String,
     pub(crate) query: Vec<(&'static str, Option<String>)>,
     pub(crate) headers: HeaderMap,
+    /// Headers of an extension of the protocol: sent as long as the dialect says that it
+    /// [`extends`](crate::dialect::Dialect::extends).
+    pub(crate) extension: HeaderMap,
     pub(crate) body: Payload,
 }
 
@@ -36,6 +39,7 @@ impl Draft {
             path: "/".to_owned(),
             query: Vec::new(),
             headers: HeaderMap::new(),
+            extension: HeaderMap::new(),
             body: Payload::default(),
         }
     }

@@ -52,6 +52,7 @@ const WORDS: Words = Words {
     cursor_optional: false,
     lenient_delete: false,
     next_position: Some("x-cos-next-append-position"),
+    customer_key_for_parts: false,
 };
 
 /// Properties of objects (COS, PUT Object, Common Request Headers, server-side encryption).

@@ -1,6 +1,7 @@
 //! What COS, OSS and S3 do each in their own way: words that are data, and a few functions.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use http::HeaderMap;
@@ -10,7 +11,9 @@ use crate::dialect::failure::{Failure, Repeat};
 use crate::dialect::properties::PropertyRules;
 use crate::dialect::request::Site;
 use crate::dialect::xml_service::xml::Element;
+use crate::dialect::xml_service::{answers, codes};
 use crate::dialect::{Credentials, headers};
+use crate::http::Answer;
 use crate::store::{
     Checksum, ChecksumKind, ETag, ErrorKind, Expected, Key, Limits, Operation, PartReceipt, Payload,
 };
@@ -35,6 +38,8 @@ pub(crate) struct Words {
     pub(crate) lenient_delete: bool,
     /// Header of the position of the next append in answers, where there is append.
     pub(crate) next_position: Option<&'static str>,
+    /// Whether Complete and List Parts need the customer's key.
+    pub(crate) customer_key_for_parts: bool,
 }
 
 /// One of the three services, for one bucket. Pure but for [`sign`](Self::sign), which reads the clock.
@@ -62,13 +67,18 @@ pub(crate) trait Flavor: Send + Sync + Debug + 'static {
     /// Adds the signature, made for now.
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure>;
 
-    /// Further headers of PUT and Upload Part.
-    fn body_headers(&self, _headers: &mut HeaderMap, _body: &Payload) -> Result<(), Failure> {
+    /// The extension of PUT and Upload Part; see [`Draft::extension`](crate::dialect::request::Draft).
+    fn body_extension(&self, _headers: &mut HeaderMap, _body: &Payload) -> Result<(), Failure> {
         Ok(())
     }
 
-    /// Further headers of Initiate.
-    fn start_headers(&self, _headers: &mut HeaderMap) -> Result<(), Failure> {
+    /// The extension of Initiate.
+    fn start_extension(&self, _headers: &mut HeaderMap) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    /// Further headers of requests that carry a document.
+    fn document_headers(&self, _headers: &mut HeaderMap, _document: &str) -> Result<(), Failure> {
         Ok(())
     }
 
@@ -76,6 +86,7 @@ pub(crate) trait Flavor: Send + Sync + Debug + 'static {
     fn complete_headers(
         &self,
         _headers: &mut HeaderMap,
+        _parts: &[PartReceipt],
         _expected: &Expected,
     ) -> Result<(), Failure> {
         Ok(())
@@ -106,9 +117,28 @@ pub(crate) trait Flavor: Send + Sync + Debug + 'static {
         false
     }
 
+    /// See [`Dialect::extends`](crate::dialect::Dialect::extends).
+    fn extends(&self) -> bool {
+        true
+    }
+
+    /// See [`Dialect::learns`](crate::dialect::Dialect::learns).
+    fn learns(&self, _operation: Operation, _headers: &HeaderMap) {}
+
     /// See [`Dialect::adapts`](crate::dialect::Dialect::adapts).
-    fn adapts(&self, _operation: Operation, _failure: &Failure) -> bool {
+    fn adapts(&self, _operation: Operation, _extended: bool, _failure: &Failure) -> bool {
         false
+    }
+
+    /// The meaning of an answer with a status of failure or of redirection.
+    fn failure(&self, answer: &Answer) -> Failure {
+        let error = answers::service_error(&answer.whole_body());
+        codes::failure(answer.status.as_u16(), error, |code| self.meaning(code))
+    }
+
+    /// See [`Dialect::asks_to_wait`](crate::dialect::Dialect::asks_to_wait).
+    fn asks_to_wait(&self, headers: &HeaderMap) -> Option<Duration> {
+        crate::http::retry_after(headers)
     }
 
     /// See [`Dialect::predicted_etag`](crate::dialect::Dialect::predicted_etag).

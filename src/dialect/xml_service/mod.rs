@@ -7,6 +7,8 @@ mod flavor;
 mod reading;
 pub(crate) mod xml;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use http::request::Parts;
 use http::{HeaderMap, HeaderName, Method, StatusCode, header};
@@ -91,6 +93,16 @@ impl<F: Flavor> XmlService<F> {
         Ok(())
     }
 
+    /// A request with an XML body, protected by its MD5 (required for multi-delete, allowed
+    /// elsewhere).
+    fn document(&self, mut draft: Draft, body: String) -> Result<Draft, Failure> {
+        let digest = base64_encode(&Md5::digest(body.as_bytes()));
+        headers::set(&mut draft.headers, header::CONTENT_TYPE, "application/xml")?;
+        headers::set(&mut draft.headers, CONTENT_MD5, &digest)?;
+        self.flavor.document_headers(&mut draft.headers, &body)?;
+        Ok(draft.body(body.into_bytes()))
+    }
+
     fn source(
         &self,
         headers: &mut HeaderMap,
@@ -135,8 +147,16 @@ impl<F: Flavor> Dialect for XmlService<F> {
         self.applied.content_md5() || self.flavor.wants_md5(operation)
     }
 
-    fn adapts(&self, operation: Operation, failure: &Failure) -> bool {
-        self.flavor.adapts(operation, failure)
+    fn extends(&self) -> bool {
+        self.flavor.extends()
+    }
+
+    fn learns(&self, operation: Operation, headers: &HeaderMap) {
+        self.flavor.learns(operation, headers);
+    }
+
+    fn adapts(&self, operation: Operation, extended: bool, failure: &Failure) -> bool {
+        self.flavor.adapts(operation, extended, failure)
     }
 
     fn predicted_etag(&self, parts: &[PartReceipt]) -> Option<ETag> {
@@ -194,7 +214,7 @@ impl<F: Flavor> Dialect for XmlService<F> {
         let mut draft = self.on_object(Method::PUT, key)?;
         self.new_object(&mut draft, key, options)?;
         self.applied.content(&mut draft.headers)?;
-        self.flavor.body_headers(&mut draft.headers, &payload)?;
+        self.flavor.body_extension(&mut draft.extension, &payload)?;
         Ok(draft.body(payload))
     }
 
@@ -233,7 +253,7 @@ impl<F: Flavor> Dialect for XmlService<F> {
             draft = draft.with("encoding-type", "url");
         }
         self.applied.any_request(&mut draft.headers)?;
-        document(draft, body)
+        self.document(draft, body)
     }
 
     fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Draft, Failure> {
@@ -259,7 +279,7 @@ impl<F: Flavor> Dialect for XmlService<F> {
         let mut draft = self.on_object(Method::POST, key)?.flag("uploads");
         let create_only = options.create_only && self.flavor.words().create_only_at_start;
         self.new_object(&mut draft, key, &PutOptions { create_only, ..options.clone() })?;
-        self.flavor.start_headers(&mut draft.headers)?;
+        self.flavor.start_extension(&mut draft.extension)?;
         Ok(draft)
     }
 
@@ -271,7 +291,7 @@ impl<F: Flavor> Dialect for XmlService<F> {
     ) -> Result<Draft, Failure> {
         let mut draft = self.on_part(upload, number)?;
         self.applied.content(&mut draft.headers)?;
-        self.flavor.body_headers(&mut draft.headers, &payload)?;
+        self.flavor.body_extension(&mut draft.extension, &payload)?;
         Ok(draft.body(payload))
     }
 
@@ -311,8 +331,11 @@ impl<F: Flavor> Dialect for XmlService<F> {
         if expected.create_only && self.flavor.limits().create_only {
             self.set_create_only(&mut draft.headers)?;
         }
-        self.flavor.complete_headers(&mut draft.headers, expected)?;
-        document(draft, body)
+        if self.flavor.words().customer_key_for_parts {
+            self.applied.customer_key(&mut draft.headers)?;
+        }
+        self.flavor.complete_headers(&mut draft.headers, parts, expected)?;
+        self.document(draft, body)
     }
 
     fn abort_upload(&self, upload: &Upload) -> Result<Draft, Failure> {
@@ -325,6 +348,9 @@ impl<F: Flavor> Dialect for XmlService<F> {
             .with("uploadId", upload.id.as_str())
             .with("encoding-type", "url")
             .with("max-parts", "1000");
+        if self.flavor.words().customer_key_for_parts {
+            self.applied.customer_key(&mut draft.headers)?;
+        }
         if let Some(after) = after {
             draft = draft.with("part-number-marker", after.to_string());
         }
@@ -362,7 +388,12 @@ impl<F: Flavor> Dialect for XmlService<F> {
         headers: &HeaderMap,
         range: Option<ByteRange>,
     ) -> Result<ContentHead, Failure> {
-        content_head(status, headers, range, self.flavor.checksum(headers)?)
+        // S3 may state the checksum of a part there, should the range be one.
+        let checksum = match (range, self.flavor.words().crc) {
+            (Some(_), None) => None,
+            _ => self.flavor.checksum(headers)?,
+        };
+        content_head(status, headers, range, checksum)
     }
 
     fn read_list(&self, answer: &Answer, request: &ListRequest) -> Result<ListPage, Failure> {
@@ -422,20 +453,14 @@ impl<F: Flavor> Dialect for XmlService<F> {
     }
 
     fn failure(&self, answer: &Answer) -> Failure {
-        let error = answers::service_error(&answer.whole_body());
-        codes::failure(answer.status.as_u16(), error, |code| self.flavor.meaning(code))
+        self.flavor.failure(answer)
+    }
+
+    fn asks_to_wait(&self, headers: &HeaderMap) -> Option<Duration> {
+        self.flavor.asks_to_wait(headers)
     }
 
     fn request_id<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str> {
         headers.get(self.flavor.words().request_id)?.to_str().ok()
     }
-}
-
-/// A request with an XML body, protected by its MD5 (required for multi-delete, allowed elsewhere).
-fn document(draft: Draft, body: String) -> Result<Draft, Failure> {
-    let digest = base64_encode(&Md5::digest(body.as_bytes()));
-    let mut draft = draft.body(body.into_bytes());
-    headers::set(&mut draft.headers, header::CONTENT_TYPE, "application/xml")?;
-    headers::set(&mut draft.headers, CONTENT_MD5, &digest)?;
-    Ok(draft)
 }
