@@ -206,6 +206,8 @@ fn connection(bucket: String, settings: &Settings) -> Result<Connection, Refusal
         bucket,
         endpoint,
         region,
+        path_style: None,
+        signature_version: None,
         credentials,
         properties: object_properties::properties(settings)?,
         timing: Timing::default(),

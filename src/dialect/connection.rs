@@ -2,6 +2,7 @@
 //! endpoint that need no network, limits of time.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,6 +14,8 @@ use crate::clock::SystemClock;
 use crate::dialect::client::Client;
 use crate::dialect::cos::Cos;
 use crate::dialect::credentials::{CredentialCache, CredentialSource};
+use crate::dialect::oss::Oss;
+use crate::dialect::s3::S3;
 use crate::dialect::xml_service::XmlService;
 use crate::dialect::{Dialect, ObjectProperties};
 use crate::http::TransportError;
@@ -23,19 +26,25 @@ use crate::store::ObjectStore;
 pub enum DialectName {
     /// Tencent Cloud COS.
     Cos,
+    /// Alibaba Cloud OSS.
+    Oss,
+    /// Amazon S3, and what speaks its language.
+    S3,
 }
 
 impl fmt::Display for DialectName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Cos => "cos",
+            Self::Oss => "oss",
+            Self::S3 => "s3",
         })
     }
 }
 
 /// A name that is none of a [`DialectName`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not a service that partfs knows; it knows: cos")]
+#[error("{0:?} is not a service that partfs knows; it knows: cos, oss, s3")]
 pub struct UnknownDialect(pub String);
 
 impl FromStr for DialectName {
@@ -44,8 +53,28 @@ impl FromStr for DialectName {
     fn from_str(text: &str) -> Result<Self, UnknownDialect> {
         match text {
             "cos" => Ok(Self::Cos),
+            "oss" => Ok(Self::Oss),
+            "s3" => Ok(Self::S3),
             _ => Err(UnknownDialect(text.to_owned())),
         }
+    }
+}
+
+/// How requests are signed, where a service has several ways.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum SignatureVersion {
+    /// OSS: HMAC-SHA1, without a region.
+    V1,
+    /// OSS: HMAC-SHA256, for one region and one day.
+    V4,
+}
+
+impl fmt::Display for SignatureVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::V1 => "v1",
+            Self::V4 => "v4",
+        })
     }
 }
 
@@ -57,11 +86,17 @@ pub struct Connection {
     /// Full name of the bucket (COS: with its APPID, `photos-1250000000`).
     pub bucket: String,
     /// `https://cos.ap-guangzhou.myqcloud.com` (the bucket is put in front of the host), or any
-    /// other `http(s)://HOST[:PORT]`, which then stands for this one bucket. `None`: the public
-    /// endpoint of `region`.
+    /// other `http(s)://HOST[:PORT]`. That stands for this one bucket (COS, OSS) or has the bucket in
+    /// its paths (S3, and OSS at an IP address). `None`: the public endpoint of `region`.
     pub endpoint: Option<String>,
-    /// Region, `ap-guangzhou`. Needed when there is no endpoint.
+    /// Region, `ap-guangzhou`. Needed when there is no endpoint, and by OSS for signatures V4 where the
+    /// endpoint does not tell it. S3: `us-east-1` when there is an endpoint and no region.
     pub region: Option<String>,
+    /// Whether the bucket is named in the path instead of in the host. `None`: as the endpoint
+    /// suggests. COS knows no path style.
+    pub path_style: Option<bool>,
+    /// OSS only; `None`: V4.
+    pub signature_version: Option<SignatureVersion>,
     /// Where that comes from what requests are signed with.
     pub credentials: CredentialSource,
     /// What new objects get.
@@ -112,7 +147,7 @@ pub enum ConnectError {
     )]
     BadBucket(String),
     /// Characters.
-    #[error("{0:?} is not a region: a region is like \"ap-guangzhou\"")]
+    #[error("{0:?} is not a region: a region is like \"ap-guangzhou\" or \"us-east-1\"")]
     BadRegion(String),
     /// No scheme, no host, or something that is no URL.
     #[error(
@@ -135,6 +170,14 @@ pub enum ConnectError {
     /// No way to the bucket.
     #[error("neither a region nor an endpoint is given, so there is no way to the bucket {0:?}")]
     NoRegionNorEndpoint(String),
+    /// V4 covers the region.
+    #[error(
+        "signatures V4 of OSS need the region, which {endpoint:?} does not tell: give --region, such as --region cn-hangzhou, or signature_version=v1"
+    )]
+    SigningNeedsRegion {
+        /// As given.
+        endpoint: String,
+    },
     /// Empty key or secret.
     #[error("the access key or its secret is empty or holds characters that no key has")]
     BadCredentials,
@@ -174,17 +217,35 @@ impl From<TransportError> for ConnectError {
 
 /// Makes the store for a bucket. Sends nothing: whether the bucket answers is found by using it.
 pub fn connect(connection: Connection) -> Result<Arc<dyn ObjectStore>, ConnectError> {
-    let Connection { dialect, bucket, endpoint, region, credentials, properties, timing } =
-        connection;
-    check_credentials(&credentials)?;
-    let (endpoint, region) = (endpoint.as_deref(), region.as_deref());
-    let dialect: Box<dyn Dialect> = match dialect {
+    check_credentials(&connection.credentials)?;
+    let dialect = dialect_of(&connection)?;
+    let credentials = CredentialCache::new(connection.credentials, Arc::new(SystemClock));
+    Ok(Arc::new(Client::new(dialect, credentials, connection.timing)?))
+}
+
+fn dialect_of(connection: &Connection) -> Result<Box<dyn Dialect>, ConnectError> {
+    let properties = connection.properties.clone();
+    let lacks = |service, option| Err(ConnectError::LacksOption { service, option });
+    Ok(match connection.dialect {
         DialectName::Cos => {
-            Box::new(XmlService::new(Cos::new(bucket, endpoint, region)?, properties)?)
+            if connection.path_style == Some(true) {
+                return lacks("COS", "path_style");
+            }
+            if connection.signature_version.is_some() {
+                return lacks("COS", "signature_version");
+            }
+            let (endpoint, region) = (connection.endpoint.as_deref(), connection.region.as_deref());
+            let cos = Cos::new(connection.bucket.clone(), endpoint, region)?;
+            Box::new(XmlService::new(cos, properties)?)
         }
-    };
-    let credentials = CredentialCache::new(credentials, Arc::new(SystemClock));
-    Ok(Arc::new(Client::new(dialect, credentials, timing)?))
+        DialectName::Oss => Box::new(XmlService::new(Oss::new(connection)?, properties)?),
+        DialectName::S3 => {
+            if connection.signature_version.is_some() {
+                return lacks("S3", "signature_version");
+            }
+            Box::new(XmlService::new(S3::new(connection)?, properties)?)
+        }
+    })
 }
 
 /// Keys that are given are looked at before they are used; those that are found are when they are.
@@ -241,10 +302,29 @@ impl Endpoint {
         format!("{}://{}", if self.tls { "https" } else { "http" }, self.authority())
     }
 
+    /// The same endpoint under another host.
+    pub(crate) fn at(&self, host: impl Into<String>) -> Self {
+        Self { host: host.into(), ..*self }
+    }
+
+    /// Its address, when it is one instead of a name.
+    pub(crate) fn ip(&self) -> Option<IpAddr> {
+        self.host.trim_start_matches('[').trim_end_matches(']').parse().ok()
+    }
+
     /// Whether it is this machine, so that plain http exposes nothing.
     pub(crate) fn is_loopback(&self) -> bool {
-        let bare = self.host.trim_start_matches('[').trim_end_matches(']');
-        bare == "localhost" || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+        self.host == "localhost" || self.ip().is_some_and(|ip| ip.is_loopback())
+    }
+
+    /// Says what plain http means, unless it stays on this machine.
+    pub(crate) fn warn_if_plain(&self) {
+        if !self.tls && !self.is_loopback() {
+            tracing::warn!(
+                endpoint = self.url(),
+                "the endpoint is plain http: content and signatures travel unencrypted"
+            );
+        }
     }
 }
 

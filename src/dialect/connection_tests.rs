@@ -13,6 +13,8 @@ fn try_connect(
         bucket: bucket.into(),
         endpoint: endpoint.map(str::to_owned),
         region: region.map(str::to_owned),
+        path_style: None,
+        signature_version: None,
         credentials: Credentials::new("AKID", "hush").into(),
         properties: ObjectProperties::default(),
         timing: Timing::default(),
@@ -94,7 +96,26 @@ fn keys_with_blanks_or_line_ends_are_refused() {
 
 #[test]
 fn names_go_both_ways() {
-    assert_eq!("cos".parse(), Ok(DialectName::Cos));
-    assert_eq!(DialectName::Cos.to_string(), "cos");
+    for name in [DialectName::Cos, DialectName::Oss, DialectName::S3] {
+        assert_eq!(name.to_string().parse(), Ok(name));
+    }
     assert!("ftp".parse::<DialectName>().is_err());
+}
+
+#[test]
+fn what_a_service_lacks_is_refused_by_name() {
+    use crate::dialect::scripted::connection;
+    let refused = |connection: Connection| connect(connection).unwrap_err();
+    let region = || Some("ap-guangzhou".to_owned());
+    let lacks = |service, option| ConnectError::LacksOption { service, option };
+    let cos = Connection { region: region(), ..connection(DialectName::Cos, BUCKET) };
+    let path_style = Connection { path_style: Some(true), ..cos.clone() };
+    assert_eq!(refused(path_style), lacks("COS", "path_style"));
+    let v4 = Some(SignatureVersion::V4);
+    let signed = Connection { signature_version: v4, ..cos.clone() };
+    assert_eq!(refused(signed), lacks("COS", "signature_version"));
+    let s3 = Connection { region: region(), ..connection(DialectName::S3, "photos") };
+    let signed = Connection { signature_version: v4, ..s3 };
+    assert_eq!(refused(signed), lacks("S3", "signature_version"));
+    connect(Connection { path_style: Some(false), ..cos }).unwrap();
 }

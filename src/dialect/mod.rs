@@ -15,8 +15,10 @@ mod encode;
 mod failure;
 mod headers;
 mod lost;
+mod oss;
 mod properties;
 mod request;
+mod s3;
 #[cfg(test)]
 mod scripted;
 mod xml_service;
@@ -37,7 +39,9 @@ use crate::store::{
     Upload, UploadCursor, UploadId, UploadsPage,
 };
 
-pub use connection::{ConnectError, Connection, DialectName, Timing, UnknownDialect, connect};
+pub use connection::{
+    ConnectError, Connection, DialectName, SignatureVersion, Timing, UnknownDialect, connect,
+};
 pub use credentials::{
     CredentialError, CredentialSource, Credentials, Search, Secret, Variables, Vendor,
 };

@@ -82,8 +82,10 @@ impl Scripted {
     }
 
     pub(crate) fn store_with(&self, timing: Timing) -> Arc<dyn ObjectStore> {
-        let credentials = Credentials::new("AKIDEXAMPLE", SECRET).with_token(Some(TOKEN));
-        self.store_of(credentials.into(), timing)
+        self.store_as(Connection {
+            timing,
+            ..connection(DialectName::Cos, "examplebucket-1250000000")
+        })
     }
 
     pub(crate) fn store_of(
@@ -91,16 +93,32 @@ impl Scripted {
         credentials: CredentialSource,
         timing: Timing,
     ) -> Arc<dyn ObjectStore> {
-        connect(Connection {
-            dialect: DialectName::Cos,
-            bucket: "examplebucket-1250000000".into(),
-            endpoint: Some(format!("http://{}", self.address)),
-            region: None,
-            credentials,
-            properties: ObjectProperties::default(),
+        self.store_as(Connection {
             timing,
+            credentials,
+            ..connection(DialectName::Cos, "examplebucket-1250000000")
         })
-        .unwrap()
+    }
+
+    /// A client of this server, with everything but the endpoint as said.
+    pub(crate) fn store_as(&self, connection: Connection) -> Arc<dyn ObjectStore> {
+        let endpoint = Some(format!("http://{}", self.address));
+        connect(Connection { endpoint, ..connection }).unwrap()
+    }
+}
+
+/// A bucket with temporary credentials, without region and endpoint.
+pub(crate) fn connection(dialect: DialectName, bucket: &str) -> Connection {
+    Connection {
+        dialect,
+        bucket: bucket.into(),
+        endpoint: None,
+        region: None,
+        path_style: None,
+        signature_version: None,
+        credentials: Credentials::new("AKIDEXAMPLE", SECRET).with_token(Some(TOKEN)).into(),
+        properties: ObjectProperties::default(),
+        timing: TIMING,
     }
 }
 

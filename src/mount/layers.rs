@@ -116,6 +116,8 @@ async fn start_mock(
         bucket: MOCK_BUCKET.to_owned(),
         endpoint: Some(format!("http://{}", server.address())),
         region: None,
+        path_style: None,
+        signature_version: None,
         credentials: Credentials::new(access_key_id, secret_access_key).into(),
         properties,
         timing: Timing::default(),

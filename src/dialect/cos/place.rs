@@ -41,12 +41,7 @@ impl Place {
         };
 
         let mut endpoint = Endpoint::parse(text)?;
-        if !endpoint.tls && !endpoint.is_loopback() {
-            tracing::warn!(
-                endpoint = endpoint.url(),
-                "the endpoint is plain http: content and signatures travel unencrypted"
-            );
-        }
+        endpoint.warn_if_plain();
         let own_domain = DOMAINS.iter().any(|domain| endpoint.host.ends_with(domain));
         let (label, rest) = endpoint.host.split_once('.').unwrap_or((&endpoint.host, ""));
         if label == bucket || (own_domain && !SERVICE_LABELS.contains(&label)) {

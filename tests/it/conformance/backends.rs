@@ -113,6 +113,8 @@ async fn cos_itself() {
         bucket: bucket.to_owned(),
         endpoint: None,
         region: Some(set("PARTFS_REGION")),
+        path_style: None,
+        signature_version: None,
         credentials: Credentials::new(set("PARTFS_ACCESS_KEY_ID"), set("PARTFS_SECRET_ACCESS_KEY"))
             .into(),
         properties: ObjectProperties::default(),

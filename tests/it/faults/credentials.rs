@@ -46,6 +46,8 @@ async fn keys_are_exchanged_during_writes_and_nobody_notices() {
         bucket: config.bucket,
         endpoint: Some(format!("http://{}", server.address())),
         region: None,
+        path_style: None,
+        signature_version: None,
         credentials: CredentialSource::Search(Box::new(search)),
         properties: ObjectProperties::default(),
         timing: TIMING,

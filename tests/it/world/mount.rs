@@ -129,6 +129,8 @@ impl Mounted {
             bucket: BUCKET.to_owned(),
             endpoint: Some(format!("http://{}", self.server.address())),
             region: None,
+            path_style: None,
+            signature_version: None,
             credentials: Credentials::new(config.access_key_id, config.secret_access_key).into(),
             properties: ObjectProperties::default(),
             timing: Timing::default(),

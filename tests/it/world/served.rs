@@ -35,6 +35,8 @@ pub fn client(
         bucket: config.bucket.clone(),
         endpoint: Some(format!("http://{}", server.address())),
         region: region.map(str::to_owned),
+        path_style: None,
+        signature_version: None,
         credentials: Credentials::new(&*config.access_key_id, &*config.secret_access_key)
             .with_token(config.session_token.as_deref())
             .into(),
