@@ -4,14 +4,16 @@ use std::env;
 use std::sync::Arc;
 
 use partfs::clock::SystemClock;
-use partfs::dialect::{Connection, Credentials, DialectName, ObjectProperties, Timing, connect};
-use partfs::mock::{Addressing, MockConfig};
+use partfs::dialect::{
+    Connection, Credentials, DialectName, ObjectProperties, SignatureVersion, Timing, connect,
+};
+use partfs::mock::{Addressing, MockConfig, MockDialect};
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 use partfs::store::prefix::Prefixed;
 use partfs::store::{Key, Payload, PutOptions, StandardHeaders};
 
-use super::run_all;
-use crate::world::served::{TIMING, client, serve};
+use super::{run_all, run_all_without_checksums};
+use crate::world::served::{TIMING, client, connection, serve};
 
 fn options(etags: EtagMode) -> BucketOptions {
     BucketOptions::new(etags, Arc::new(SystemClock))
@@ -96,6 +98,59 @@ async fn cos_over_http_with_a_folder() {
     assert_eq!(store.head(&key).await.unwrap(), before);
     assert_eq!(store.get(&key, None, None).await.unwrap().chunks.concat(), b"hello");
     run_all(&*store).await;
+}
+
+/// At an address the bucket is in the path, and the mock takes nothing else.
+fn mock_of(dialect: MockDialect) -> MockConfig {
+    MockConfig { dialect, addressing: Addressing::Path, ..MockConfig::default() }
+}
+
+#[tokio::test]
+async fn oss_over_http() {
+    let config = MockConfig {
+        region: Some("cn-hangzhou".to_owned()),
+        session_token: Some("a-token+/=".to_owned()),
+        ..mock_of(MockDialect::Oss)
+    };
+    let server = serve(config.clone()).await;
+    run_all(&*client(&server, &config, None, TIMING)).await;
+}
+
+/// As behind a domain of one's own, which is not in what is signed.
+#[tokio::test]
+async fn oss_over_http_with_signatures_v1() {
+    for (path_style, addressing) in [(false, Addressing::Root), (true, Addressing::Path)] {
+        let config = MockConfig { addressing, ..mock_of(MockDialect::Oss) };
+        let server = serve(config.clone()).await;
+        let store = connect(Connection {
+            region: None,
+            path_style: Some(path_style),
+            signature_version: Some(SignatureVersion::V1),
+            ..connection(&server, &config, None, TIMING)
+        });
+        run_all(&*store.unwrap()).await;
+    }
+}
+
+#[tokio::test]
+async fn s3_over_http() {
+    let config = MockConfig {
+        region: Some("garage".to_owned()),
+        session_token: Some("a-token+/=".to_owned()),
+        ..mock_of(MockDialect::S3)
+    };
+    let server = serve(config.clone()).await;
+    run_all(&*client(&server, &config, Some("garage"), TIMING)).await;
+}
+
+/// As an old server that ignores checksums; and opaque ETags, as of encrypted objects.
+#[tokio::test]
+async fn s3_over_http_without_checksums() {
+    for etags in [EtagMode::Md5, EtagMode::Opaque] {
+        let config = MockConfig { s3_checksums: false, etags, ..mock_of(MockDialect::S3) };
+        let server = serve(config.clone()).await;
+        run_all_without_checksums(&*client(&server, &config, None, TIMING)).await;
+    }
 }
 
 /// A real bucket, below a prefix: `PARTFS_TEST_URL=cos://BUCKET-APPID/PREFIX`, with `PARTFS_REGION`,

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use partfs::clock::SystemClock;
 use partfs::dialect::{Connection, Credentials, DialectName, ObjectProperties, Timing, connect};
-use partfs::mock::{MockConfig, MockServer};
+use partfs::mock::{MockConfig, MockDialect, MockServer};
 use partfs::store::ObjectStore;
 
 /// Patient enough for a busy machine; an attempt that hangs ends within a test's time.
@@ -22,7 +22,7 @@ pub async fn serve(config: MockConfig) -> MockServer {
     MockServer::start(config, Arc::new(SystemClock)).await.expect("the mock starts")
 }
 
-/// A client of a server of this configuration. With a region, the sources of copies are named by the
+/// A client of a server of this configuration. With a region, COS names the sources of copies by the
 /// bucket's public host name instead of by the bucket.
 pub fn client(
     server: &MockServer,
@@ -30,11 +30,27 @@ pub fn client(
     region: Option<&str>,
     timing: Timing,
 ) -> Arc<dyn ObjectStore> {
-    let connection = Connection {
-        dialect: DialectName::Cos,
+    connect(connection(server, config, region, timing)).expect("a good connection")
+}
+
+/// The way to the bucket of a server of this configuration, in its language.
+pub fn connection(
+    server: &MockServer,
+    config: &MockConfig,
+    region: Option<&str>,
+    timing: Timing,
+) -> Connection {
+    let (dialect, usual_region) = match config.dialect {
+        MockDialect::Cos => (DialectName::Cos, None),
+        MockDialect::Oss => (DialectName::Oss, Some("cn-hangzhou")),
+        MockDialect::S3 => (DialectName::S3, None),
+        MockDialect::Qingstor => panic!("there is no client of QingStor"),
+    };
+    Connection {
+        dialect,
         bucket: config.bucket.clone(),
         endpoint: Some(format!("http://{}", server.address())),
-        region: region.map(str::to_owned),
+        region: region.or(usual_region).map(str::to_owned),
         path_style: None,
         signature_version: None,
         credentials: Credentials::new(&*config.access_key_id, &*config.secret_access_key)
@@ -42,6 +58,5 @@ pub fn client(
             .into(),
         properties: ObjectProperties::default(),
         timing,
-    };
-    connect(connection).expect("a good connection")
+    }
 }
