@@ -1,6 +1,5 @@
 //! The stores that the suite runs on.
 
-use std::env;
 use std::sync::Arc;
 
 use partfs::clock::SystemClock;
@@ -151,29 +150,4 @@ async fn s3_over_http_without_checksums() {
         let server = serve(config.clone()).await;
         run_all_without_checksums(&*client(&server, &config, None, TIMING)).await;
     }
-}
-
-/// A real bucket, below a prefix: `PARTFS_TEST_URL=cos://BUCKET-APPID/PREFIX`, with `PARTFS_REGION`,
-/// `PARTFS_ACCESS_KEY_ID` and `PARTFS_SECRET_ACCESS_KEY`. Leaves its objects behind.
-#[tokio::test]
-#[ignore = "needs the bucket that PARTFS_TEST_URL names"]
-async fn cos_itself() {
-    #[expect(clippy::disallowed_methods, reason = "who runs this test names the bucket here")]
-    let set = |name: &str| env::var(name).unwrap_or_else(|_| panic!("{name} is not set"));
-    let url = set("PARTFS_TEST_URL");
-    let place = url.strip_prefix("cos://").and_then(|place| place.split_once('/'));
-    let (bucket, prefix) = place.expect("PARTFS_TEST_URL is like cos://BUCKET-APPID/PREFIX");
-    let store = connect(Connection {
-        dialect: DialectName::Cos,
-        bucket: bucket.to_owned(),
-        endpoint: None,
-        region: Some(set("PARTFS_REGION")),
-        path_style: None,
-        signature_version: None,
-        credentials: Credentials::new(set("PARTFS_ACCESS_KEY_ID"), set("PARTFS_SECRET_ACCESS_KEY"))
-            .into(),
-        properties: ObjectProperties::default(),
-        timing: Timing::default(),
-    });
-    run_all(&Prefixed::new(store.unwrap(), prefix).unwrap()).await;
 }
