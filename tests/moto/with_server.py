@@ -1,0 +1,43 @@
+"""Runs a command while moto serves a bucket, and ends with the command's exit code. The command finds
+the bucket as `conformance::live` wants to be told."""
+
+import logging
+import os
+import subprocess
+import sys
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+BUCKET = "moto-bucket"
+REGION = "us-east-1"
+
+# What moto itself gets wrong, each with the reason. A case that passes must be taken off.
+KNOWN_FAILURES = [
+]
+
+
+def main():
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for every request
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    keys = {"aws_access_key_id": "AKIDMOTO", "aws_secret_access_key": "secret"}
+    boto3.client("s3", endpoint_url=f"http://{host}:{port}", region_name=REGION, **keys).create_bucket(Bucket=BUCKET)
+    environment = {
+        **os.environ,
+        "PARTFS_TEST_URL": f"s3://{BUCKET}/some where/deep",
+        "PARTFS_TEST_KNOWN_FAILURES": " ".join(KNOWN_FAILURES),
+        "PARTFS_ENDPOINT": f"http://{host}:{port}",
+        "PARTFS_PATH_STYLE": "true",
+        "PARTFS_REGION": REGION,
+        "PARTFS_ACCESS_KEY_ID": keys["aws_access_key_id"],
+        "PARTFS_SECRET_ACCESS_KEY": keys["aws_secret_access_key"],
+    }
+    status = subprocess.run(sys.argv[1:], env=environment, check=False).returncode
+    server.stop()
+    sys.exit(status)
+
+
+if __name__ == "__main__":
+    main()
