@@ -283,6 +283,7 @@ impl Service {
         let mut response = http::Response::new(answer_body::body(segments, &spoil));
         *response.status_mut() = answer.status;
         *response.headers_mut() = answer.headers;
+        *response.extensions_mut() = self.spelling.clone();
         response
     }
 }

@@ -30,6 +30,7 @@ mod raw_client;
 mod refusal;
 mod request;
 mod s3;
+mod spelling;
 mod verify;
 mod voice;
 mod xml_family;
@@ -43,6 +44,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use http::Extensions;
 use parking_lot::RwLock;
 use thiserror::Error;
 use tokio::net::TcpListener;
@@ -191,6 +193,7 @@ struct Service {
     bucket: Arc<MemoryBucket>,
     faults: Faults,
     requests: AtomicU64,
+    spelling: Extensions,
 }
 
 impl Service {
@@ -237,6 +240,7 @@ impl MockServer {
             bucket,
             faults: Faults::default(),
             requests: AtomicU64::new(0),
+            spelling: spelling::of_the_services().await,
         });
         let (stop, stopped) = watch::channel(false);
         let accepting =
