@@ -12,7 +12,7 @@ use super::{
     MockCommand, Refusal, config_file, credentials, mount_options, object_properties, options,
 };
 use crate::dialect::{Connection, DialectName, Timing, Vendor};
-use crate::mock::{EtagMode, MockConfig, MockDialect};
+use crate::mock::{Addressing, EtagMode, MockConfig, MockDialect};
 use crate::mount::{CheckConfig, MountConfig, Source, Start, UmountConfig, random_keys};
 use crate::telemetry::LogConfig;
 
@@ -113,6 +113,11 @@ pub(super) fn mock(args: MockArgs, environment: &Environment) -> Result<MockComm
             session_token: environment.get("PARTFS_SESSION_TOKEN").map(str::to_owned),
             dir: optional_path(args.dir)?,
             etags,
+            // Only COS gives a bucket a whole host without its name.
+            addressing: match dialect {
+                MockDialect::Cos => Addressing::Auto,
+                _ => Addressing::Path,
+            },
             ..MockConfig::default()
         },
         print_keys,
