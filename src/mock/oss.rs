@@ -8,8 +8,6 @@ use super::voice::Rules;
 use super::xml_family::{ErrorText, Flavor, Storage, WriteConditions, Xml, XmlVoice, iso_time};
 use crate::store::memory::EtagStyle;
 
-const XMLNS: &str = "http://doc.oss-cn-hangzhou.aliyuncs.com";
-
 /// How OSS speaks.
 pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
     prefix: "x-oss-",
@@ -86,8 +84,12 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
     uploads_encoding_element: "EncodingType",
     class_of_uploads: "Standard",
     initiated: iso_time,
-    xmlns: Some(XMLNS),
-    completed_xmlns: XMLNS,
+    // The documentation prints one, but the official SDKs would find nothing below it.
+    xmlns: None,
+    completed_xmlns: None,
+    next_markers_always: true,
+    copies_have_etag_header: true,
+    everybody: "",
     words,
     error,
     error_headers,

@@ -112,7 +112,10 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
     class_of_uploads: "STANDARD",
     initiated: iso_time,
     xmlns: Some(XMLNS),
-    completed_xmlns: XMLNS,
+    completed_xmlns: Some(XMLNS),
+    next_markers_always: true,
+    copies_have_etag_header: false,
+    everybody: "http://acs.amazonaws.com/groups/global/AllUsers",
     words,
     error,
     error_headers: |answer: Answer, text| {

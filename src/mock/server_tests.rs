@@ -340,7 +340,7 @@ async fn copies() {
     let none = copy("/dst", &format!("/{BUCKET}/none"));
     assert_eq!(refused(&server, none).await, error(404, "NoSuchCopySource"));
     let onto_itself = copy("/src%20+", &host);
-    assert_eq!(refused(&server, onto_itself.clone()).await, error(400, "InvalidArgument"));
+    assert_eq!(refused(&server, onto_itself.clone()).await, error(400, "InvalidRequest"));
     let replaced =
         onto_itself.header("x-cos-metadata-directive", "Replaced").header("x-cos-meta-c", "d");
     assert_eq!(send(&server, replaced).await.status, 200);

@@ -16,8 +16,8 @@ use crate::mock::calls::Outcome;
 use crate::mock::digests::DigestKind;
 use crate::mock::refusal::Refusal;
 use crate::mock::voice::Asked;
-use crate::store::Checksum;
 use crate::store::memory::{Object, Properties};
+use crate::store::{Checksum, ETag};
 
 /// The words of one service for one request.
 #[derive(Debug, Clone, Copy)]
@@ -67,7 +67,8 @@ impl Wording<'_> {
             }
             Outcome::Renamed => Answer::new(StatusCode::OK),
             Outcome::Copied(object) => {
-                self.encrypted(xml(documents.copied(object)), &object.properties)
+                let answer = self.with_copied_etag(xml(documents.copied(object)), &object.etag);
+                self.encrypted(answer, &object.properties)
             }
             Outcome::Deleted => Answer::new(StatusCode::NO_CONTENT),
             Outcome::UploadStarted(upload, properties) => {
@@ -81,7 +82,8 @@ impl Wording<'_> {
                 self.with_crc64nvme(answer.unwrap_or_else(ok), part.crc64nvme, &part.stated)
             }
             Outcome::PartCopied { part, .. } => {
-                self.with_crc(xml(documents.part_copied(part)), part.checksum)
+                let answer = self.with_copied_etag(xml(documents.part_copied(part)), &part.etag);
+                self.with_crc(answer, part.checksum)
             }
             Outcome::Completed(object) => {
                 let answer = self.with_crc(xml(documents.completed(object)), object.checksum);
@@ -105,6 +107,10 @@ impl Wording<'_> {
             return answer;
         }
         answer.with(&self.flavor.header("hash-crc64ecma"), &checksum.value.to_string())
+    }
+
+    fn with_copied_etag(&self, answer: Answer, etag: &ETag) -> Answer {
+        if self.flavor.copies_have_etag_header { answer.with_etag(etag) } else { answer }
     }
 
     /// The checksum that S3 adds by itself, when the client gave no other.

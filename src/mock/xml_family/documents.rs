@@ -107,10 +107,11 @@ impl Documents<'_> {
             }
             xml.element("KeyMarker", encode(&call.key_marker));
             xml.element("UploadIdMarker", &call.upload_id_marker);
-            if let Some(last) = entries.last().filter(|_| more) {
-                let (key, id) = match last {
-                    Entry::Item(open) => (open.upload.key.as_str(), open.upload.id.as_str()),
-                    Entry::Prefix(prefix) => (prefix.as_str(), ""),
+            if more || self.flavor.next_markers_always {
+                let (key, id) = match entries.last().filter(|_| more) {
+                    Some(Entry::Item(open)) => (open.upload.key.as_str(), open.upload.id.as_str()),
+                    Some(Entry::Prefix(prefix)) => (prefix.as_str(), ""),
+                    None => ("", ""),
                 };
                 xml.element("NextKeyMarker", encode(key));
                 xml.element("NextUploadIdMarker", id);
@@ -148,8 +149,9 @@ impl Documents<'_> {
             self.person(xml, "Owner");
             self.person(xml, "Initiator");
             xml.element("PartNumberMarker", call.after.to_string());
-            if let Some(last) = parts.last().filter(|_| more) {
-                xml.element("NextPartNumberMarker", last.number.to_string());
+            if more || self.flavor.next_markers_always {
+                let last = parts.last().map_or(call.after, |last| last.number.get().into());
+                xml.element("NextPartNumberMarker", last.to_string());
             }
             for part in parts {
                 xml.group("Part", |xml| {
@@ -222,18 +224,15 @@ impl Documents<'_> {
 
     pub(super) fn completed(&self, object: &Object) -> String {
         let path = url_encoded(object.key.as_str(), false);
-        let name =
-            format!("CompleteMultipartUploadResult xmlns=\"{}\"", self.flavor.completed_xmlns);
-        let mut xml = Xml::declared();
-        xml.group(&name, |xml| {
+        let name = "CompleteMultipartUploadResult";
+        document(name, self.flavor.completed_xmlns, |xml| {
             let encoded = self.result_encoded(xml);
             xml.element("Location", format!("http://{}/{path}", self.asked.request.host));
             xml.element("Bucket", &self.asked.config.bucket);
             xml.element("Key", self.carried(object.key.as_str(), encoded));
             xml.element("ETag", object.etag.quoted());
             self.digests(xml, object);
-        });
-        xml.finish()
+        })
     }
 
     /// The checksums of S3 that a completed object has.
@@ -292,19 +291,14 @@ impl Documents<'_> {
                     _ => &[],
                 };
                 for permission in permissions {
-                    grant(xml, "Group", ("URI", ALL_USERS), permission);
+                    grant(xml, "Group", ("URI", self.flavor.everybody), permission);
                 }
             });
         })
     }
 
     fn document(&self, root: &str, fill: impl FnOnce(&mut Xml)) -> String {
-        let mut xml = Xml::declared();
-        match self.flavor.xmlns {
-            None => xml.group(root, fill),
-            Some(xmlns) => xml.group(&format!("{root} xmlns=\"{xmlns}\""), fill),
-        }
-        xml.finish()
+        document(root, self.flavor.xmlns, fill)
     }
 
     fn person(&self, xml: &mut Xml, role: &str) {
@@ -322,8 +316,14 @@ impl Documents<'_> {
     }
 }
 
-/// Everybody, as lists of permissions name them.
-const ALL_USERS: &str = "http://acs.amazonaws.com/groups/global/AllUsers";
+fn document(root: &str, xmlns: Option<&str>, fill: impl FnOnce(&mut Xml)) -> String {
+    let mut xml = Xml::declared();
+    match xmlns {
+        None => xml.group(root, fill),
+        Some(xmlns) => xml.group(&format!("{root} xmlns=\"{xmlns}\""), fill),
+    }
+    xml.finish()
+}
 
 fn grant(xml: &mut Xml, kind: &str, (element, grantee): (&str, &str), permission: &str) {
     xml.group("Grant", |xml| {

@@ -93,10 +93,16 @@ pub(super) struct Flavor {
     pub(super) tells_usual_class: bool,
     /// How a list of uploads writes times.
     pub(super) initiated: fn(SystemTime) -> String,
+    /// Whether lists of parts and uploads tell where the next page begins also when there is none.
+    pub(super) next_markers_always: bool,
+    /// Whether the ETag of a copy is in a header as well as in the document.
+    pub(super) copies_have_etag_header: bool,
     /// Name space of listings and results.
     pub(super) xmlns: Option<&'static str>,
+    /// Everybody, as lists of permissions name them.
+    pub(super) everybody: &'static str,
     /// Name space of the result of a Complete.
-    pub(super) completed_xmlns: &'static str,
+    pub(super) completed_xmlns: Option<&'static str>,
     /// Status and code of a refusal, where they are not those of the family.
     pub(super) words: fn(&Refusal) -> Option<(u16, &'static str)>,
     /// The body of an error answer.

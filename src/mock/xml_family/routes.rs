@@ -178,7 +178,7 @@ impl Routing<'_> {
             Some(_) => return Err(Refusal::InvalidArgument("unknown metadata directive")),
         };
         if self.flavor.self_copy_replaces && source.key == key && !replace {
-            return Err(Refusal::InvalidArgument("a copy onto itself must replace the metadata"));
+            return Err(Refusal::Contradiction("a copy onto itself must replace the metadata"));
         }
         Ok(Call::Copy { key, source, making: self.making()?, replace })
     }
@@ -287,7 +287,7 @@ impl Routing<'_> {
             None | Some("1") => return Ok(self.text("marker")),
             Some(_) => return Err(Refusal::InvalidArgument("there is no such list-type")),
         }
-        match self.request.query.get("continuation-token") {
+        match self.request.query.get("continuation-token").filter(|token| !token.is_empty()) {
             None => Ok(self.text("start-after")),
             Some(token) => token_read(token).ok_or(Refusal::InvalidArgument(
                 "the continuation token is not one of this server",
