@@ -12,13 +12,30 @@ from moto.server import ThreadedMotoServer
 BUCKET = "moto-bucket"
 REGION = "us-east-1"
 
-# What moto itself gets wrong, each with the reason. A case that passes must be taken off.
+# What moto itself gets wrong. A case that passes must be taken off.
 KNOWN_FAILURES = [
+    # 404 for keys with CR and LF.
+    "put::odd_keys_are_kept_exactly",
+    "list::odd_keys",
+    "delete::many",
+    # Common prefixes do not count towards a page.
+    "list::by_directory",
+    "list::prefixes_count_towards_the_page",
+    # x-amz-copy-source-if-match is ignored.
+    "copy::a_stale_source_is_refused",
+    "multipart::a_stale_source_of_a_part_is_refused",
+    # A part for an upload that is gone is an internal error.
+    "multipart::an_aborted_upload_is_gone",
+    "multipart::a_completed_upload_is_gone",
+    # The list of parts is called ListPartsResponse.
+    "multipart::parts_are_listed_page_by_page",
+    # Uploads are not listed in the order of their keys.
+    "multipart::uploads_are_listed_page_by_page",
 ]
 
 
 def main():
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # not a line for every request
+    logging.disable(logging.CRITICAL)  # not a line for every request
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()
@@ -28,6 +45,7 @@ def main():
         **os.environ,
         "PARTFS_TEST_URL": f"s3://{BUCKET}/some where/deep",
         "PARTFS_TEST_KNOWN_FAILURES": " ".join(KNOWN_FAILURES),
+        "PARTFS_TEST_WITHOUT_CHECKSUMS": "true",  # moto does not add the CRC-64 that S3 adds
         "PARTFS_ENDPOINT": f"http://{host}:{port}",
         "PARTFS_PATH_STYLE": "true",
         "PARTFS_REGION": REGION,

@@ -3,9 +3,7 @@
 use std::sync::Arc;
 
 use partfs::clock::SystemClock;
-use partfs::dialect::{
-    Connection, Credentials, DialectName, ObjectProperties, SignatureVersion, Timing, connect,
-};
+use partfs::dialect::{Connection, SignatureVersion, connect};
 use partfs::mock::{Addressing, MockConfig, MockDialect};
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 use partfs::store::prefix::Prefixed;
