@@ -5,6 +5,7 @@ use proptest::prelude::*;
 
 use super::fake_tests::{FakeStore, limits};
 use super::*;
+use crate::store::{ChecksumKind, Limits};
 
 #[derive(Debug, Clone)]
 enum Op {
@@ -54,6 +55,8 @@ struct World {
     block_bytes: usize,
     budget: u64,
     base: Option<usize>,
+    /// What the service computes; QingStor nothing.
+    checksum: Option<ChecksumKind>,
 }
 
 fn world() -> impl Strategy<Value = World> {
@@ -64,14 +67,18 @@ fn world() -> impl Strategy<Value = World> {
         prop::sample::select(vec![16usize, 64, 5000]),
         1u64..40,
         prop::option::of(0usize..9000),
+        prop::option::of(Just(ChecksumKind::Crc64Xz)),
     )
-        .prop_map(|(part_bytes, part_min, parts_max, block_bytes, units, base)| World {
-            part_bytes,
-            part_min,
-            parts_max,
-            block_bytes,
-            budget: units * 4096,
-            base,
+        .prop_map(|(part_bytes, part_min, parts_max, block_bytes, units, base, checksum)| {
+            World {
+                part_bytes,
+                part_min,
+                parts_max,
+                block_bytes,
+                budget: units * 4096,
+                base,
+                checksum,
+            }
         })
 }
 
@@ -88,7 +95,8 @@ async fn put_bytes(file: &FileWriter, at: u64, data: &[u8]) -> Result<(), WriteE
 }
 
 async fn run(world: World, ops: Vec<Op>) -> Result<(), TestCaseError> {
-    let store = FakeStore::new(limits(world.part_min, world.parts_max));
+    let limits = Limits { checksum: world.checksum, ..limits(world.part_min, world.parts_max) };
+    let store = FakeStore::new(limits);
     let budget = Budget::new(world.budget);
     let config = WriteConfig {
         part_bytes: world.part_bytes,

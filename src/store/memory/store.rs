@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    BucketError, BucketResult, CompleteRules, Entry, ListQuery, MemoryBucket, Object, Properties,
-    UploadsQuery, read_all,
+    BucketError, BucketResult, CompleteRules, Entry, ListQuery, MemoryBucket, Object, Part,
+    Properties, UploadsQuery, read_all,
 };
 use crate::store::{
     AppendLimits, Appended, ByteRange, Checksum, ChecksumKind, Content, CopyOptions, ETag,
@@ -51,6 +51,15 @@ impl MemoryStore {
     /// Shows `bucket` as a service with these limits.
     pub fn new(bucket: Arc<MemoryBucket>, limits: Limits) -> Self {
         Self { bucket, limits }
+    }
+
+    /// A checksum, where the service tells such.
+    fn told(&self, checksum: Checksum) -> Option<Checksum> {
+        Some(checksum).filter(|checksum| self.limits.checksum == Some(checksum.kind))
+    }
+
+    fn receipt(&self, part: &Part) -> PartReceipt {
+        PartReceipt { checksum: self.told(part.checksum), ..part.receipt() }
     }
 
     /// The bucket behind it.
@@ -167,7 +176,8 @@ impl ObjectStore for MemoryStore {
 
     async fn head(&self, key: &Key) -> StoreResult<ObjectInfo> {
         let at = self.receive(Operation::Head, key)?;
-        Ok(at.check(self.bucket.head(key))?.info())
+        let object = at.check(self.bucket.head(key))?;
+        Ok(ObjectInfo { checksum: self.told(object.checksum), ..object.info() })
     }
 
     async fn get(
@@ -191,7 +201,7 @@ impl ObjectStore for MemoryStore {
             version: object.version(),
             start,
             chunks: at.check(chunks)?,
-            checksum: Some(object.checksum),
+            checksum: self.told(object.checksum),
         })
     }
 
@@ -303,7 +313,7 @@ impl ObjectStore for MemoryStore {
         let properties = at.properties(options)?;
         let body = at.body(&payload).await?;
         let object = at.check(self.bucket.append(key, position, body, properties).await)?;
-        Ok(Appended { version: object.version(), checksum: Some(object.checksum) })
+        Ok(Appended { version: object.version(), checksum: self.told(object.checksum) })
     }
 
     async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
@@ -321,7 +331,7 @@ impl ObjectStore for MemoryStore {
         let at = self.receive(Operation::PutPart, &upload.key)?;
         at.at_most(payload.len(), self.limits.part_max_bytes)?;
         let body = at.body(&payload).await?;
-        Ok(at.check(self.bucket.put_part(upload, number, body))?.receipt())
+        Ok(self.receipt(&at.check(self.bucket.put_part(upload, number, body))?))
     }
 
     async fn copy_part(
@@ -340,7 +350,7 @@ impl ObjectStore for MemoryStore {
         }
         let bytes = range.map_or(source.size(), ByteRange::len);
         at.at_most(bytes, self.limits.part_max_bytes)?;
-        Ok(at.check(self.bucket.copy_part(upload, number, &source, range).await)?.receipt())
+        Ok(self.receipt(&at.check(self.bucket.copy_part(upload, number, &source, range).await)?))
     }
 
     async fn complete_upload(
@@ -385,7 +395,7 @@ impl ObjectStore for MemoryStore {
         let after = after.map_or(0, |after| u64::from(after.get()));
         let page = usize::from(self.limits.list_page);
         let (parts, more) = at.check(self.bucket.list_parts(upload, after, page))?;
-        Ok(PartsPage { parts: parts.iter().map(super::Part::receipt).collect(), more })
+        Ok(PartsPage { parts: parts.iter().map(|part| self.receipt(part)).collect(), more })
     }
 
     async fn list_uploads(
