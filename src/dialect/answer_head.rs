@@ -1,10 +1,12 @@
-//! The head of an answer to GET, judged before its body is read. All services word it alike (RFC 9110).
+//! Answers that describe an object by their headers: HEAD, and GET, which is judged before its body is
+//! read. All services word them alike (RFC 9110), but for the prefix of what is their own.
 
 use http::{HeaderMap, StatusCode};
 
 use crate::dialect::failure::{Failure, Repeat};
+use crate::dialect::properties::{read_metadata, read_standard};
 use crate::dialect::{ContentHead, headers};
-use crate::store::{ByteRange, Checksum, ErrorKind, ObjectVersion};
+use crate::store::{ByteRange, Checksum, ErrorKind, ObjectInfo, ObjectVersion};
 
 /// Checks that the answer is what was asked for: the whole object, or the range as far as the object
 /// goes. `checksum` is that of the whole object, if the answer has one.
@@ -47,4 +49,24 @@ pub(crate) fn content_head(
         return Err(Failure::garbled("Content-Length and Content-Range differ"));
     }
     Ok(ContentHead { version: ObjectVersion { etag, size }, start, len, checksum })
+}
+
+/// What an answer to HEAD tells; the service's own headers begin with `prefix`.
+pub(crate) fn object_info(
+    headers: &HeaderMap,
+    prefix: &str,
+    checksum: Option<Checksum>,
+) -> Result<ObjectInfo, Failure> {
+    let size = headers::decimal(headers, "content-length")?
+        .ok_or_else(|| Failure::garbled("an object without Content-Length"))?;
+    Ok(ObjectInfo {
+        version: ObjectVersion { etag: headers::etag(headers)?, size },
+        last_modified: headers::last_modified(headers)?,
+        checksum,
+        metadata: read_metadata(headers, prefix),
+        headers: read_standard(headers),
+        storage_class: headers::only(headers, &format!("{prefix}storage-class"))?
+            .filter(|class| !class.eq_ignore_ascii_case("STANDARD"))
+            .map(str::to_owned),
+    })
 }

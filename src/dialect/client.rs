@@ -16,7 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::dialect::clock_skew;
 use crate::dialect::credentials::{CredentialCache, Rejection};
 use crate::dialect::failure::{Failure, Repeat, given_up};
-use crate::dialect::request::Draft;
+use crate::dialect::request::{Draft, Site};
 use crate::dialect::{ConnectError, Credentials, Dialect, Stored, Timing, headers};
 use crate::http::{Answer, Patience, Request, RequestBody, Transport, Verdict, persist};
 use crate::store::{
@@ -63,7 +63,9 @@ impl Client {
         credentials: CredentialCache,
         timing: Timing,
     ) -> Result<Self, ConnectError> {
-        let transport = Transport::new(dialect.site().tls, timing.connect)?;
+        let Site { tls, authority } = dialect.site();
+        let host = authority.rsplit_once(':').map_or(&**authority, |(host, _)| host);
+        let transport = Transport::to(*tls, timing.connect, host)?;
         Ok(Self { dialect, credentials, transport, timing })
     }
 
@@ -101,7 +103,11 @@ impl Client {
         let patience = self.patience(draft.body.len());
         let success = self.dialect.success(operation);
         let limit = match operation {
-            Operation::List | Operation::ListParts | Operation::ListUploads => LIST_BYTES,
+            Operation::List
+            | Operation::ListParts
+            | Operation::ListUploads
+            // QingStor names the keys of a multi-delete.
+            | Operation::DeleteMany => LIST_BYTES,
             _ => DOCUMENT_BYTES,
         };
         Ok(Job { operation, key, draft, success, limit, patience, md5: OnceLock::new() })
@@ -273,7 +279,8 @@ impl Client {
 
     /// The meaning of a refusal, with what only the request or this machine can tell.
     fn refused(&self, job: &Job<'_>, answer: &Answer) -> Failure {
-        let mut failure = self.dialect.failure(answer);
+        let failure = self.dialect.failure(answer);
+        let mut failure = self.dialect.refine(job.operation, failure);
         if failure.kind == ErrorKind::ClockSkew
             && let Some(date) = answer.header("date")
         {
@@ -583,10 +590,10 @@ impl ObjectStore for Client {
         let mut job = self.job(Operation::Copy, to, self.dialect.copy(from, to, options))?;
         job.patience = self.long_patience();
         let copied = self.run(&job, |answer| self.dialect.read_copy(answer)).await?;
-        if let Some(source) = &options.if_match {
-            return Ok(ObjectVersion { etag: copied.etag, size: source.size });
+        if let (Some(source), Some(etag)) = (&options.if_match, &copied.etag) {
+            return Ok(ObjectVersion { etag: etag.clone(), size: source.size });
         }
-        // The answer has no size. Should somebody have replaced the copy meanwhile, then what is
+        // The answer has no size, or no ETag. Should somebody have replaced the copy meanwhile, then what is
         // there now is what the caller has to know about.
         let info = self.head(to).await.map_err(|error| StoreError {
             operation: Operation::Copy,
@@ -594,7 +601,7 @@ impl ObjectStore for Client {
             ..error
         })?;
         if let (true, Some(said), Some(found)) =
-            (copied.etag == info.version.etag, copied.checksum, info.checksum)
+            (copied.etag.as_ref() == Some(&info.version.etag), copied.checksum, info.checksum)
             && said != found
         {
             let message = format!("the copy is {found:?} where {said:?} was confirmed");

@@ -15,6 +15,7 @@ use crate::dialect::client::Client;
 use crate::dialect::cos::Cos;
 use crate::dialect::credentials::{CredentialCache, CredentialSource};
 use crate::dialect::oss::Oss;
+use crate::dialect::qingstor::QingStor;
 use crate::dialect::s3::S3;
 use crate::dialect::xml_service::XmlService;
 use crate::dialect::{Dialect, ObjectProperties};
@@ -28,6 +29,8 @@ pub enum DialectName {
     Cos,
     /// Alibaba Cloud OSS.
     Oss,
+    /// QingCloud QingStor, by its own API.
+    Qingstor,
     /// Amazon S3, and what speaks its language.
     S3,
 }
@@ -37,6 +40,7 @@ impl fmt::Display for DialectName {
         f.write_str(match self {
             Self::Cos => "cos",
             Self::Oss => "oss",
+            Self::Qingstor => "qingstor",
             Self::S3 => "s3",
         })
     }
@@ -44,7 +48,7 @@ impl fmt::Display for DialectName {
 
 /// A name that is none of a [`DialectName`].
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
-#[error("{0:?} is not a service that partfs knows; it knows: cos, oss, s3")]
+#[error("{0:?} is not a service that partfs knows; it knows: cos, oss, qingstor, s3")]
 pub struct UnknownDialect(pub String);
 
 impl FromStr for DialectName {
@@ -54,6 +58,7 @@ impl FromStr for DialectName {
         match text {
             "cos" => Ok(Self::Cos),
             "oss" => Ok(Self::Oss),
+            "qingstor" => Ok(Self::Qingstor),
             "s3" => Ok(Self::S3),
             _ => Err(UnknownDialect(text.to_owned())),
         }
@@ -87,10 +92,11 @@ pub struct Connection {
     pub bucket: String,
     /// `https://cos.ap-guangzhou.myqcloud.com` (the bucket is put in front of the host), or any
     /// other `http(s)://HOST[:PORT]`. That stands for this one bucket (COS, OSS) or has the bucket in
-    /// its paths (S3, and OSS at an IP address). `None`: the public endpoint of `region`.
+    /// its paths (S3, QingStor, and OSS at an IP address). `None`: the public endpoint of `region`.
     pub endpoint: Option<String>,
     /// Region, `ap-guangzhou`. Needed when there is no endpoint, and by OSS for signatures V4 where the
-    /// endpoint does not tell it. S3: `us-east-1` when there is an endpoint and no region.
+    /// endpoint does not tell it. QingStor: the zone, `pek3b`. S3: `us-east-1` when there is an endpoint
+    /// and no region.
     pub region: Option<String>,
     /// Whether the bucket is named in the path instead of in the host. `None`: as the endpoint
     /// suggests. COS knows no path style.
@@ -239,6 +245,12 @@ fn dialect_of(connection: &Connection) -> Result<Box<dyn Dialect>, ConnectError>
             Box::new(XmlService::new(cos, properties)?)
         }
         DialectName::Oss => Box::new(XmlService::new(Oss::new(connection)?, properties)?),
+        DialectName::Qingstor => {
+            if connection.signature_version.is_some() {
+                return lacks("QingStor", "signature_version");
+            }
+            Box::new(QingStor::new(connection)?)
+        }
         DialectName::S3 => {
             if connection.signature_version.is_some() {
                 return lacks("S3", "signature_version");
@@ -314,7 +326,8 @@ impl Endpoint {
 
     /// Whether it is this machine, so that plain http exposes nothing.
     pub(crate) fn is_loopback(&self) -> bool {
-        self.host == "localhost" || self.ip().is_some_and(|ip| ip.is_loopback())
+        let named = self.host == "localhost" || self.host.ends_with(".localhost");
+        named || self.ip().is_some_and(|ip| ip.is_loopback())
     }
 
     /// Says what plain http means, unless it stays on this machine.

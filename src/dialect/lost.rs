@@ -56,7 +56,7 @@ impl Client {
     ) -> StoreResult<ObjectVersion> {
         let draft = self.dialect.complete_upload(upload, parts, expected);
         let mut job = self.job(Operation::CompleteUpload, &upload.key, draft)?;
-        let predicted = self.dialect.predicted_etag(parts);
+        let predicted = self.dialect.predicted_etag(upload, parts);
         let predicted = predicted.as_ref();
         // Bounded by time alone: all parts are there, and giving up would throw them away.
         job.patience = Patience { total: self.timing.complete, max_attempts: u32::MAX };
@@ -225,6 +225,15 @@ impl Client {
                     // Not applied, or no telling yet: the position keeps a repeat from doubling.
                     _ => {}
                 }
+            }
+            if self.dialect.refuses_appends_alike()
+                && failure.kind == ErrorKind::PreconditionFailed
+                && let Ok(info) = self.look(key).await
+                && info.version.size == position
+            {
+                let message = "nothing can be appended to this object";
+                let kind = ErrorKind::NotAppendable;
+                return Verdict::Final(Failure { kind, message: message.into(), ..failure });
             }
             failure.verdict(number)
         };

@@ -17,6 +17,7 @@ mod headers;
 mod lost;
 mod oss;
 mod properties;
+mod qingstor;
 mod request;
 mod s3;
 #[cfg(test)]
@@ -50,7 +51,7 @@ pub use properties::{
     ObjectProperties, Right,
 };
 
-/// What an answer to PUT, Upload Part or a copy tells about the bytes now stored.
+/// What an answer to PUT, Upload Part or Upload Part Copy tells about the bytes now stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Stored {
     /// ETag of the object or part.
@@ -59,7 +60,7 @@ pub(crate) struct Stored {
     pub(crate) checksum: Option<Checksum>,
 }
 
-/// What an answer to Complete tells about the object.
+/// What an answer to Complete or to a copy tells about the object.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Completed {
     /// ETag of the object, where the answer has it.
@@ -129,10 +130,15 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     fn adapts(&self, _operation: Operation, _extended: bool, _failure: &Failure) -> bool {
         false
     }
-    /// The ETag that an object completed of these parts has, where that is known. An object of the
+    /// The ETag that the object has which this upload makes of these parts, where that is known. An object of the
     /// expected size with this ETag is the expected one; one with another ETag may be.
-    fn predicted_etag(&self, _parts: &[PartReceipt]) -> Option<ETag> {
+    fn predicted_etag(&self, _upload: &Upload, _parts: &[PartReceipt]) -> Option<ETag> {
         None
+    }
+    /// Whether there is one refusal for a wrong position and for an object that takes no append at all.
+    /// It is then [`PreconditionFailed`](crate::store::ErrorKind::PreconditionFailed).
+    fn refuses_appends_alike(&self) -> bool {
+        false
     }
     /// Whether an object can be copied onto itself with other properties.
     fn copies_onto_itself(&self) -> bool {
@@ -204,7 +210,7 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     fn read_stored(&self, answer: &Answer) -> Result<Stored, Failure>;
     /// The keys that were not deleted, each with its reason.
     fn read_delete_many(&self, answer: &Answer) -> Result<Vec<(String, Failure)>, Failure>;
-    fn read_copy(&self, answer: &Answer) -> Result<Stored, Failure>;
+    fn read_copy(&self, answer: &Answer) -> Result<Completed, Failure>;
     fn read_upload_id(&self, answer: &Answer) -> Result<UploadId, Failure>;
     fn read_copy_part(&self, answer: &Answer) -> Result<Stored, Failure>;
     fn read_complete(&self, answer: &Answer) -> Result<Completed, Failure>;
@@ -219,6 +225,10 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
 
     /// The meaning of an answer with a status of failure or of redirection.
     fn failure(&self, answer: &Answer) -> Failure;
+    /// What a failure means as one of this operation, where one code has several meanings.
+    fn refine(&self, _operation: Operation, failure: Failure) -> Failure {
+        failure
+    }
     /// The service's id of the request.
     fn request_id<'a>(&self, headers: &'a HeaderMap) -> Option<&'a str>;
     /// How long the service asks us to wait, where it has a header of its own for that.

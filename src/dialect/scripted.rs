@@ -100,6 +100,15 @@ impl Scripted {
         })
     }
 
+    /// QingStor, the bucket in the path.
+    pub(crate) fn qingstor(&self) -> Arc<dyn ObjectStore> {
+        let credentials = Credentials::new("AKIDEXAMPLE", SECRET).into();
+        self.store_as(Connection {
+            credentials,
+            ..connection(DialectName::Qingstor, "examplebucket")
+        })
+    }
+
     /// A client of this server, with everything but the endpoint as said.
     pub(crate) fn store_as(&self, connection: Connection) -> Arc<dyn ObjectStore> {
         let endpoint = Some(format!("http://{}", self.address));

@@ -3,6 +3,7 @@
 
 use std::borrow::Cow;
 use std::future::Future;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -69,6 +70,12 @@ impl Transport {
     ///
     /// Proxies are not used, whatever the environment says: the environment is read by `cli` only.
     pub fn new(tls: bool, connect: Duration) -> Result<Self, TransportError> {
+        Self::to(tls, connect, "")
+    }
+
+    /// [`new`](Self::new), for requests to this host alone. A name below `localhost` is this machine
+    /// (RFC 6761), also where no name server knows it: buckets stand in front of host names.
+    pub fn to(tls: bool, connect: Duration, host: &str) -> Result<Self, TransportError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = reqwest::Client::builder()
             .user_agent(concat!("partfs/", env!("CARGO_PKG_VERSION")))
@@ -82,6 +89,11 @@ impl Transport {
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(30))
             .connect_timeout(connect);
+        let builder = match host.ends_with(".localhost") {
+            // The port is that of the URL.
+            true => builder.resolve(host, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            false => builder,
+        };
         let builder = if tls {
             // A second call finds the first one's provider: the same one.
             let _ = rustls::crypto::CryptoProvider::install_default((*provider).clone());

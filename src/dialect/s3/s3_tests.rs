@@ -211,6 +211,10 @@ fn a_head_that_is_refused_may_be_of_nothing() {
     assert!(failure.message.contains("may not list"), "{}", failure.message);
 }
 
+fn an_upload() -> Upload {
+    Upload { key: Key::new("k").unwrap(), id: UploadId::new("U1") }
+}
+
 #[test]
 fn the_etag_of_a_multipart_object_is_foretold() {
     let part = |number, etag: &str| PartReceipt {
@@ -221,14 +225,14 @@ fn the_etag_of_a_multipart_object_is_foretold() {
     };
     let first = part(1, "f814893777bcc2295fff05f00e508da6");
     let parts = [first.clone(), part(2, "7D793037A0760186574B0282F2F435E7")];
-    let etag = service().predicted_etag(&parts).unwrap();
+    let etag = service().predicted_etag(&an_upload(), &parts).unwrap();
     assert_eq!(etag.as_str(), "e09e4fd6265b36115fe3db32df945d84-2");
     for opaque in ["x", "f814893777bcc2295fff05f00e508da6-1", "+814893777bcc2295fff05f00e508da6"] {
-        assert_eq!(service().predicted_etag(&[first.clone(), part(2, opaque)]), None);
+        assert_eq!(service().predicted_etag(&an_upload(), &[first.clone(), part(2, opaque)]), None);
     }
     let encryption = Encryption::Kms { key_id: None, context: None };
     let kms = with(ObjectProperties { encryption, ..ObjectProperties::default() });
-    assert_eq!(kms.predicted_etag(&parts), None);
+    assert_eq!(kms.predicted_etag(&an_upload(), &parts), None);
 }
 
 #[tokio::test]

@@ -17,7 +17,7 @@ use reqsign_core::hash::base64_encode;
 
 use crate::dialect::answer_head::content_head;
 use crate::dialect::failure::Failure;
-use crate::dialect::properties::{Applied, ObjectProperties, read_metadata, read_standard};
+use crate::dialect::properties::{Applied, ObjectProperties};
 use crate::dialect::request::{Draft, Site};
 use crate::dialect::{
     Appending, Completed, ConnectError, ContentHead, Credentials, Dialect, Stored, headers,
@@ -159,7 +159,7 @@ impl<F: Flavor> Dialect for XmlService<F> {
         self.flavor.adapts(operation, extended, failure)
     }
 
-    fn predicted_etag(&self, parts: &[PartReceipt]) -> Option<ETag> {
+    fn predicted_etag(&self, _upload: &Upload, parts: &[PartReceipt]) -> Option<ETag> {
         if self.applied.etags_are_opaque() { None } else { self.flavor.predicted_etag(parts) }
     }
 
@@ -421,8 +421,9 @@ impl<F: Flavor> Dialect for XmlService<F> {
         Ok(failed.into_iter().map(told).collect())
     }
 
-    fn read_copy(&self, answer: &Answer) -> Result<Stored, Failure> {
-        self.copied(answer, "CopyObjectResult")
+    fn read_copy(&self, answer: &Answer) -> Result<Completed, Failure> {
+        let Stored { etag, checksum } = self.copied(answer, "CopyObjectResult")?;
+        Ok(Completed { etag: Some(etag), checksum })
     }
 
     fn read_upload_id(&self, answer: &Answer) -> Result<UploadId, Failure> {

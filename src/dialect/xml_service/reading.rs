@@ -4,11 +4,12 @@
 use http::HeaderMap;
 
 use super::answers::{self, Flaw};
-use super::{Flavor, XmlService, codes, read_metadata, read_standard};
+use super::{Flavor, XmlService, codes};
+use crate::dialect::answer_head::object_info;
 use crate::dialect::failure::Failure;
 use crate::dialect::{Appending, Stored, headers};
 use crate::http::Answer;
-use crate::store::{ETag, ObjectInfo, ObjectVersion};
+use crate::store::{ETag, ObjectInfo};
 
 impl<F: Flavor> XmlService<F> {
     pub(super) fn flaw(&self, flaw: Flaw) -> Failure {
@@ -42,19 +43,8 @@ impl<F: Flavor> XmlService<F> {
     }
 
     pub(super) fn info(&self, answer: &Answer) -> Result<ObjectInfo, Failure> {
-        let (headers, prefix) = (&answer.headers, self.flavor.rules().prefix);
-        let size = headers::decimal(headers, "content-length")?
-            .ok_or_else(|| Failure::garbled("an object without Content-Length"))?;
-        Ok(ObjectInfo {
-            version: ObjectVersion { etag: headers::etag(headers)?, size },
-            last_modified: headers::last_modified(headers)?,
-            checksum: self.flavor.checksum(headers)?,
-            metadata: read_metadata(headers, prefix),
-            headers: read_standard(headers),
-            storage_class: headers::only(headers, &format!("{prefix}storage-class"))?
-                .filter(|class| !class.eq_ignore_ascii_case("STANDARD"))
-                .map(str::to_owned),
-        })
+        let checksum = self.flavor.checksum(&answer.headers)?;
+        object_info(&answer.headers, self.flavor.rules().prefix, checksum)
     }
 
     pub(super) fn appending(&self, headers: &HeaderMap) -> Result<Appending, Failure> {

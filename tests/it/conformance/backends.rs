@@ -3,11 +3,13 @@
 use std::sync::Arc;
 
 use partfs::clock::SystemClock;
-use partfs::dialect::{Connection, SignatureVersion, connect};
+use partfs::dialect::{
+    Connection, CustomerKey, Encryption, ObjectProperties, SignatureVersion, connect,
+};
 use partfs::mock::{Addressing, MockConfig, MockDialect};
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 use partfs::store::prefix::Prefixed;
-use partfs::store::{Key, Payload, PutOptions, StandardHeaders};
+use partfs::store::{Key, Limits, Payload, PutOptions, StandardHeaders};
 
 use super::{run_all, run_all_without_checksums};
 use crate::world::served::{TIMING, client, connection, serve};
@@ -148,4 +150,47 @@ async fn s3_over_http_without_checksums() {
         let server = serve(config.clone()).await;
         run_all_without_checksums(&*client(&server, &config, None, TIMING)).await;
     }
+}
+
+/// What QingStor lacks and has, on a bucket in memory.
+#[tokio::test]
+async fn memory_without_checksums() {
+    let bucket = MemoryBucket::new(options(EtagMode::Opaque));
+    let limits = Limits { checksum: None, create_only: false, rename: true, ..SMALL_LIMITS };
+    run_all(&MemoryStore::new(bucket, limits)).await;
+}
+
+/// Also below a folder named like the bucket.
+#[tokio::test]
+async fn qingstor_over_http() {
+    let config = mock_of(MockDialect::Qingstor);
+    let server = serve(config.clone()).await;
+    let whole = client(&server, &config, None, TIMING);
+    run_all(&*whole).await;
+    run_all(&Prefixed::new(whole, &format!("{}/a b+/中%41", config.bucket)).unwrap()).await;
+}
+
+#[tokio::test]
+async fn qingstor_over_http_with_a_virtual_host() {
+    let config = mock_of(MockDialect::Qingstor);
+    let server = serve(config.clone()).await;
+    let store = connect(Connection {
+        endpoint: Some(format!("http://localhost:{}", server.address().port())),
+        path_style: Some(false),
+        ..connection(&server, &config, None, TIMING)
+    });
+    run_all(&*store.unwrap()).await;
+}
+
+/// Objects encrypted with the customer's key, whose ETags prove nothing.
+#[tokio::test]
+async fn qingstor_over_http_with_a_customer_key() {
+    let config = MockConfig { etags: EtagMode::Opaque, ..mock_of(MockDialect::Qingstor) };
+    let server = serve(config.clone()).await;
+    let encryption = Encryption::CustomerKey(CustomerKey::new(&[7; 32]).unwrap());
+    let store = connect(Connection {
+        properties: ObjectProperties { encryption, ..ObjectProperties::default() },
+        ..connection(&server, &config, None, TIMING)
+    });
+    run_all(&*store.unwrap()).await;
 }
