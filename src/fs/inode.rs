@@ -129,6 +129,8 @@ pub struct State {
     pub failure: Option<FsError>,
     /// The present writer's failure was the result of a close or fsync, so no open needs to tell it.
     pub failure_reported: bool,
+    /// The service is giving the object another key: who wants to open the file waits for the turn.
+    pub moving: bool,
     /// A task that will store the attributes is on its way.
     pub settle_scheduled: bool,
     /// Readers of open handles; a rename tells them the new key.
@@ -176,6 +178,7 @@ impl Inode {
             unlinked: false,
             failure: None,
             failure_reported: false,
+            moving: false,
             settle_scheduled: false,
             readers: Vec::new(),
             target: None,
@@ -191,6 +194,13 @@ impl Inode {
     /// The state; never held across a wait.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+
+    /// Waits until its object stays where it is. For who has pinned it, so that no move begins.
+    pub async fn until_moved(&self) {
+        while self.state().moving {
+            drop(self.turn.lock().await);
+        }
     }
 
     /// Attributes as of now.
@@ -215,9 +225,10 @@ impl State {
         attr
     }
 
-    /// Whether we hold changes that the bucket does not have; then nobody else is asked.
+    /// Whether we hold changes that the bucket does not have, or are making one there; then nobody
+    /// else is asked.
     pub fn is_ours(&self) -> bool {
-        self.writer.is_some() || self.attr_pending || self.unlinked
+        self.writer.is_some() || self.attr_pending || self.unlinked || self.moving
     }
 
     /// Whether everything we would answer was confirmed less than `ttl` ago, or is ours.

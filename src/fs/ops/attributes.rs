@@ -70,6 +70,7 @@ impl FileSystem {
         size: u64,
     ) -> FsResult<()> {
         let hold = self.hold_writer(inode);
+        inode.until_moved().await;
         let done = async {
             self.truncate(inode, size).await?;
             let others = inode.state().open_writers > 1;

@@ -11,4 +11,5 @@ pub mod open;
 pub mod remove;
 pub mod rename;
 mod rename_directory;
+mod rename_native;
 pub mod settle;

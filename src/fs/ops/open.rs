@@ -47,7 +47,12 @@ impl FileSystem {
             Ok(inode) => inode,
             Err(error) => return Some(Err(error)),
         };
-        let ready = !mode.truncate && inode.state().is_fresh(inode.kind, OPEN_CHECK);
+        // Before the look at `moving`: a move sees this, or is seen.
+        let _pin = self.inodes.pin(&inode);
+        let ready = {
+            let state = inode.state();
+            !mode.truncate && !state.moving && state.is_fresh(inode.kind, OPEN_CHECK)
+        };
         ready.then(|| self.add_handle(&inode, mode, caller))
     }
 
@@ -62,6 +67,8 @@ impl FileSystem {
         let inode = self.inode(ino)?;
         // O_TRUNC is a change, also with O_RDONLY.
         let mode = OpenMode { write: mode.write || mode.truncate, ..mode };
+        let _pin = self.inodes.pin(&inode);
+        inode.until_moved().await;
         self.revalidate(&inode, OPEN_CHECK).await?;
         let opened = self.add_handle(&inode, mode, caller)?;
         if mode.truncate {

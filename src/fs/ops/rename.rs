@@ -1,5 +1,6 @@
-//! rename of a file: a copy on the server, then the removal of the source. An error leaves the source as it
-//! was. Directories are in `rename_directory.rs`.
+//! rename of a file: by the service where it can (`rename_native.rs`), else a copy on the server, then the
+//! removal of the source. A copy that fails leaves the source as it was. Directories are in
+//! `rename_directory.rs`.
 
 use std::ffi::OsStr;
 use std::sync::Arc;
@@ -110,6 +111,13 @@ impl FileSystem {
             return Ok(());
         }
         self.commit_in_turn(source).await?;
+        if let Some(_moving) = self.move_object(source, &old_key, &new_key).await? {
+            if let Some(target) = &target {
+                self.let_go(target).await;
+            }
+            self.move_name(source, place);
+            return Ok(());
+        }
         self.copy_file(source, &old_key, &new_key).await?;
         if let Some(target) = &target {
             self.let_go(target).await;

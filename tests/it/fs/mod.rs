@@ -7,6 +7,7 @@ mod failures;
 mod names;
 mod readdir;
 mod rename;
+mod rename_native;
 mod rename_open;
 mod truncation;
 mod writes;

@@ -43,6 +43,13 @@ impl World {
         Self::over(MemoryBucket::new(options), limits)
     }
 
+    /// As [`new`](Self::new), of a service that renames objects itself.
+    pub fn that_renames() -> Self {
+        let options = BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock));
+        let limits = Limits { rename: true, checksum: None, ..SMALL_LIMITS };
+        Self::over(MemoryBucket::new(options), limits)
+    }
+
     /// Another mount of the same bucket, with nothing in its memory.
     pub fn fresh(&self) -> Self {
         Self::over(Arc::clone(&self.bucket), SMALL_LIMITS)
