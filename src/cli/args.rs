@@ -40,7 +40,7 @@ pub(super) enum TypedCommand {
     Keys are never given on the command line: see PARTFS_ACCESS_KEY_ID and --credentials-file."
 )]
 pub(super) struct MountArgs {
-    /// cos://BUCKET-APPID[/PREFIX], mock: or mock:/FOLDER
+    /// cos://BUCKET-APPID[/PREFIX], oss://…, qingstor://…, s3://…, mock: or mock:/FOLDER
     #[arg(value_name = "URL")]
     pub(super) url: Option<String>,
     /// A directory that exists

@@ -4,10 +4,13 @@
 
 use super::settings::Settings;
 use super::{Refusal, options};
-use crate::dialect::{CredentialSource, Search, Variables, Vendor};
+use crate::dialect::{CredentialSource, DialectName, Search, Variables};
 
 /// Where the credentials for a bucket of this service come from.
-pub(super) fn source(vendor: Vendor, settings: &Settings) -> Result<CredentialSource, Refusal> {
+pub(super) fn source(
+    service: DialectName,
+    settings: &Settings,
+) -> Result<CredentialSource, Refusal> {
     let credentials_file = settings.get(&options::CREDENTIALS_FILE)?;
     let profile = settings.get(&options::PROFILE)?;
     let clash = |one: &str, other: &str| Err(Refusal::new(format!("{one} and {other}: give one")));
@@ -18,14 +21,14 @@ pub(super) fn source(vendor: Vendor, settings: &Settings) -> Result<CredentialSo
             (None, None) => Ok(CredentialSource::Anonymous),
         };
     }
-    if profile.is_some() && vendor != Vendor::S3 {
+    if profile.is_some() && service != DialectName::S3 {
         return Err(Refusal::new("profile is one of AWS's tools, and belongs to s3:// only"));
     }
     if profile.is_some() && credentials_file.is_some() {
         return clash("credentials_file", "profile");
     }
     let search = Search {
-        vendor,
+        service,
         variables: settings.environment.iter().collect::<Variables>(),
         credentials_file: super::resolve::optional_path(credentials_file)?,
         profile,

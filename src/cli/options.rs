@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::definition::{Definition, Described};
 use super::kind::{Choice, Count, Id, Mode, PathText, Size, Switch, Text, Time};
 use super::object_properties::{BitRate, Entries, HeaderText, Types};
+use crate::dialect::SignatureVersion;
 use crate::telemetry::LogFormat;
 
 /// Makes a definition: name, flag, kind, default (a value, or a remark in parentheses), help.
@@ -41,7 +42,12 @@ option!(MOUNTPOINT: PathText = "mountpoint", "mountpoint", PathText, (""),
 option!(ENDPOINT: Text = "endpoint", "endpoint", Text("URL"), ("made from the region"),
     "Address of the service, http:// or https://, without the bucket.");
 option!(REGION: Text = "region", "region", Text("REGION"), ("none"),
-    "Region of the bucket, such as ap-guangzhou.");
+    "Region of the bucket, such as ap-guangzhou; of QingStor the zone.");
+option!(PATH_STYLE: Switch = "path_style", "path-style", Switch, ("as the endpoint suggests"),
+    "Name the bucket in the path instead of in the host: what servers of one's own mostly want.");
+option!(SIGNATURE_VERSION: Choice<SignatureVersion> = "signature_version", "signature-version",
+    Choice(&[("v4", SignatureVersion::V4), ("v1", SignatureVersion::V1)]), ("v4"),
+    "Version of the signature; v1 needs no region. Only for oss://.");
 option!(PREFIX: Text = "prefix", "prefix", Text("PREFIX"), ("the whole bucket"),
     "Mount only the keys below this prefix; the same as a path in the URL.");
 option!(CREDENTIALS_FILE: PathText = "credentials_file", "credentials-file", PathText, ("none"),
@@ -143,6 +149,8 @@ pub(crate) static ARGUMENTS: &[&dyn Described] = &[&URL, &MOUNTPOINT];
 pub(crate) static FLAGS: &[&dyn Described] = &[
     &ENDPOINT,
     &REGION,
+    &PATH_STYLE,
+    &SIGNATURE_VERSION,
     &PREFIX,
     &CREDENTIALS_FILE,
     &PROFILE,

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::args::{CheckArgs, Etags, MockArgs, MountArgs, TypedOptions, UmountArgs};
+use super::definition::Described;
 use super::environment::Environment;
 use super::kind::size_text;
 use super::settings::Settings;
@@ -11,7 +12,7 @@ use super::source_url::{SourceUrl, check_bucket, check_cos_bucket, prefix_of};
 use super::{
     MockCommand, Refusal, config_file, credentials, mount_options, object_properties, options,
 };
-use crate::dialect::{Connection, DialectName, Timing, Vendor};
+use crate::dialect::{Connection, DialectName, Timing};
 use crate::mock::{Addressing, EtagMode, MockConfig, MockDialect};
 use crate::mount::{CheckConfig, MountConfig, Source, Start, UmountConfig, random_keys};
 use crate::telemetry::LogConfig;
@@ -167,18 +168,20 @@ fn source(url: &str, settings: &Settings) -> Result<(Source, String), Refusal> {
         None => String::new(),
     };
     match SourceUrl::parse(url)? {
-        SourceUrl::Mock { dir } => {
-            for given in
-                [settings.is_given(&options::ENDPOINT), settings.is_given(&options::REGION)]
-            {
-                if given {
-                    return Err(Refusal::new(format!("{url} takes no endpoint and no region")));
-                }
+        SourceUrl::Mock { dialect, dir } => {
+            let places: [&dyn Described; 4] = [
+                &options::ENDPOINT,
+                &options::REGION,
+                &options::PATH_STYLE,
+                &options::SIGNATURE_VERSION,
+            ];
+            if let Some(given) = places.iter().find(|option| settings.is_given(**option)) {
+                return Err(Refusal::new(format!("{url} takes no {}", given.name())));
             }
             let properties = Box::new(object_properties::properties(settings)?);
-            Ok((Source::Mock { dir: optional_path(dir)?, properties }, prefix))
+            Ok((Source::Mock { dialect, dir: optional_path(dir)?, properties }, prefix))
         }
-        SourceUrl::Cos { bucket, prefix: in_url } => {
+        SourceUrl::Bucket { service, bucket, prefix: in_url } => {
             let prefix = match (in_url.is_empty(), prefix.is_empty()) {
                 (false, false) if in_url != prefix => {
                     return Err(Refusal::new(format!(
@@ -188,32 +191,41 @@ fn source(url: &str, settings: &Settings) -> Result<(Source, String), Refusal> {
                 (true, _) => prefix,
                 (false, _) => in_url,
             };
-            Ok((Source::Bucket(Box::new(connection(bucket, settings)?)), prefix))
+            Ok((Source::Bucket(Box::new(connection(service, bucket, settings)?)), prefix))
         }
     }
 }
 
-fn connection(bucket: String, settings: &Settings) -> Result<Connection, Refusal> {
+fn connection(
+    service: DialectName,
+    bucket: String,
+    settings: &Settings,
+) -> Result<Connection, Refusal> {
     let endpoint = settings.get(&options::ENDPOINT)?;
     let region = settings.get(&options::REGION)?;
     if endpoint.is_none() && region.is_none() {
+        let example = match service {
+            DialectName::Cos => "ap-guangzhou",
+            DialectName::Oss => "cn-hangzhou",
+            DialectName::Qingstor => "pek3b",
+            DialectName::S3 => "us-east-1, or --endpoint for a server of your own",
+        };
         return Err(Refusal::new(format!(
-            "cos://{bucket}: in which region is it? Add --region, such as --region ap-guangzhou"
+            "{service}://{bucket}: in which region is it? Add --region, such as --region {example}"
         )));
     }
     if let Some(endpoint) = &endpoint {
         check_endpoint(endpoint, &bucket)
             .map_err(|what| Refusal::new(format!("endpoint {endpoint}: {what}")))?;
     }
-    let credentials = credentials::source(Vendor::Cos, settings)?;
     Ok(Connection {
-        dialect: DialectName::Cos,
+        dialect: service,
         bucket,
         endpoint,
         region,
-        path_style: None,
-        signature_version: None,
-        credentials,
+        path_style: settings.get(&options::PATH_STYLE)?,
+        signature_version: settings.get(&options::SIGNATURE_VERSION)?,
+        credentials: credentials::source(service, settings)?,
         properties: object_properties::properties(settings)?,
         timing: Timing::default(),
     })

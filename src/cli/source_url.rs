@@ -3,21 +3,28 @@
 use std::path::PathBuf;
 
 use super::Refusal;
+use crate::dialect::DialectName;
+use crate::mock::MockDialect;
 
 /// The URLs that are understood, for messages and documentation.
-pub(crate) const SCHEMES: &str = "cos://BUCKET-APPID[/PREFIX], mock: and mock:/FOLDER";
+pub(crate) const SCHEMES: &str = "cos://BUCKET-APPID[/PREFIX], oss://BUCKET[/PREFIX], \
+    qingstor://BUCKET[/PREFIX], s3://BUCKET[/PREFIX], mock: and mock:/FOLDER";
 
 /// A mount source.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum SourceUrl {
     /// The server inside this process.
     Mock {
+        /// Which service it speaks like.
+        dialect: MockDialect,
         /// Where its objects are kept; memory when `None`.
         dir: Option<PathBuf>,
     },
-    /// A bucket of Tencent COS.
-    Cos {
-        /// Name with APPID.
+    /// A bucket of a service.
+    Bucket {
+        /// Which one.
+        service: DialectName,
+        /// Its name (COS: with APPID).
         bucket: String,
         /// Empty, or ends in `/`.
         prefix: String,
@@ -28,44 +35,48 @@ impl SourceUrl {
     /// Understands a URL or says why not.
     pub(crate) fn parse(url: &str) -> Result<Self, Refusal> {
         let refuse = |what: String| Err(Refusal::new(format!("{url}: {what}")));
-        match url.split_once(':') {
-            Some(("mock", rest)) => mock(rest).or_else(refuse),
-            Some(("cos", rest)) => match rest.strip_prefix("//") {
-                Some(rest) => cos(rest).or_else(refuse),
-                None => refuse("write cos://BUCKET-APPID[/PREFIX]".into()),
-            },
-            Some((scheme @ ("oss" | "qingstor" | "s3"), _)) => {
-                refuse(format!("{scheme}:// is not yet supported; this version mounts {SCHEMES}"))
-            }
-            _ => refuse(format!("this cannot be mounted; partfs mounts {SCHEMES}")),
+        let (scheme, rest) = url.split_once(':').unwrap_or(("", url));
+        if scheme == "mock" {
+            return mock(rest).or_else(refuse);
+        }
+        match (scheme.parse::<DialectName>(), rest.strip_prefix("//")) {
+            (Ok(service), Some(rest)) => bucket(service, rest).or_else(refuse),
+            (Ok(DialectName::Cos), None) => refuse("write cos://BUCKET-APPID[/PREFIX]".into()),
+            (Ok(service), None) => refuse(format!("write {service}://BUCKET[/PREFIX]")),
+            (Err(_), _) => refuse(format!("this cannot be mounted; partfs mounts {SCHEMES}")),
         }
     }
 }
 
 fn mock(rest: &str) -> Result<SourceUrl, String> {
     let (path, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let mut dialect = MockDialect::default();
     for pair in query.split('&').filter(|pair| !pair.is_empty()) {
         match pair.split_once('=') {
-            Some(("dialect", "cos")) => {}
-            Some(("dialect", name @ ("oss" | "qingstor" | "s3"))) => {
-                return Err(format!("the mock does not yet speak {name}; it speaks cos"));
-            }
-            Some(("dialect", name)) => {
-                return Err(format!("{name} is no dialect; the mock speaks cos"));
-            }
-            _ => return Err(format!("{pair} is not understood; mock:?dialect=cos is")),
+            Some(("dialect", name)) => dialect = name.parse().map_err(described)?,
+            _ => return Err(format!("{pair} is not understood; mock:?dialect=oss is")),
         }
     }
     if path.starts_with("//") {
         return Err("write mock: or mock:/FOLDER, without //".into());
     }
-    Ok(SourceUrl::Mock { dir: (!path.is_empty()).then(|| PathBuf::from(path)) })
+    Ok(SourceUrl::Mock { dialect, dir: (!path.is_empty()).then(|| PathBuf::from(path)) })
 }
 
-fn cos(rest: &str) -> Result<SourceUrl, String> {
+fn described(error: impl std::fmt::Display) -> String {
+    error.to_string()
+}
+
+fn bucket(service: DialectName, rest: &str) -> Result<SourceUrl, String> {
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
-    check_cos_bucket(bucket)?;
-    Ok(SourceUrl::Cos { bucket: bucket.to_owned(), prefix: prefix_of(prefix)? })
+    match service {
+        DialectName::Cos => check_cos_bucket(bucket)?,
+        _ if bucket.is_empty() => {
+            return Err(format!("the name of the bucket is missing: {service}://BUCKET"));
+        }
+        DialectName::Oss | DialectName::Qingstor | DialectName::S3 => check_bucket(bucket)?,
+    }
+    Ok(SourceUrl::Bucket { service, bucket: bucket.to_owned(), prefix: prefix_of(prefix)? })
 }
 
 /// Whether a name can be that of a COS bucket: lower-case letters, digits and hyphens, with the
@@ -128,19 +139,44 @@ mod tests {
 
     #[test]
     fn the_mock_needs_nothing() {
-        assert_eq!(SourceUrl::parse("mock:").unwrap(), SourceUrl::Mock { dir: None });
-        assert_eq!(SourceUrl::parse("mock:?dialect=cos").unwrap(), SourceUrl::Mock { dir: None });
-        let kept = SourceUrl::Mock { dir: Some("/srv/x".into()) };
-        assert_eq!(SourceUrl::parse("mock:/srv/x").unwrap(), kept);
-        assert_eq!(SourceUrl::parse("mock:/srv/x?dialect=cos").unwrap(), kept);
-        assert!(refused("mock:?dialect=oss").contains("does not yet speak oss"));
+        let mock =
+            |dialect, dir: Option<&str>| SourceUrl::Mock { dialect, dir: dir.map(Into::into) };
+        let parse = |url| SourceUrl::parse(url).unwrap();
+        assert_eq!(parse("mock:"), mock(MockDialect::Cos, None));
+        assert_eq!(parse("mock:?dialect=cos"), mock(MockDialect::Cos, None));
+        assert_eq!(parse("mock:/srv/x"), mock(MockDialect::Cos, Some("/srv/x")));
+        assert_eq!(parse("mock:?dialect=oss"), mock(MockDialect::Oss, None));
+        assert_eq!(parse("mock:?dialect=qingstor"), mock(MockDialect::Qingstor, None));
+        assert_eq!(parse("mock:/srv/x?dialect=s3"), mock(MockDialect::S3, Some("/srv/x")));
+        assert!(refused("mock:?dialect=gcs").contains("it speaks cos, oss, qingstor and s3"));
         assert!(refused("mock:?size=3").contains("size=3 is not understood"));
     }
 
     #[test]
+    fn the_other_services_have_plain_buckets() {
+        for (scheme, service) in [
+            ("oss", DialectName::Oss),
+            ("qingstor", DialectName::Qingstor),
+            ("s3", DialectName::S3),
+        ] {
+            let parsed = SourceUrl::parse(&format!("{scheme}://photos/a/b")).unwrap();
+            let (bucket, prefix) = ("photos".into(), "a/b/".into());
+            assert_eq!(parsed, SourceUrl::Bucket { service, bucket, prefix });
+            assert!(refused(&format!("{scheme}://")).contains(&format!("{scheme}://BUCKET")));
+            assert!(refused(&format!("{scheme}:photos")).contains(&format!("{scheme}://BUCKET")));
+            assert!(refused(&format!("{scheme}://Photos")).contains("lower-case"));
+            assert!(refused(&format!("{scheme}://photos/../x")).contains(".."));
+        }
+    }
+
+    #[test]
     fn a_bucket_has_an_appid_and_perhaps_a_prefix() {
-        let cos =
-            |prefix: &str| SourceUrl::Cos { bucket: "b-1250000000".into(), prefix: prefix.into() };
+        let (service, bucket) = (DialectName::Cos, "b-1250000000");
+        let cos = |prefix: &str| SourceUrl::Bucket {
+            service,
+            bucket: bucket.into(),
+            prefix: prefix.into(),
+        };
         assert_eq!(SourceUrl::parse("cos://b-1250000000").unwrap(), cos(""));
         assert_eq!(SourceUrl::parse("cos://b-1250000000/").unwrap(), cos(""));
         assert_eq!(SourceUrl::parse("cos://b-1250000000/a/b").unwrap(), cos("a/b/"));
@@ -155,7 +191,6 @@ mod tests {
 
     #[test]
     fn other_schemes_are_told_what_there_is() {
-        assert!(refused("oss://b").contains("oss:// is not yet supported"));
         for url in ["gs://b", "bucket", "/dev/sda1", ""] {
             assert!(refused(url).contains("cos://BUCKET-APPID[/PREFIX]"), "{url}");
         }

@@ -43,9 +43,7 @@ use crate::store::{
 pub use connection::{
     ConnectError, Connection, DialectName, SignatureVersion, Timing, UnknownDialect, connect,
 };
-pub use credentials::{
-    CredentialError, CredentialSource, Credentials, Search, Secret, Variables, Vendor,
-};
+pub use credentials::{CredentialError, CredentialSource, Credentials, Search, Secret, Variables};
 pub use properties::{
     ContentTypes, CustomerKey, Encryption, Grant, InvalidCustomerKey, InvalidPattern,
     ObjectProperties, Right,

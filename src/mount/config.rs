@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dialect::{Connection, ObjectProperties};
+use crate::mock::MockDialect;
 use crate::telemetry::LogConfig;
 
 /// One mount.
@@ -68,6 +69,8 @@ pub struct CheckConfig {
 pub enum Source {
     /// The mock, inside this process.
     Mock {
+        /// Which service it speaks like.
+        dialect: MockDialect,
         /// Where its objects are kept; memory when `None`.
         dir: Option<PathBuf>,
         /// What new objects get.

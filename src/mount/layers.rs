@@ -12,7 +12,7 @@ use crate::clock::Clock;
 use crate::dialect::{self, Connection, Credentials, DialectName, ObjectProperties, Timing};
 use crate::fs::FsConfig;
 use crate::fuse::session::SessionOptions;
-use crate::mock::{Addressing, MockConfig, MockServer};
+use crate::mock::{Addressing, MockConfig, MockDialect, MockServer};
 use crate::read::ReadConfig;
 use crate::store::ObjectStore;
 use crate::store::prefix::Prefixed;
@@ -38,6 +38,9 @@ const SETTLE_DELAY: Duration = Duration::from_secs(1);
 
 /// The bucket of the mock inside a mount. Its name is seen by nobody.
 const MOCK_BUCKET: &str = "mock-1250000000";
+
+/// Any region does; some signatures need one.
+const MOCK_REGION: &str = "mock-1";
 
 /// How long the question before the mount may take. Somebody waits for the answer, and what can be
 /// wrong is nearly always a mistake of theirs, which no patience repairs: a few attempts outlast a lost
@@ -71,9 +74,10 @@ pub(crate) async fn ground(
 ) -> Result<Ground, MountError> {
     let (connection, mock) = match source {
         Source::Bucket(connection) => (Connection::clone(connection), None),
-        Source::Mock { dir, properties } => {
+        Source::Mock { dialect, dir, properties } => {
+            let properties = ObjectProperties::clone(properties);
             let (connection, server) =
-                start_mock(dir.clone(), ObjectProperties::clone(properties), clock)
+                start_mock(*dialect, dir.clone(), properties, clock)
                     .await
                     .map_err(|error| MountError::new(format!("cannot start the mock: {error}")))?;
             (connection, Some(server))
@@ -96,26 +100,36 @@ fn store(connection: Connection, prefix: &str) -> Result<Arc<dyn ObjectStore>, M
 }
 
 async fn start_mock(
+    dialect: MockDialect,
     dir: Option<PathBuf>,
     properties: ObjectProperties,
     clock: &Arc<dyn Clock>,
 ) -> io::Result<(Connection, MockServer)> {
     let (access_key_id, secret_access_key) = random_keys()?;
     let config = MockConfig {
+        dialect,
         bucket: MOCK_BUCKET.to_owned(),
         access_key_id: access_key_id.clone(),
         secret_access_key: secret_access_key.clone(),
         dir,
-        // A bare host stands for the bucket, so a folder with the bucket's name is a folder.
-        addressing: Addressing::Root,
+        // COS: a bare host stands for the bucket, so a folder with the bucket's name is a folder.
+        addressing: match dialect {
+            MockDialect::Cos => Addressing::Root,
+            MockDialect::Oss | MockDialect::Qingstor | MockDialect::S3 => Addressing::Path,
+        },
         ..MockConfig::default()
     };
     let server = MockServer::start(config, Arc::clone(clock)).await?;
     let connection = Connection {
-        dialect: DialectName::Cos,
+        dialect: match dialect {
+            MockDialect::Cos => DialectName::Cos,
+            MockDialect::Oss => DialectName::Oss,
+            MockDialect::Qingstor => DialectName::Qingstor,
+            MockDialect::S3 => DialectName::S3,
+        },
         bucket: MOCK_BUCKET.to_owned(),
         endpoint: Some(format!("http://{}", server.address())),
-        region: None,
+        region: (dialect != MockDialect::Cos).then(|| MOCK_REGION.to_owned()),
         path_style: None,
         signature_version: None,
         credentials: Credentials::new(access_key_id, secret_access_key).into(),

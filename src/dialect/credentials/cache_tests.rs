@@ -9,8 +9,9 @@ use tokio::sync::Semaphore;
 
 use super::*;
 use crate::clock::ManualClock;
+use crate::dialect::DialectName;
 use crate::dialect::credentials::place::Remote;
-use crate::dialect::credentials::{Search, Variables, Vendor};
+use crate::dialect::credentials::{Search, Variables};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
@@ -270,7 +271,7 @@ async fn a_file_is_read_again_when_it_changes_and_only_then() {
     let path = dir.path().join("keys");
     write(&path, "one");
     let search = Search {
-        vendor: Vendor::Cos,
+        service: DialectName::Cos,
         variables: Variables::default(),
         credentials_file: Some(path.clone()),
         profile: None,

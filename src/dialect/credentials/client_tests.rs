@@ -12,11 +12,11 @@ use futures_util::future::join_all;
 use super::place::{Look, Place, Remote};
 use super::*;
 use crate::clock::{Clock, SystemClock};
-use crate::dialect::ObjectProperties;
 use crate::dialect::client::Client;
 use crate::dialect::cos::Cos;
 use crate::dialect::scripted::{Scripted, TIMING, refuse, say};
 use crate::dialect::xml_service::XmlService;
+use crate::dialect::{DialectName, ObjectProperties};
 use crate::mock::{MockConfig, MockServer};
 use crate::store::{
     ErrorKind, Expected, Key, ObjectStore, PartNumber, PartReceipt, PutOptions, Upload,
@@ -143,7 +143,7 @@ fn write(path: &std::path::Path, id: &str) {
 
 fn search(file: &std::path::Path) -> CredentialSource {
     CredentialSource::Search(Box::new(Search {
-        vendor: Vendor::Cos,
+        service: DialectName::Cos,
         variables: Variables::default(),
         credentials_file: Some(file.to_owned()),
         profile: None,

@@ -111,19 +111,6 @@ impl Credentials {
     }
 }
 
-/// Whose keys they are.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Vendor {
-    /// Tencent Cloud COS.
-    Cos,
-    /// Alibaba Cloud OSS.
-    Oss,
-    /// QingStor.
-    QingStor,
-    /// Amazon S3, and what speaks like it.
-    S3,
-}
-
 /// Where the credentials of a bucket come from. `Debug` shows no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CredentialSource {

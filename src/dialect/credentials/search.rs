@@ -4,6 +4,7 @@
 
 use std::path::{Path, PathBuf};
 
+use super::CredentialError;
 use super::aws::Profile;
 use super::network::Door;
 use super::own_file::OwnFile;
@@ -11,13 +12,13 @@ use super::place::{Look, Place};
 use super::role::{Giver, Role};
 use super::tools::{Format, ToolFile};
 use super::variables::{Pair, Variables};
-use super::{CredentialError, Vendor};
+use crate::dialect::DialectName;
 
 /// What the user says about where the credentials are. `Debug` shows no secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Search {
     /// Whose variables, files and roles count.
-    pub vendor: Vendor,
+    pub service: DialectName,
     /// The environment of the process.
     pub variables: Variables,
     /// A file in the format of partfs, only for the user's eyes.
@@ -60,9 +61,9 @@ impl Search {
             "PARTFS_SECRET_ACCESS_KEY",
             &["PARTFS_SESSION_TOKEN"],
         )];
-        places.extend(self.variables_of_vendor());
+        places.extend(self.variables_of_service());
         places.push(Place::local(OwnFile(self.credentials_file.clone())));
-        places.extend(self.files_of_vendor());
+        places.extend(self.files_of_service());
         for giver in self.givers() {
             let asked = match giver.is_machine() {
                 true => self.instance_role,
@@ -84,9 +85,9 @@ impl Search {
         Place::local(Pair { variables: self.variables.clone(), id, secret, tokens })
     }
 
-    fn variables_of_vendor(&self) -> Vec<Place> {
-        match self.vendor {
-            Vendor::Cos => vec![
+    fn variables_of_service(&self) -> Vec<Place> {
+        match self.service {
+            DialectName::Cos => vec![
                 self.pair(
                     "TENCENTCLOUD_SECRET_ID",
                     "TENCENTCLOUD_SECRET_KEY",
@@ -94,7 +95,7 @@ impl Search {
                 ),
                 self.pair("TKE_SECRET_ID", "TKE_SECRET_KEY", &[]),
             ],
-            Vendor::Oss => vec![
+            DialectName::Oss => vec![
                 self.pair("OSS_ACCESS_KEY_ID", "OSS_ACCESS_KEY_SECRET", &["OSS_SESSION_TOKEN"]),
                 self.pair(
                     "ALIBABA_CLOUD_ACCESS_KEY_ID",
@@ -102,12 +103,12 @@ impl Search {
                     &["ALIBABA_CLOUD_SECURITY_TOKEN"],
                 ),
             ],
-            Vendor::QingStor => {
+            DialectName::Qingstor => {
                 vec![self.pair("QINGSTOR_ACCESS_KEY_ID", "QINGSTOR_SECRET_ACCESS_KEY", &[])]
             }
             // As AWS's tools do: who names a profile means it.
-            Vendor::S3 if self.profile.is_some() => Vec::new(),
-            Vendor::S3 => vec![self.pair(
+            DialectName::S3 if self.profile.is_some() => Vec::new(),
+            DialectName::S3 => vec![self.pair(
                 "AWS_ACCESS_KEY_ID",
                 "AWS_SECRET_ACCESS_KEY",
                 &["AWS_SESSION_TOKEN", "AWS_SECURITY_TOKEN"],
@@ -115,22 +116,22 @@ impl Search {
         }
     }
 
-    fn files_of_vendor(&self) -> Vec<Place> {
+    fn files_of_service(&self) -> Vec<Place> {
         let home = self.variables.home();
         let home = home.as_deref();
-        match self.vendor {
-            Vendor::Cos => {
+        match self.service {
+            DialectName::Cos => {
                 usual(home, [(".cos.conf", Format::CosCmd), (".cos.yaml", Format::CosCli)])
             }
-            Vendor::Oss => self.alibaba_files(home),
-            Vendor::QingStor => match self.variables.get("QINGSTOR_CONFIG_PATH") {
+            DialectName::Oss => self.alibaba_files(home),
+            DialectName::Qingstor => match self.variables.get("QINGSTOR_CONFIG_PATH") {
                 Some(path) => {
                     let variable = "QINGSTOR_CONFIG_PATH";
                     vec![Place::local(ToolFile::named(path.into(), Format::QingStor, variable))]
                 }
                 None => usual(home, [(".qingstor/config.yaml", Format::QingStor)]),
             },
-            Vendor::S3 => Profile::new(&self.variables, home, self.profile.as_deref())
+            DialectName::S3 => Profile::new(&self.variables, home, self.profile.as_deref())
                 .map(Place::local)
                 .into_iter()
                 .collect(),
@@ -171,11 +172,11 @@ impl Search {
     }
 
     fn givers(&self) -> &'static [Giver] {
-        match self.vendor {
-            Vendor::Cos => &[Giver::CosIdentity, Giver::CosMachine],
-            Vendor::Oss => &[Giver::OssIdentity, Giver::OssMachine],
-            Vendor::QingStor => &[],
-            Vendor::S3 => &[Giver::AwsIdentity, Giver::AwsContainer, Giver::AwsMachine],
+        match self.service {
+            DialectName::Cos => &[Giver::CosIdentity, Giver::CosMachine],
+            DialectName::Oss => &[Giver::OssIdentity, Giver::OssMachine],
+            DialectName::Qingstor => &[],
+            DialectName::S3 => &[Giver::AwsIdentity, Giver::AwsContainer, Giver::AwsMachine],
         }
     }
 }

@@ -15,9 +15,9 @@ struct World {
 }
 
 impl World {
-    fn new(vendor: Vendor) -> Self {
+    fn new(service: DialectName) -> Self {
         let search = Search {
-            vendor,
+            service,
             variables: Variables::default(),
             credentials_file: None,
             profile: None,
@@ -80,9 +80,9 @@ async fn each_service_has_its_order() {
     let qingstor = "access_key_id: ID\nsecret_access_key: s\n";
     type Files<'a> = &'a [(&'a str, &'a str)];
     type Pairs<'a> = &'a [[&'a str; 2]];
-    let services: [(Vendor, Files<'_>, Pairs<'_>); 4] = [
+    let services: [(DialectName, Files<'_>, Pairs<'_>); 4] = [
         (
-            Vendor::Cos,
+            DialectName::Cos,
             &[(".cos.yaml", cos_yaml), (".cos.conf", cos_conf)],
             &[
                 ["TKE_SECRET_ID", "TKE_SECRET_KEY"],
@@ -90,7 +90,7 @@ async fn each_service_has_its_order() {
             ],
         ),
         (
-            Vendor::Oss,
+            DialectName::Oss,
             &[
                 (".aliyun/config.json", json),
                 (".aliyun/credentials.ini", ini),
@@ -104,33 +104,33 @@ async fn each_service_has_its_order() {
             ],
         ),
         (
-            Vendor::QingStor,
+            DialectName::Qingstor,
             &[(".qingstor/config.yaml", qingstor)],
             &[["QINGSTOR_ACCESS_KEY_ID", "QINGSTOR_SECRET_ACCESS_KEY"]],
         ),
         (
-            Vendor::S3,
+            DialectName::S3,
             &[(".aws/config", aws), (".aws/credentials", aws)],
             &[["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"]],
         ),
     ];
-    for (vendor, files, pairs) in services {
-        let mut world = World::new(vendor);
+    for (service, files, pairs) in services {
+        let mut world = World::new(service);
         for (number, (name, text)) in files.iter().enumerate() {
             let id = format!("AKIDfile{number}");
             world = world.file(
                 name,
                 &text.replace("ID\n", &format!("{id}\n")).replace("\"ID\"", &format!("\"{id}\"")),
             );
-            assert_eq!(world.id().await, Ok(id), "{vendor:?} {name}");
+            assert_eq!(world.id().await, Ok(id), "{service:?} {name}");
         }
         world = world.own_file("own");
-        assert_eq!(world.id().await, Ok("own".to_owned()), "{vendor:?}");
+        assert_eq!(world.id().await, Ok("own".to_owned()), "{service:?}");
         for [id, secret] in
             pairs.iter().chain(&[["PARTFS_ACCESS_KEY_ID", "PARTFS_SECRET_ACCESS_KEY"]])
         {
             world = world.set(id, id).set(secret, "s");
-            assert_eq!(world.id().await, Ok((*id).to_owned()), "{vendor:?}");
+            assert_eq!(world.id().await, Ok((*id).to_owned()), "{service:?}");
         }
     }
 }
@@ -141,7 +141,7 @@ async fn half_a_pair_is_a_mistake_even_where_more_would_follow() {
         ("PARTFS_ACCESS_KEY_ID", "PARTFS_SECRET_ACCESS_KEY"),
         ("TENCENTCLOUD_SECRET_KEY", "TENCENTCLOUD_SECRET_ID"),
     ] {
-        let world = World::new(Vendor::Cos).own_file("own").set(set, "hush");
+        let world = World::new(DialectName::Cos).own_file("own").set(set, "hush");
         assert_eq!(world.id().await, Err(format!("{set} is set but {unset} is not")));
     }
 }
@@ -149,7 +149,7 @@ async fn half_a_pair_is_a_mistake_even_where_more_would_follow() {
 #[tokio::test]
 async fn what_is_there_and_unusable_ends_the_search() {
     let tools = "[common]\nsecret_id=AKIDtool\nsecret_key=s\n";
-    let mut world = World::new(Vendor::Cos).file(".cos.conf", tools);
+    let mut world = World::new(DialectName::Cos).file(".cos.conf", tools);
     world.search.credentials_file = Some(world.home.path().join("none"));
     let message = world.id().await.unwrap_err();
     assert!(
@@ -157,12 +157,12 @@ async fn what_is_there_and_unusable_ends_the_search() {
         "{message}"
     );
 
-    let world = World::new(Vendor::Cos).file(".cos.conf", "[common]\nhush\n");
+    let world = World::new(DialectName::Cos).file(".cos.conf", "[common]\nhush\n");
     let world = world.file(".cos.yaml", "cos:\n  base:\n    secretid: AKIDx\n    secretkey: s\n");
     let message = world.id().await.unwrap_err();
     assert!(message.contains(".cos.conf: line 2: ") && !message.contains("hush"), "{message}");
 
-    let world = World::new(Vendor::Cos)
+    let world = World::new(DialectName::Cos)
         .set("PARTFS_ACCESS_KEY_ID", "a b")
         .set("PARTFS_SECRET_ACCESS_KEY", "s");
     assert!(world.id().await.unwrap_err().contains("characters that no key has"));
@@ -170,27 +170,30 @@ async fn what_is_there_and_unusable_ends_the_search() {
 
 #[tokio::test]
 async fn without_any_all_places_are_named() {
-    for (vendor, places) in [
-        (Vendor::Cos, &["TENCENTCLOUD_SECRET_ID", ".cos.conf", ".cos.yaml"][..]),
-        (Vendor::Oss, &["OSS_ACCESS_KEY_ID", ".ossutilconfig", ".oss/credentials", "config.json"]),
-        (Vendor::QingStor, &["QINGSTOR_ACCESS_KEY_ID", ".qingstor/config.yaml"]),
-        (Vendor::S3, &["AWS_ACCESS_KEY_ID", "profile default in ", ".aws/config"]),
+    for (service, places) in [
+        (DialectName::Cos, &["TENCENTCLOUD_SECRET_ID", ".cos.conf", ".cos.yaml"][..]),
+        (
+            DialectName::Oss,
+            &["OSS_ACCESS_KEY_ID", ".ossutilconfig", ".oss/credentials", "config.json"],
+        ),
+        (DialectName::Qingstor, &["QINGSTOR_ACCESS_KEY_ID", ".qingstor/config.yaml"]),
+        (DialectName::S3, &["AWS_ACCESS_KEY_ID", "profile default in ", ".aws/config"]),
     ] {
-        let found = first(&World::new(vendor).search().places(&Door::default())).await;
+        let found = first(&World::new(service).search().places(&Door::default())).await;
         let message = found.unwrap_err().to_string();
         assert!(message.starts_with("no credentials found. They are looked for in PARTFS_ACC"));
         for place in places.iter().chain(&["credentials_file"]) {
-            assert!(message.contains(place), "{vendor:?}: {place} is not in {message}");
+            assert!(message.contains(place), "{service:?}: {place} is not in {message}");
         }
     }
 }
 
 #[test]
 fn a_role_that_could_be_asked_is_not_missed_before_it_is_asked() {
-    let mut world = World::new(Vendor::Oss);
+    let mut world = World::new(DialectName::Oss);
     world.search.instance_role = true;
     assert_eq!(world.search().check(), Ok(()));
-    let mut world = World::new(Vendor::QingStor);
+    let mut world = World::new(DialectName::Qingstor);
     world.search.instance_role = true;
     assert!(world.search().check().is_err(), "QingStor has no roles");
 }
@@ -198,7 +201,7 @@ fn a_role_that_could_be_asked_is_not_missed_before_it_is_asked() {
 #[tokio::test]
 async fn a_named_profile_is_preferred_to_the_variables() {
     let aws = "[ci]\naws_access_key_id=AKIAci\naws_secret_access_key=s\n";
-    let mut world = World::new(Vendor::S3).file(".aws/credentials", aws);
+    let mut world = World::new(DialectName::S3).file(".aws/credentials", aws);
     world = world.set("AWS_ACCESS_KEY_ID", "env").set("AWS_SECRET_ACCESS_KEY", "s");
     assert_eq!(world.id().await, Ok("env".to_owned()));
     world = world.set("AWS_PROFILE", "ci");
@@ -209,7 +212,7 @@ async fn a_named_profile_is_preferred_to_the_variables() {
 
 #[test]
 fn nothing_shows_a_secret() {
-    let world = World::new(Vendor::S3).set("AWS_SECRET_ACCESS_KEY", "hush").own_file("own");
+    let world = World::new(DialectName::S3).set("AWS_SECRET_ACCESS_KEY", "hush").own_file("own");
     let text = format!("{:?} {:#?}", world.search(), world.search().places(&Door::default()));
     assert!(text.contains("AWS_SECRET_ACCESS_KEY") && !text.contains("hush"), "{text}");
 }

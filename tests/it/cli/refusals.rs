@@ -38,10 +38,11 @@ fn urls() {
     for (url, words) in [
         (
             "ftp://x",
-            "ftp://x: this cannot be mounted; partfs mounts cos://BUCKET-APPID[/PREFIX], mock:",
+            "ftp://x: this cannot be mounted; partfs mounts cos://BUCKET-APPID[/PREFIX], oss:",
         ),
-        ("oss://x", "oss:// is not yet supported"),
-        ("mock:?dialect=oss", "the mock does not yet speak oss"),
+        ("oss://x", "bucket names have 3 to 63"),
+        ("s3:bucket", "write s3://BUCKET[/PREFIX]"),
+        ("mock:?dialect=gcs", "it speaks cos, oss, qingstor and s3"),
         ("cos://bucket", "bucket names of COS end in -APPID, e.g. bucket-1250000000"),
     ] {
         refused(&line(&format!("mount {url} /mnt")), words);
@@ -103,5 +104,5 @@ fn the_first_of_flag_option_environment_and_file_counts() {
 #[test]
 fn the_mock_does_not_open_itself_to_the_network_by_accident() {
     refused(&line("mock --listen 0.0.0.0:0"), "add --public");
-    refused(&line("mock --dialect oss"), "not yet supported");
+    refused(&line("mock --dialect gcs"), "it speaks cos, oss, qingstor and s3");
 }

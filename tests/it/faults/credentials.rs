@@ -6,7 +6,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use partfs::dialect::{
-    Connection, CredentialSource, DialectName, ObjectProperties, Search, Variables, Vendor, connect,
+    Connection, CredentialSource, DialectName, ObjectProperties, Search, Variables, connect,
 };
 use partfs::mock::MockConfig;
 use tempfile::TempDir;
@@ -35,7 +35,7 @@ async fn keys_are_exchanged_during_writes_and_nobody_notices() {
     write(&path, &config.access_key_id, &config.secret_access_key);
     let server = serve(config.clone()).await;
     let search = Search {
-        vendor: Vendor::Cos,
+        service: DialectName::Cos,
         variables: Variables::default(),
         credentials_file: Some(path.clone()),
         profile: None,
