@@ -229,7 +229,7 @@ pub fn connect(connection: Connection) -> Result<Arc<dyn ObjectStore>, ConnectEr
     Ok(Arc::new(Client::new(dialect, credentials, connection.timing)?))
 }
 
-fn dialect_of(connection: &Connection) -> Result<Box<dyn Dialect>, ConnectError> {
+pub(super) fn dialect_of(connection: &Connection) -> Result<Box<dyn Dialect>, ConnectError> {
     let properties = connection.properties.clone();
     let lacks = |service, option| Err(ConnectError::LacksOption { service, option });
     Ok(match connection.dialect {

@@ -234,3 +234,7 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
         crate::http::retry_after(headers)
     }
 }
+
+#[cfg(test)]
+#[path = "bodies_tests.rs"]
+mod bodies_tests;
