@@ -2,19 +2,17 @@
 //! the command fails soon, with the right code and one sentence, and nothing is mounted.
 
 use std::fs::{self, Permissions};
-use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
 use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio::time::Instant;
 
 use super::place::{Place, is_mounted};
-use super::server::{BUCKET, SECRET, Server, mount_from};
+use super::server::{BUCKET, SECRET, Server, mount_from, server_that_says};
 use super::{partfs, run};
 
 /// Far below the minutes for which a mount that works outlives an outage.
@@ -30,21 +28,6 @@ fn refused(command: &mut Command, at: &Path, code: i32, words: &str) {
     assert!(!ran.stderr.contains(SECRET), "{:?}", ran.stderr);
     assert!(started.elapsed() < SOON, "took {:?}", started.elapsed());
     assert!(!is_mounted(at));
-}
-
-/// A server that gives the same answer to everybody, until the tests end.
-fn server_that_says(answer: &'static [u8]) -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let endpoint = format!("http://{}", listener.local_addr().unwrap());
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let mut stream = stream.unwrap();
-            // One read is enough to have begun to listen; the client sends no bodies.
-            let _ = stream.read(&mut [0; 4096]);
-            let _ = stream.write_all(answer);
-        }
-    });
-    endpoint
 }
 
 #[test]

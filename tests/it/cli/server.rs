@@ -1,9 +1,11 @@
 //! `partfs mock` as a process of its own, which a mount reaches as it reaches a service.
 
 use std::ffi::OsStr;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::thread;
 
 use super::partfs;
 
@@ -57,6 +59,11 @@ impl Drop for Server {
     }
 }
 
+/// Gives a command the right keys.
+pub(crate) fn with_keys(command: &mut Command) -> &mut Command {
+    command.envs(KEYS)
+}
+
 /// A command that mounts the bucket from an endpoint, with the right keys.
 pub(crate) fn mount_from(endpoint: &str, at: &Path) -> Command {
     let url = format!("cos://{BUCKET}");
@@ -64,4 +71,20 @@ pub(crate) fn mount_from(endpoint: &str, at: &Path) -> Command {
     let mut command = partfs(arguments);
     command.arg(at).envs(KEYS);
     command
+}
+
+/// A server that gives the same answer to everybody, until the tests end.
+pub(crate) fn server_that_says(answer: impl Into<Vec<u8>>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let endpoint = format!("http://{}", listener.local_addr().unwrap());
+    let answer = answer.into();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            // One read is enough to have begun to listen; the client sends no bodies.
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(&answer);
+        }
+    });
+    endpoint
 }
