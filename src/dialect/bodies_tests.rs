@@ -144,7 +144,7 @@ fn accepted(dialect: &dyn Dialect, body: &[u8]) -> Vec<(&'static str, bool)> {
     let mut read = vec![
         ("list", dialect.read_list(&answer, &request).is_ok()),
         ("parts", dialect.read_parts(&answer, None).is_ok()),
-        ("uploads", dialect.read_uploads(&answer, "", None).is_ok()),
+        ("uploads", dialect.read_uploads(&answer, &UploadsRequest::default()).is_ok()),
         ("start", dialect.read_upload_id(&answer).is_ok()),
         ("delete", dialect.read_delete_many(&answer).is_ok()),
         // Told by headers, of which there are none here.

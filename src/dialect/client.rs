@@ -22,8 +22,8 @@ use crate::http::{Answer, Patience, Request, RequestBody, Transport, Verdict, pe
 use crate::store::{
     Appended, ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage,
     ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt,
-    PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload, UploadCursor,
-    UploadsPage,
+    PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload, UploadsPage,
+    UploadsRequest,
 };
 
 /// Largest body of a listing; a page of 1000 keys of 850 bytes, all percent-encoded, needs 3 MB.
@@ -724,14 +724,10 @@ impl ObjectStore for Client {
         self.run(&job, |answer| self.dialect.read_parts(answer, after)).await
     }
 
-    async fn list_uploads(
-        &self,
-        prefix: &str,
-        after: Option<&UploadCursor>,
-    ) -> StoreResult<UploadsPage> {
-        let draft = self.dialect.list_uploads(prefix, after);
+    async fn list_uploads(&self, request: &UploadsRequest) -> StoreResult<UploadsPage> {
+        let draft = self.dialect.list_uploads(request);
         let job = self.job_of(Operation::ListUploads, None, draft)?;
-        self.run(&job, |answer| self.dialect.read_uploads(answer, prefix, after)).await
+        self.run(&job, |answer| self.dialect.read_uploads(answer, request)).await
     }
 }
 

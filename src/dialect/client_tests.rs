@@ -7,7 +7,7 @@ use futures_util::future::join_all;
 
 use super::*;
 use crate::dialect::scripted::*;
-use crate::store::{ChecksumKind, PayloadSource, StandardHeaders, UploadId};
+use crate::store::{ChecksumKind, PayloadSource, StandardHeaders, UploadId, UploadsRequest};
 
 fn key(text: &str) -> Key {
     Key::new(text).unwrap()
@@ -490,7 +490,7 @@ async fn garbage_is_an_error_for_every_operation() {
             store.copy(&k, &key("to"), &CopyOptions::default()).await.map(drop),
             store.copy_part(&upload(), number, &k, range, None).await.map(drop),
             store.list_parts(&upload(), None).await.map(drop),
-            store.list_uploads("", None).await.map(drop),
+            store.list_uploads(&UploadsRequest::default()).await.map(drop),
         ];
         for error in errors {
             assert_eq!(error.unwrap_err().kind, ErrorKind::InvalidAnswer, "{body}");

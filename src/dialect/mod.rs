@@ -37,7 +37,7 @@ use crate::http::Answer;
 use crate::store::{
     ByteRange, Checksum, CopyOptions, ETag, Expected, Key, Limits, ListPage, ListRequest,
     ObjectInfo, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions,
-    Upload, UploadCursor, UploadId, UploadsPage,
+    Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
 pub use connection::{
@@ -190,7 +190,7 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     ) -> Result<Draft, Failure>;
     fn abort_upload(&self, upload: &Upload) -> Result<Draft, Failure>;
     fn list_parts(&self, upload: &Upload, after: Option<PartNumber>) -> Result<Draft, Failure>;
-    fn list_uploads(&self, prefix: &str, after: Option<&UploadCursor>) -> Result<Draft, Failure>;
+    fn list_uploads(&self, request: &UploadsRequest) -> Result<Draft, Failure>;
 
     /// Adds the signature, made for now. Called anew for every attempt, but not for anonymous ones.
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure>;
@@ -217,8 +217,7 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     fn read_uploads(
         &self,
         answer: &Answer,
-        prefix: &str,
-        after: Option<&UploadCursor>,
+        request: &UploadsRequest,
     ) -> Result<UploadsPage, Failure>;
 
     /// The meaning of an answer with a status of failure or of redirection.

@@ -10,7 +10,7 @@ use super::{MountError, Outcome, layers, runtime};
 use crate::clock::{Clock, SystemClock};
 use crate::store::{
     ByteRange, CopyOptions, ErrorKind, Expected, Key, ListRequest, ListedObject, ObjectStore,
-    PartNumber, Payload, PutOptions, StoreError, StoreResult,
+    PartNumber, Payload, PutOptions, StoreError, StoreResult, UploadsRequest,
 };
 
 /// What is written and removed again.
@@ -82,7 +82,7 @@ async fn check(store: &dyn ObjectStore, write: bool, report: &mut Report) {
         report.line("FAIL", "class", &warning);
     }
     read(store, page.objects.first(), report).await;
-    let uploads = store.list_uploads("", None).await;
+    let uploads = store.list_uploads(&UploadsRequest::default()).await;
     report.result("uploads", "list multipart uploads", uploads);
     if write {
         try_writing(store, report).await;

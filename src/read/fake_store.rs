@@ -336,7 +336,7 @@ impl ObjectStore for FakeStore {
     async fn list_parts(&self, _: &Upload, _: Option<PartNumber>) -> StoreResult<PartsPage> {
         unreachable!("readers only read")
     }
-    async fn list_uploads(&self, _: &str, _: Option<&UploadCursor>) -> StoreResult<UploadsPage> {
+    async fn list_uploads(&self, _: &UploadsRequest) -> StoreResult<UploadsPage> {
         unreachable!("readers only read")
     }
 }

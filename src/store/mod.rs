@@ -160,12 +160,8 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
         after: Option<PartNumber>,
     ) -> StoreResult<PartsPage>;
 
-    /// One page of the uploads in progress whose keys begin with `prefix`, ordered by key.
-    async fn list_uploads(
-        &self,
-        prefix: &str,
-        after: Option<&UploadCursor>,
-    ) -> StoreResult<UploadsPage>;
+    /// One page of the uploads in progress, ordered by key. Loop while `next` is set.
+    async fn list_uploads(&self, request: &UploadsRequest) -> StoreResult<UploadsPage>;
 }
 
 /// What a [`ObjectStore::get`] brought: the chunks in order and which version they belong to.
@@ -289,11 +285,31 @@ pub struct PartsPage {
     pub more: bool,
 }
 
+/// What a listing of uploads asks for.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct UploadsRequest {
+    /// Only keys that begin with this; may be empty.
+    pub prefix: String,
+    /// Whether keys are rolled up at the next `/` after the prefix.
+    pub by_directory: bool,
+    /// Where to go on: the `next` of the page before.
+    pub after: Option<UploadCursor>,
+}
+
+impl UploadsRequest {
+    /// All uploads of keys that begin with `prefix`, from the first.
+    pub fn below(prefix: impl Into<String>) -> Self {
+        Self { prefix: prefix.into(), ..Self::default() }
+    }
+}
+
 /// One page of the uploads in progress.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UploadsPage {
     /// The uploads.
     pub uploads: Vec<ListedUpload>,
+    /// Rolled-up prefixes, each with its trailing `/`.
+    pub prefixes: Vec<String>,
     /// Cursor of the next page, or `None` on the last.
     pub next: Option<UploadCursor>,
 }
@@ -308,10 +324,10 @@ pub struct ListedUpload {
 }
 
 /// Where a listing of uploads goes on.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct UploadCursor {
     /// Key marker as the service gave it.
     pub key: String,
-    /// Upload id marker as the service gave it.
+    /// Upload id marker as the service gave it; empty behind a rolled-up prefix.
     pub upload_id: String,
 }

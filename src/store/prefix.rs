@@ -12,7 +12,7 @@ use crate::store::{
     Appended, ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, InvalidKey, Key, Limits,
     ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore, ObjectVersion,
     Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, StoreError, StoreResult,
-    Upload, UploadCursor, UploadsPage,
+    Upload, UploadsPage, UploadsRequest,
 };
 
 /// Shows the objects of a store whose keys begin with a prefix, without the prefix.
@@ -207,20 +207,20 @@ impl ObjectStore for Prefixed {
         self.inner.list_parts(&upload, after).await
     }
 
-    async fn list_uploads(
-        &self,
-        prefix: &str,
-        after: Option<&UploadCursor>,
-    ) -> StoreResult<UploadsPage> {
-        let prefix = format!("{}{prefix}", self.prefix);
-        let page = self.inner.list_uploads(&prefix, after).await?;
+    async fn list_uploads(&self, request: &UploadsRequest) -> StoreResult<UploadsPage> {
+        let operation = Operation::ListUploads;
+        let prefix = format!("{}{}", self.prefix, request.prefix);
+        let page = self.inner.list_uploads(&UploadsRequest { prefix, ..request.clone() }).await?;
+        let prefixes = page.prefixes.iter();
+        let prefixes = prefixes.map(|prefix| Ok(self.strip(prefix, operation)?.to_owned()));
+        let prefixes = prefixes.collect::<StoreResult<_>>()?;
         let mut uploads = Vec::with_capacity(page.uploads.len());
         for ListedUpload { upload, initiated } in page.uploads {
-            if let Some(key) = self.strip_key(&upload.key, Operation::ListUploads)? {
+            if let Some(key) = self.strip_key(&upload.key, operation)? {
                 uploads.push(ListedUpload { upload: Upload { key, id: upload.id }, initiated });
             }
         }
-        Ok(UploadsPage { uploads, next: page.next })
+        Ok(UploadsPage { uploads, prefixes, next: page.next })
     }
 }
 
@@ -293,7 +293,7 @@ mod tests {
         let upload = below.start_upload(&key("k"), &PutOptions::default()).await.unwrap();
         whole.start_upload(&key("k"), &PutOptions::default()).await.unwrap();
         assert_eq!(upload.key, key("k"));
-        let listed = below.list_uploads("", None).await.unwrap().uploads;
+        let listed = below.list_uploads(&UploadsRequest::default()).await.unwrap().uploads;
         assert_eq!(listed.iter().map(|listed| &listed.upload).collect::<Vec<_>>(), [&upload]);
         let payload = Payload::from(b"hello".to_vec());
         let part = below.put_part(&upload, PartNumber::FIRST, payload).await.unwrap();

@@ -13,7 +13,7 @@ use crate::store::{
     Appended, ByteRange, ChecksumKind, Content, CopyOptions, ETag, ErrorKind, Expected, Key,
     Limits, ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
     PartReceipt, PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload,
-    UploadCursor, UploadId, UploadsPage,
+    UploadId, UploadsPage, UploadsRequest,
 };
 
 #[derive(Debug)]
@@ -344,7 +344,7 @@ impl ObjectStore for FakeStore {
         }
     }
 
-    async fn list_uploads(&self, _: &str, _: Option<&UploadCursor>) -> StoreResult<UploadsPage> {
+    async fn list_uploads(&self, _: &UploadsRequest) -> StoreResult<UploadsPage> {
         unused(Operation::ListUploads)
     }
 }

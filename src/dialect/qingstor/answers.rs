@@ -11,7 +11,7 @@ use crate::dialect::failure::Failure;
 use crate::dialect::headers;
 use crate::store::{
     ETag, Key, ListPage, ListRequest, ListedObject, ListedUpload, PartNumber, PartReceipt,
-    PartsPage, Upload, UploadCursor, UploadId, UploadsPage,
+    PartsPage, Upload, UploadCursor, UploadId, UploadsPage, UploadsRequest,
 };
 
 /// Most parts of a page.
@@ -191,6 +191,7 @@ pub(super) fn parts(body: &[u8], after: Option<PartNumber>) -> Result<PartsPage,
 #[derive(Deserialize)]
 struct Uploads {
     uploads: Vec<OpenUpload>,
+    common_prefixes: Option<Vec<String>>,
     next_key_marker: Option<String>,
     next_upload_id_marker: Option<String>,
     has_more: Option<bool>,
@@ -205,19 +206,20 @@ struct OpenUpload {
 }
 
 /// The page of uploads after `after`. More follow when there is a next marker (or the service says so).
-pub(super) fn uploads(
-    body: &[u8],
-    prefix: &str,
-    after: Option<&UploadCursor>,
-) -> Result<UploadsPage, Failure> {
+pub(super) fn uploads(body: &[u8], request: &UploadsRequest) -> Result<UploadsPage, Failure> {
     let listed: Uploads = document(body)?;
     let mut page = UploadsPage::default();
     for upload in listed.uploads {
         let initiated = headers::date(&upload.created)
             .ok_or_else(|| Failure::garbled("an upload whose time is not a date"))?;
-        let key = key(below(prefix, upload.key)?)?;
+        let key = key(below(&request.prefix, upload.key)?)?;
         let upload = Upload { key, id: upload_id_of(&upload.upload_id)? };
         page.uploads.push(ListedUpload { upload, initiated });
+    }
+    if request.by_directory {
+        for prefix in listed.common_prefixes.unwrap_or_default() {
+            page.prefixes.push(below(&request.prefix, prefix)?);
+        }
     }
     let next = listed.next_key_marker.filter(|marker| !marker.is_empty()).map(|key| UploadCursor {
         key,
@@ -228,9 +230,9 @@ pub(super) fn uploads(
         (Some(true), None) => {
             return Err(Failure::garbled("a truncated list of uploads without next markers"));
         }
-        (_, Some(next)) if after == Some(&next) => {
+        (_, Some(next)) if request.after.as_ref() == Some(&next) => {
             // Markers that stay where they were are no sign of more, unless it is said.
-            if !page.uploads.is_empty() || listed.has_more.is_some() {
+            if !page.uploads.is_empty() || !page.prefixes.is_empty() || listed.has_more.is_some() {
                 return Err(Failure::garbled("a list of uploads that does not advance"));
             }
             None

@@ -70,14 +70,17 @@ fn uploads_and_parts_are_read() {
     let nothing = parts(br#"{"count": 7, "object_parts": []}"#, part(7)).unwrap();
     assert_eq!((nothing.parts.len(), nothing.more), (0, false));
 
-    let page = uploads(UPLOADS.as_bytes(), "", None).unwrap();
+    let page = uploads(UPLOADS.as_bytes(), &asked("", None)).unwrap();
     assert_eq!((page.uploads[0].upload.id.as_str(), page.next), ("U", None));
     let more = UPLOADS.replace("_marker\": \"\"", "_marker\": \"m\"");
     let cursor = UploadCursor { key: "m".into(), upload_id: "m".into() };
-    assert_eq!(uploads(more.as_bytes(), "", None).unwrap().next, Some(cursor.clone()));
-    assert!(uploads(more.as_bytes(), "", Some(&cursor)).is_err(), "it does not advance");
+    assert_eq!(uploads(more.as_bytes(), &asked("", None)).unwrap().next, Some(cursor.clone()));
+    assert!(
+        uploads(more.as_bytes(), &asked("", Some(cursor.clone()))).is_err(),
+        "it does not advance"
+    );
     let end = br#"{"uploads": [], "next_key_marker": "m", "next_upload_id_marker": "m"}"#;
-    assert_eq!(uploads(end, "", Some(&cursor)).unwrap().next, None);
+    assert_eq!(uploads(end, &asked("", Some(cursor.clone()))).unwrap().next, None);
 }
 
 #[test]
@@ -117,7 +120,7 @@ const READERS: [(&str, Reader); 5] = [
     (LISTING, |body| list(body, &by_directory(Some("m"))).map(drop)),
     (INITIATED, |body| upload_id(body).map(drop)),
     (PARTS, |body| parts(body, None).map(drop)),
-    (UPLOADS, |body| uploads(body, "", None).map(drop)),
+    (UPLOADS, |body| uploads(body, &asked("", None)).map(drop)),
     (DELETED, |body| not_deleted(body).map(drop)),
 ];
 
@@ -229,7 +232,7 @@ fn fields_are_there_once_in_their_type_and_range() {
         assert!(good.contains(from), "{from}");
         refused(read, good.replacen(from, to, 1).as_bytes());
     }
-    assert!(uploads(UPLOADS.as_bytes(), "other", None).is_err());
+    assert!(uploads(UPLOADS.as_bytes(), &asked("other", None)).is_err());
     assert!(parts(PARTS.as_bytes(), part(2)).is_err(), "a part before the marker");
 }
 
@@ -270,4 +273,8 @@ proptest! {
         let number = PartNumber::new(number).unwrap();
         prop_assert_eq!(from_wire(on_wire(number)).unwrap(), number);
     }
+}
+
+fn asked(prefix: &str, after: Option<UploadCursor>) -> UploadsRequest {
+    UploadsRequest { after, ..UploadsRequest::below(prefix) }
 }

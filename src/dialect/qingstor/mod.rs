@@ -25,7 +25,7 @@ use crate::http::Answer;
 use crate::store::{
     AppendLimits, ByteRange, CopyOptions, ETag, Expected, Key, Limits, ListPage, ListRequest,
     ObjectInfo, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions,
-    Upload, UploadCursor, UploadId, UploadsPage,
+    Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
 use place::Place;
@@ -419,12 +419,15 @@ impl Dialect for QingStor {
         })
     }
 
-    fn list_uploads(&self, prefix: &str, after: Option<&UploadCursor>) -> Result<Draft, Failure> {
+    fn list_uploads(&self, request: &UploadsRequest) -> Result<Draft, Failure> {
         let mut draft = self.on_bucket(Method::GET).flag("uploads").with("limit", "1000");
-        if !prefix.is_empty() {
-            draft = draft.with("prefix", prefix);
+        if !request.prefix.is_empty() {
+            draft = draft.with("prefix", &*request.prefix);
         }
-        if let Some(after) = after {
+        if request.by_directory {
+            draft = draft.with("delimiter", "/");
+        }
+        if let Some(after) = &request.after {
             draft =
                 draft.with("key_marker", &*after.key).with("upload_id_marker", &*after.upload_id);
         }
@@ -494,10 +497,9 @@ impl Dialect for QingStor {
     fn read_uploads(
         &self,
         answer: &Answer,
-        prefix: &str,
-        after: Option<&UploadCursor>,
+        request: &UploadsRequest,
     ) -> Result<UploadsPage, Failure> {
-        answers::uploads(&answer.whole_body(), prefix, after)
+        answers::uploads(&answer.whole_body(), request)
     }
 
     fn failure(&self, answer: &Answer) -> Failure {

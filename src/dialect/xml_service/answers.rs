@@ -9,7 +9,7 @@ use crate::dialect::xml_service::xml::{self, Element};
 use crate::dialect::{encode, headers};
 use crate::store::{
     Checksum, ETag, Key, ListPage, ListRequest, ListedObject, ListedUpload, PartNumber,
-    PartReceipt, PartsPage, Upload, UploadCursor, UploadId, UploadsPage,
+    PartReceipt, PartsPage, Upload, UploadCursor, UploadId, UploadsPage, UploadsRequest,
 };
 
 /// Why a body is not the expected answer.
@@ -205,18 +205,14 @@ pub(crate) fn parts(
     Ok(page)
 }
 
-/// `ListMultipartUploadsResult`, the page after `after`.
-pub(crate) fn uploads(
-    body: &[u8],
-    prefix: &str,
-    after: Option<&UploadCursor>,
-) -> Result<UploadsPage, Flaw> {
+/// `ListMultipartUploadsResult`, the page that was asked for.
+pub(crate) fn uploads(body: &[u8], request: &UploadsRequest) -> Result<UploadsPage, Flaw> {
     let root = root(body, "ListMultipartUploadsResult")?;
     let decode = decoder(&root)?;
     let mut page = UploadsPage::default();
     for upload in root.each("Upload") {
         let key = key(decode(upload.text_of("Key")?)?)?;
-        if !key.as_str().starts_with(prefix) {
+        if !key.as_str().starts_with(&request.prefix) {
             return Err(Flaw::Garbled("an upload outside the prefix asked for".to_owned()));
         }
         let id = upload.text_of("UploadId")?.trim();
@@ -228,6 +224,13 @@ pub(crate) fn uploads(
             initiated: date_of(upload, "Initiated")?,
         });
     }
+    for prefix in root.each("CommonPrefixes") {
+        let prefix = decode(prefix.text_of("Prefix")?)?;
+        if !request.by_directory || !prefix.starts_with(&request.prefix) {
+            return Err(Flaw::Garbled("a prefix outside of what was asked for".to_owned()));
+        }
+        page.prefixes.push(prefix);
+    }
     if root.flag_of("IsTruncated")? {
         let missing = || "a truncated list of uploads without next markers".to_owned();
         let next = UploadCursor {
@@ -235,10 +238,12 @@ pub(crate) fn uploads(
             // OSS's documents have both spellings.
             upload_id: optional_text(&root, "NextUploadIdMarker")?
                 .or(optional_text(&root, "NextUploadMarker")?)
+                // A page that ends in a prefix has no id to go on from.
+                .or((!page.prefixes.is_empty()).then_some(""))
                 .ok_or_else(missing)?
                 .to_owned(),
         };
-        if after == Some(&next) {
+        if request.after.as_ref() == Some(&next) {
             return Err(Flaw::Garbled("a list of uploads that does not advance".to_owned()));
         }
         page.next = Some(next);

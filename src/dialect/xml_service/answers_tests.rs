@@ -147,14 +147,14 @@ fn uploads_are_read() {
     let more = "<IsTruncated>true</IsTruncated><NextKeyMarker>d/a%20b</NextKeyMarker><NextUploadIdMarker>U</NextUploadIdMarker>";
     for encoding in ["<Encoding-Type>url</Encoding-Type>", "<EncodingType>url</EncodingType>"] {
         let body = uploads_page(&format!("{encoding}{upload}{more}"));
-        let page = uploads(body.as_bytes(), "d/", None).unwrap();
+        let page = uploads(body.as_bytes(), &asked("d/", None)).unwrap();
         assert_eq!(page.uploads[0].upload.key.as_str(), "d/a b");
         assert_eq!(page.uploads[0].upload.id.as_str(), "U");
         assert_eq!(page.uploads[0].initiated, UNIX_EPOCH + Duration::from_secs(1_700_000_000));
         let next = UploadCursor { key: "d/a b".into(), upload_id: "U".into() };
         assert_eq!(page.next, Some(next.clone()));
-        assert!(garbled(uploads(body.as_bytes(), "d/", Some(&next))));
-        assert!(garbled(uploads(body.as_bytes(), "e/", None)));
+        assert!(garbled(uploads(body.as_bytes(), &asked("d/", Some(next.clone())))));
+        assert!(garbled(uploads(body.as_bytes(), &asked("e/", None))));
     }
     for bad in [
         uploads_page(""),
@@ -162,7 +162,7 @@ fn uploads_are_read() {
         uploads_page(&format!("{LAST}{}", upload.replace("<UploadId>U</UploadId>", "<UploadId/>"))),
         uploads_page(&format!("{LAST}{}", upload.replace("Tue Nov 14", ""))),
     ] {
-        assert!(garbled(uploads(bad.as_bytes(), "", None)), "{bad}");
+        assert!(garbled(uploads(bad.as_bytes(), &asked("", None))), "{bad}");
     }
 }
 
@@ -199,4 +199,8 @@ fn a_page_without_a_cursor_goes_on_after_its_last_entry() {
     assert!(garbled(list(body.as_bytes(), &request(""), false)));
     let empty = b"<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>";
     assert!(garbled(list(empty, &request(""), true)));
+}
+
+fn asked(prefix: &str, after: Option<UploadCursor>) -> UploadsRequest {
+    UploadsRequest { after, ..UploadsRequest::below(prefix) }
 }

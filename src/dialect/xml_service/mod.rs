@@ -26,7 +26,7 @@ use crate::http::Answer;
 use crate::store::{
     ByteRange, CopyOptions, ETag, Expected, Key, Limits, ListPage, ListRequest, ObjectInfo,
     ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, Upload,
-    UploadCursor, UploadId, UploadsPage,
+    UploadId, UploadsPage, UploadsRequest,
 };
 
 pub(crate) use flavor::{Flavor, Words};
@@ -357,17 +357,20 @@ impl<F: Flavor> Dialect for XmlService<F> {
         Ok(draft)
     }
 
-    fn list_uploads(&self, prefix: &str, after: Option<&UploadCursor>) -> Result<Draft, Failure> {
+    fn list_uploads(&self, request: &UploadsRequest) -> Result<Draft, Failure> {
         let mut draft = self
             .on_bucket(Method::GET)
             .flag("uploads")
             .with("encoding-type", "url")
             .with("max-uploads", "1000");
         self.applied.any_request(&mut draft.headers)?;
-        if !prefix.is_empty() {
-            draft = draft.with("prefix", prefix);
+        if !request.prefix.is_empty() {
+            draft = draft.with("prefix", &*request.prefix);
         }
-        if let Some(after) = after {
+        if request.by_directory {
+            draft = draft.with("delimiter", "/");
+        }
+        if let Some(after) = &request.after {
             draft =
                 draft.with("key-marker", &*after.key).with("upload-id-marker", &*after.upload_id);
         }
@@ -447,10 +450,9 @@ impl<F: Flavor> Dialect for XmlService<F> {
     fn read_uploads(
         &self,
         answer: &Answer,
-        prefix: &str,
-        after: Option<&UploadCursor>,
+        request: &UploadsRequest,
     ) -> Result<UploadsPage, Failure> {
-        answers::uploads(&answer.whole_body(), prefix, after).map_err(|flaw| self.flaw(flaw))
+        answers::uploads(&answer.whole_body(), request).map_err(|flaw| self.flaw(flaw))
     }
 
     fn failure(&self, answer: &Answer) -> Failure {

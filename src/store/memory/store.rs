@@ -7,14 +7,14 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::{
-    BucketError, BucketResult, CompleteRules, Entry, ListQuery, MemoryBucket, Object, Part,
-    Properties, UploadsQuery, read_all,
+    BucketError, BucketResult, CompleteRules, Entry, ListQuery, MemoryBucket, Object, OpenUpload,
+    Part, Properties, UploadsQuery, read_all,
 };
 use crate::store::{
     AppendLimits, Appended, ByteRange, Checksum, ChecksumKind, Content, CopyOptions, ETag,
     ErrorKind, Expected, Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload,
     ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
-    PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
+    PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage, UploadsRequest,
 };
 
 const GIB: u64 = 1 << 30;
@@ -398,33 +398,35 @@ impl ObjectStore for MemoryStore {
         Ok(PartsPage { parts: parts.iter().map(|part| self.receipt(part)).collect(), more })
     }
 
-    async fn list_uploads(
-        &self,
-        prefix: &str,
-        after: Option<&UploadCursor>,
-    ) -> StoreResult<UploadsPage> {
+    async fn list_uploads(&self, request: &UploadsRequest) -> StoreResult<UploadsPage> {
         self.bucket.count_request(Operation::ListUploads);
+        let after = request.after.as_ref();
         let (entries, more) = self.bucket.list_uploads(UploadsQuery {
-            prefix,
-            delimiter: None,
+            prefix: &request.prefix,
+            delimiter: request.by_directory.then_some("/"),
             key_marker: after.map_or("", |after| &after.key),
             upload_id_marker: after.map_or("", |after| &after.upload_id),
             max: usize::from(self.limits.list_page),
         });
-        let uploads: Vec<ListedUpload> = entries
-            .into_iter()
-            .filter_map(|entry| match entry {
-                Entry::Item(open) => {
-                    Some(ListedUpload { upload: open.upload, initiated: open.initiated })
-                }
-                Entry::Prefix(_) => None,
-            })
-            .collect();
-        let next = uploads.last().filter(|_| more).map(|last| UploadCursor {
-            key: last.upload.key.as_str().to_owned(),
-            upload_id: last.upload.id.as_str().to_owned(),
+        let next = entries.last().filter(|_| more).map(|last| match last {
+            Entry::Item(open) => UploadCursor {
+                key: open.upload.key.as_str().to_owned(),
+                upload_id: open.upload.id.as_str().to_owned(),
+            },
+            Entry::Prefix(prefix) => {
+                UploadCursor { key: prefix.clone(), ..UploadCursor::default() }
+            }
         });
-        Ok(UploadsPage { uploads, next })
+        let mut page = UploadsPage { next, ..UploadsPage::default() };
+        for entry in entries {
+            match entry {
+                Entry::Prefix(prefix) => page.prefixes.push(prefix),
+                Entry::Item(OpenUpload { upload, initiated, .. }) => {
+                    page.uploads.push(ListedUpload { upload, initiated });
+                }
+            }
+        }
+        Ok(page)
     }
 }
 

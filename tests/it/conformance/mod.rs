@@ -74,6 +74,7 @@ const CASES: &[Case] = cases![
     multipart::a_stale_source_of_a_part_is_refused,
     multipart::parts_are_listed_page_by_page,
     multipart::uploads_are_listed_page_by_page,
+    multipart::uploads_are_rolled_up_by_directory,
     multipart::two_uploads_of_one_key,
     multipart::create_only_refuses_at_the_end,
     append::bytes_follow_at_their_position,

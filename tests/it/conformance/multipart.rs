@@ -2,7 +2,7 @@
 
 use partfs::store::{
     ByteRange, Checksum, ErrorKind, Expected, Metadata, PartNumber, PartReceipt, Payload,
-    PutOptions, StandardHeaders, Upload,
+    PutOptions, StandardHeaders, Upload, UploadsRequest,
 };
 
 use super::{Ground, kind, text};
@@ -227,18 +227,19 @@ pub(super) async fn uploads_are_listed_page_by_page(ground: &Ground<'_>) {
     // Begins with the same letters as another key, which must not end the page early.
     started.push(ground.start("a.x").await);
     let mut listed = Vec::new();
-    let mut after = None;
+    let mut request = UploadsRequest::below(&*ground.prefix);
     loop {
-        let page = ground.store.list_uploads(&ground.prefix, after.as_ref()).await.unwrap();
+        let page = ground.store.list_uploads(&request).await.unwrap();
         listed.extend(page.uploads.into_iter().map(|listed| listed.upload));
         match page.next {
-            Some(next) => after = Some(next),
+            Some(next) => request.after = Some(next),
             None => break,
         }
     }
     assert!(listed.is_sorted_by_key(|upload| upload.key.as_str()));
     let a = ground.key("a");
-    let below_a = ground.store.list_uploads(a.as_str(), None).await.unwrap().uploads;
+    let below_a =
+        ground.store.list_uploads(&UploadsRequest::below(a.as_str())).await.unwrap().uploads;
     assert!(!below_a.is_empty());
     assert!(below_a.iter().all(|listed| listed.upload.key.as_str().starts_with(a.as_str())));
     for upload in &started {
@@ -247,7 +248,15 @@ pub(super) async fn uploads_are_listed_page_by_page(ground: &Ground<'_>) {
     started.sort();
     listed.sort();
     assert_eq!(listed, started);
-    assert!(ground.store.list_uploads(&ground.prefix, None).await.unwrap().uploads.is_empty());
+    assert!(
+        ground
+            .store
+            .list_uploads(&UploadsRequest::below(&*ground.prefix))
+            .await
+            .unwrap()
+            .uploads
+            .is_empty()
+    );
 }
 
 pub(super) async fn two_uploads_of_one_key(ground: &Ground<'_>) {
@@ -276,4 +285,29 @@ pub(super) async fn create_only_refuses_at_the_end(ground: &Ground<'_>) {
     assert_eq!(kind(refused), ErrorKind::AlreadyExists);
     assert_eq!(ground.bytes_of("k").await, b"meanwhile");
     ground.store.abort_upload(&upload).await.unwrap();
+}
+
+pub(super) async fn uploads_are_rolled_up_by_directory(ground: &Ground<'_>) {
+    let mut started = Vec::new();
+    for name in ["a b/1", "a b/2", "c", "d+/x/y", "d+/x/z", "e"] {
+        started.push(ground.start(name).await);
+    }
+    let mut request =
+        UploadsRequest { by_directory: true, ..UploadsRequest::below(&*ground.prefix) };
+    let (mut keys, mut prefixes) = (Vec::new(), Vec::new());
+    loop {
+        let page = ground.store.list_uploads(&request).await.unwrap();
+        keys.extend(page.uploads.into_iter().map(|listed| listed.upload.key));
+        prefixes.extend(page.prefixes);
+        match page.next {
+            Some(next) => request.after = Some(next),
+            None => break,
+        }
+    }
+    assert_eq!(keys, [ground.key("c"), ground.key("e")]);
+    let below = |name: &str| format!("{}{name}", ground.prefix);
+    assert_eq!(prefixes, [below("a b/"), below("d+/")]);
+    for upload in &started {
+        ground.store.abort_upload(upload).await.unwrap();
+    }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use partfs::dialect::Timing;
 use partfs::fs::{FsResult, Meaning};
 use partfs::mock::{Action, FaultId, FaultRule, MockConfig, MockServer};
-use partfs::store::{ObjectStore, Operation};
+use partfs::store::{ObjectStore, Operation, UploadsRequest};
 
 use crate::world::fs::World;
 use crate::world::served::{TIMING, client, serve};
@@ -98,7 +98,7 @@ async fn an_error_under_status_200_to_the_end_fails_the_close() {
     assert!(matches!(meaning, Meaning::Io | Meaning::TimedOut), "{meaning:?}");
     assert_eq!(scene.world.object("f").await.unwrap(), b"old");
     scene.world.fs.drain(Duration::from_secs(10)).await;
-    let left = scene.world.store.list_uploads("", None).await.unwrap().uploads;
+    let left = scene.world.store.list_uploads(&UploadsRequest::default()).await.unwrap().uploads;
     assert!(left.is_empty(), "what failed is given up on the server too: {left:?}");
 }
 

@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use partfs::fs::{InodeNo, Meaning, OpenMode};
-use partfs::store::{ErrorKind, ObjectStore, Operation};
+use partfs::store::{ErrorKind, ObjectStore, Operation, UploadsRequest};
 
 use crate::world::fs::{PART, World};
 use crate::world::{keys, pattern};
@@ -19,7 +19,7 @@ async fn a_failed_complete_is_the_result_of_close_and_nothing_appears() {
     assert_eq!(world.object("f").await.unwrap(), b"old");
     world.store.heal();
     world.fs.drain(Duration::from_secs(5)).await;
-    let uploads = world.store.list_uploads("", None).await.unwrap().uploads;
+    let uploads = world.store.list_uploads(&UploadsRequest::default()).await.unwrap().uploads;
     assert!(uploads.is_empty(), "aborted");
     world.put("f", b"again").await.unwrap();
     assert_eq!(world.object("f").await.unwrap(), b"again", "a fresh open works");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use partfs::fs::{InodeNo, Meaning, OpenMode, SetAttr};
-use partfs::store::{ObjectStore, Operation, PutOptions};
+use partfs::store::{ObjectStore, Operation, PutOptions, UploadsRequest};
 use proptest::prelude::*;
 
 use crate::world::fs::{PART, World};
@@ -239,7 +239,7 @@ proptest! {
             let read = world.fresh().read_all("f", 77).await.unwrap();
             assert!(read == model, "through another mount");
             world.fs.drain(Duration::from_secs(5)).await;
-            let left = world.store.list_uploads("", None).await.unwrap();
+            let left = world.store.list_uploads(&UploadsRequest::default()).await.unwrap();
             assert!(left.uploads.is_empty(), "no upload is left open");
         });
     }

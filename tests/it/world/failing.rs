@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use partfs::store::{
     Appended, ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage,
     ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt,
-    PartsPage, Payload, PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage,
+    PartsPage, Payload, PutOptions, StoreError, StoreResult, Upload, UploadsPage, UploadsRequest,
 };
 use tokio::sync::Semaphore;
 
@@ -219,12 +219,8 @@ impl ObjectStore for Failing {
         self.inner.list_parts(upload, after).await
     }
 
-    async fn list_uploads(
-        &self,
-        prefix: &str,
-        after: Option<&UploadCursor>,
-    ) -> StoreResult<UploadsPage> {
+    async fn list_uploads(&self, request: &UploadsRequest) -> StoreResult<UploadsPage> {
         self.check(Operation::ListUploads)?;
-        self.inner.list_uploads(prefix, after).await
+        self.inner.list_uploads(request).await
     }
 }
