@@ -248,6 +248,9 @@ impl Client {
             failure.status = status;
             failure.request_id = request_id.map(Into::into).or(failure.request_id);
             failure.after = self.dialect.asks_to_wait(&answer.headers);
+            if credentials.is_none() {
+                failure.kind = of_nobody(failure.kind);
+            }
             if self.dialect.adapts(job.operation, extended, &failure) {
                 (failure.repeat, failure.after) = (Repeat::Refused, Some(Duration::ZERO));
             }
@@ -351,6 +354,17 @@ impl Client {
             failed.push((key.clone(), error));
         }
         Ok(failed)
+    }
+}
+
+/// What a refusal means to a request without a signature: QingStor says of those that their signature
+/// is wrong, and a secret that is not there cannot be.
+fn of_nobody(kind: ErrorKind) -> ErrorKind {
+    match kind {
+        ErrorKind::WrongSignature | ErrorKind::UnknownAccessKey | ErrorKind::BadCredentials => {
+            ErrorKind::AccessDenied
+        }
+        other => other,
     }
 }
 
