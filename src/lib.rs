@@ -10,7 +10,7 @@
 //!    room, the answer goes back from here, without a task and without a wait.
 //! 4. A part that is full goes to [`store::ObjectStore::put_part`], while the next one is filled.
 //! 5. [`dialect`] makes a request of the service from it, signed anew for each attempt of [`http`], and checks the
-//!    CRC-64 that the service answers with.
+//!    checksum that the service answers with (QingStor has none, and is sent the MD5).
 //! 6. `close()` sends FLUSH: [`fs`] decides whether this close publishes, [`mod@write`] sends the rest and completes the
 //!    upload, and the outcome is the result of `close()`.
 //!

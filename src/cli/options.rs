@@ -124,7 +124,7 @@ option!(TRAFFIC_LIMIT: BitRate = "traffic_limit", "traffic-limit", BitRate, ("no
 option!(CONTENT_MD5: Switch = "content_md5", "content-md5", Switch, "false",
     "Send the MD5 with every body, so that the service checks it; costs a core per 0.5 GiB/s.");
 option!(SSE: HeaderText = "sse", "sse", HeaderText("ALGORITHM"), ("that of the bucket"),
-    "Let the service encrypt new objects: AES256 (its own key) or KMS.");
+    "Let the service encrypt new objects: AES256 (its own key; OSS also SM4) or KMS.");
 option!(SSE_KMS_KEY_ID: HeaderText = "sse_kms_key_id", "sse-kms-key-id", HeaderText("ID"), ("the default key of the account"),
     "Key of the key management service to encrypt new objects with.");
 option!(SSE_KMS_CONTEXT: HeaderText = "sse_kms_context", "sse-kms-context", HeaderText("BASE64"), ("none"),

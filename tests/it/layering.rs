@@ -34,7 +34,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("write", &["store", "budget"]),
     ("read", &["store", "budget"]),
     ("dialect", &["store", "http", "clock"]),
-    ("mock", &["store", "dialect", "clock"]),
+    ("mock", &["store", "clock"]),
     ("http", &[]),
     ("store", &[]),
     ("budget", &[]),

@@ -70,6 +70,18 @@ impl Right {
     }
 }
 
+impl Right {
+    /// The option that grants it.
+    fn option(self) -> &'static str {
+        match self {
+            Self::Read => "grant_read",
+            Self::ReadAcp => "grant_read_acp",
+            Self::WriteAcp => "grant_write_acp",
+            Self::FullControl => "grant_full_control",
+        }
+    }
+}
+
 /// One granted right.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
@@ -132,8 +144,8 @@ impl Applied {
                 return Err(bad("acl", acl, values.join(", ")));
             }
         }
-        if !properties.grants.is_empty() && !rules.grants {
-            return Err(lacks("grant"));
+        if let (Some(grant), false) = (properties.grants.first(), rules.grants) {
+            return Err(lacks(grant.right.option()));
         }
         if let Some(limit) = properties.traffic_limit_bits {
             let range = rules.traffic_limit_bits.clone().ok_or_else(|| lacks("traffic_limit"))?;

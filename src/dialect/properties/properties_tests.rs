@@ -149,7 +149,7 @@ fn what_a_service_lacks_is_refused_by_name() {
     let kms = Encryption::Kms { key_id: None, context: None };
     for (properties, option) in [
         (ObjectProperties { acl: Some("private".into()), ..none() }, "acl"),
-        (ObjectProperties { grants: everything().grants, ..none() }, "grant"),
+        (ObjectProperties { grants: everything().grants, ..none() }, "grant_read_acp"),
         (ObjectProperties { traffic_limit_bits: Some(150), ..none() }, "traffic_limit"),
         (ObjectProperties { requester_pays: true, ..none() }, "requester_pays"),
         (
