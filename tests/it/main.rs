@@ -9,5 +9,6 @@ mod faults;
 mod fs;
 mod layering;
 mod mount;
+mod properties;
 mod semantics;
 mod world;

@@ -9,7 +9,7 @@ use partfs::dialect::{
 use partfs::mock::{Addressing, MockConfig, MockDialect};
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 use partfs::store::prefix::Prefixed;
-use partfs::store::{Key, Limits, Payload, PutOptions, StandardHeaders};
+use partfs::store::{Key, Limits, ObjectStore, Payload, PutOptions, StandardHeaders};
 
 use super::{run_all, run_all_without_checksums};
 use crate::world::served::{TIMING, client, connection, serve};
@@ -183,14 +183,30 @@ async fn qingstor_over_http_with_a_virtual_host() {
 }
 
 /// Objects encrypted with the customer's key, whose ETags prove nothing.
-#[tokio::test]
-async fn qingstor_over_http_with_a_customer_key() {
-    let config = MockConfig { etags: EtagMode::Opaque, ..mock_of(MockDialect::Qingstor) };
+async fn with_a_customer_key(dialect: MockConfig, suite: impl AsyncFnOnce(&dyn ObjectStore)) {
+    let config = MockConfig { etags: EtagMode::Opaque, ..dialect };
     let server = serve(config.clone()).await;
     let encryption = Encryption::CustomerKey(CustomerKey::new(&[7; 32]).unwrap());
     let store = connect(Connection {
         properties: ObjectProperties { encryption, ..ObjectProperties::default() },
         ..connection(&server, &config, None, TIMING)
     });
-    run_all(&*store.unwrap()).await;
+    suite(&*store.unwrap()).await;
+}
+
+#[tokio::test]
+async fn qingstor_over_http_with_a_customer_key() {
+    with_a_customer_key(mock_of(MockDialect::Qingstor), run_all).await;
+}
+
+#[tokio::test]
+async fn cos_over_http_with_a_customer_key() {
+    with_a_customer_key(MockConfig::default(), run_all).await;
+}
+
+#[tokio::test]
+async fn s3_over_http_with_a_customer_key() {
+    with_a_customer_key(mock_of(MockDialect::S3), run_all).await;
+    let old = MockConfig { s3_checksums: false, ..mock_of(MockDialect::S3) };
+    with_a_customer_key(old, run_all_without_checksums).await;
 }
