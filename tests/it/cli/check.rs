@@ -62,6 +62,12 @@ fn mistakes_have_their_names() {
 #[test]
 fn the_built_in_mock_can_be_checked_too() {
     says(&line("check mock: --write"), 0, &["ok list", "ok multipart"]);
+    for name in ["cos", "oss", "qingstor", "s3"] {
+        let ran = line(&format!("check mock:?dialect={name} --write"));
+        let lines = ["ok list", "ok write", "ok read back", "ok copy", "ok multipart", "ok remove"];
+        says(&ran, 0, &lines);
+        assert!(!ran.stdout.contains("FAIL"), "{name}: {}", ran.stdout);
+    }
     let refused = line("check");
     assert_eq!(refused.code, Some(2));
     assert!(refused.stderr.contains("URL is missing: partfs check URL"), "{}", refused.stderr);

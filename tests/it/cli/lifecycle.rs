@@ -56,6 +56,22 @@ fn the_command_returns_when_the_mount_works_and_umount_when_its_daemon_has_ended
 }
 
 #[test]
+fn the_mock_is_mounted_in_each_of_its_languages() {
+    let Some(place) = Place::new() else { return };
+    for name in ["cos", "oss", "qingstor", "s3"] {
+        let ran = mount(&format!("mock:?dialect={name}"), place.path(), &[]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{name}");
+        let file = place.path().join("file");
+        fs::write(&file, name).unwrap();
+        let moved = place.path().join("moved");
+        fs::rename(&file, &moved).unwrap();
+        assert_eq!(fs::read_to_string(&moved).unwrap(), name);
+        let ran = place.umount(&[]);
+        assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{name}");
+    }
+}
+
+#[test]
 fn a_second_mount_on_the_same_place_is_refused() {
     let Some(place) = Place::new() else { return };
     assert_eq!(mount("mock:", place.path(), &[]).code, Some(0));

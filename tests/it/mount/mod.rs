@@ -1,6 +1,7 @@
 //! Real mounts, driven by real programs; the bucket is looked into without the mount.
 
 mod commit_rule;
+mod dialects;
 mod limits;
 mod programs;
 mod reads;

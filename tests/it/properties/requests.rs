@@ -2,7 +2,7 @@
 
 use partfs::dialect::ObjectProperties;
 use partfs::mock::MockDialect;
-use partfs::store::{ListRequest, ObjectStore, PutOptions};
+use partfs::store::{ListRequest, ObjectStore, PutOptions, UploadsRequest};
 
 use super::{EVERY, Ground, WHOLE, make_all, payload};
 use crate::world::key;
@@ -16,7 +16,7 @@ async fn everything(store: &dyn ObjectStore) {
     store.get(&key("put.html"), None, None).await.unwrap();
     store.head(&key("put.html")).await.unwrap();
     store.list(&ListRequest::default()).await.unwrap();
-    store.list_uploads("", None).await.unwrap();
+    store.list_uploads(&UploadsRequest::default()).await.unwrap();
     let upload = store.start_upload(&key("given up"), &options).await.unwrap();
     store.list_parts(&upload, None).await.unwrap();
     store.abort_upload(&upload).await.unwrap();

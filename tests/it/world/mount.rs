@@ -9,16 +9,18 @@ use std::time::Duration;
 
 use partfs::budget::Budget;
 use partfs::clock::{Clock, SystemClock};
-use partfs::dialect::{Connection, Credentials, DialectName, ObjectProperties, Timing, connect};
+use partfs::dialect::{Connection, ObjectProperties, Timing, connect};
 use partfs::fs::{DrainReport, FileSystem, FsConfig};
 use partfs::fuse::session::{Session, SessionOptions, mount};
-use partfs::mock::{MockConfig, MockServer};
+use partfs::mock::{Addressing, MockConfig, MockDialect, MockServer};
 use partfs::read::ReadConfig;
 use partfs::store::memory::MemoryBucket;
 use partfs::store::{ObjectStore, Operation};
 use partfs::write::WriteConfig;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+
+use super::served::{connection, serve};
 
 /// Whether this machine can mount. Says so loudly when it cannot, past the capture of the test
 /// harness, and fails where PARTFS_REQUIRE_FUSE demands that mount tests run.
@@ -55,6 +57,10 @@ pub fn on_both(test: impl Fn(Mounted)) {
 /// What differs from mount to mount.
 #[derive(Debug, Clone)]
 pub struct Setup {
+    /// The service.
+    pub dialect: MockDialect,
+    /// What new objects get.
+    pub properties: ObjectProperties,
     /// First part, in bytes; COS takes none below 1 MiB but the last.
     pub part_bytes: u64,
     /// The budget, in bytes.
@@ -70,6 +76,8 @@ pub struct Setup {
 impl Default for Setup {
     fn default() -> Self {
         Self {
+            dialect: MockDialect::Cos,
+            properties: ObjectProperties::default(),
             part_bytes: 1 << 20,
             memory_limit_bytes: 64 << 20,
             attr_ttl: Duration::from_secs(10),
@@ -85,6 +93,7 @@ pub struct Mounted {
     pub server: MockServer,
     pub bucket: Arc<MemoryBucket>,
     setup: Setup,
+    config: MockConfig,
     live: Option<Live>,
     place: TempDir,
     staging: TempDir,
@@ -108,32 +117,31 @@ impl Mounted {
             .enable_all()
             .build()
             .unwrap();
+        // COS knows no path style; the others are asked at an address.
+        let addressing = match setup.dialect {
+            MockDialect::Cos => Addressing::Auto,
+            MockDialect::Oss | MockDialect::Qingstor | MockDialect::S3 => Addressing::Path,
+        };
         let config = MockConfig {
+            dialect: setup.dialect,
+            addressing,
             bucket: BUCKET.to_owned(),
             dir: setup.dir.clone(),
             ..MockConfig::default()
         };
-        let server =
-            runtime.block_on(MockServer::start(config, Arc::new(SystemClock))).expect("a mock");
+        let server = runtime.block_on(serve(config.clone()));
         let bucket = server.bucket();
         let (place, staging) = (TempDir::new().unwrap(), TempDir::new().unwrap());
-        let mut mounted = Self { runtime, server, bucket, setup, live: None, place, staging };
+        let mut mounted =
+            Self { runtime, server, bucket, setup, config, live: None, place, staging };
         mounted.mount();
         Some(mounted)
     }
 
     fn store(&self) -> Arc<dyn ObjectStore> {
-        let config = MockConfig::default();
         connect(Connection {
-            dialect: DialectName::Cos,
-            bucket: BUCKET.to_owned(),
-            endpoint: Some(format!("http://{}", self.server.address())),
-            region: None,
-            path_style: None,
-            signature_version: None,
-            credentials: Credentials::new(config.access_key_id, config.secret_access_key).into(),
-            properties: ObjectProperties::default(),
-            timing: Timing::default(),
+            properties: self.setup.properties.clone(),
+            ..connection(&self.server, &self.config, None, Timing::default())
         })
         .expect("a client")
     }
