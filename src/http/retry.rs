@@ -29,7 +29,7 @@ pub enum Verdict<T, E> {
     Done(T),
     /// It failed and another attempt would not help or must not be made.
     Final(E),
-    /// It failed and may be tried again, not before `after` has passed.
+    /// It failed and may be tried again, not before `after` has passed if there is time for that.
     Again {
         /// What went wrong.
         error: E,
@@ -50,8 +50,9 @@ pub struct Exhausted<E> {
 }
 
 /// Runs `attempt` (given its number, from 1) until it is done, final, or patience ends. Pauses are
-/// full jitter below an exponential bound, or longer where the server said so. Gives up at once
-/// when the pause would outlast the deadline.
+/// full jitter below an exponential bound, or longer where the server said so, but then no longer than
+/// half of what is left: MinIO asks for one or two minutes whenever it is busy, and patience that is
+/// over before the second attempt is none. Gives up at once when the pause would outlast the deadline.
 pub async fn persist<T, E, F, R>(patience: Patience, mut attempt: F) -> Result<T, Exhausted<E>>
 where
     F: FnMut(u32) -> R,
@@ -70,9 +71,10 @@ where
             Ok(Verdict::Again { error, after }) => (error, after),
             Err(_) => return Err(Exhausted { error: last, cut_off: true, attempts: number }),
         };
-        let pause = pause_before(number, random()).max(after.unwrap_or_default());
-        let in_time = Instant::now().checked_add(pause).is_some_and(|start| start < deadline);
-        if number >= patience.max_attempts || !in_time {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let asked = after.unwrap_or_default().min(left / 2);
+        let pause = pause_before(number, random()).max(asked);
+        if number >= patience.max_attempts || pause >= left {
             return Err(Exhausted { error: Some(error), cut_off: false, attempts: number });
         }
         last = Some(error);
