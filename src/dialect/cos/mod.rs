@@ -49,6 +49,7 @@ const WORDS: Words = Words {
     directives: ("Copy", "Replaced"),
     create_only: ("x-cos-forbid-overwrite", "true"),
     create_only_at_start: true,
+    acl_at_complete: false,
     cursor_optional: false,
     lenient_delete: false,
     next_position: Some("x-cos-next-append-position"),

@@ -58,6 +58,9 @@ const WORDS: Words = Words {
     directives: ("COPY", "REPLACE"),
     create_only: ("x-oss-forbid-overwrite", "true"),
     create_only_at_start: true,
+    // The SDKs send it with Complete, and have none for Initiate. An object without is open to whom the
+    // bucket is open to.
+    acl_at_complete: true,
     cursor_optional: false,
     lenient_delete: true,
     next_position: Some("x-oss-next-append-position"),

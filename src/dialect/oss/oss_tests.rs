@@ -98,6 +98,20 @@ fn mistakes_are_named() {
     .unwrap();
 }
 
+/// As the SDKs do: OSS documents the header for Complete and not for Initiate.
+#[test]
+fn objects_in_parts_get_their_acl_when_they_are_completed() {
+    let oss = Oss::new(&here(None, Some("cn-hangzhou"))).unwrap();
+    let properties = ObjectProperties { acl: Some("private".into()), ..Default::default() };
+    let oss = XmlService::new(oss, properties).unwrap();
+    let upload = Upload { key: key("k"), id: UploadId::new("U") };
+    let expected = Expected { size: 1, checksum: None, create_only: false };
+    let draft = oss.complete_upload(&upload, &[], &expected).unwrap();
+    assert_eq!(draft.headers["x-oss-object-acl"], "private");
+    let draft = service().complete_upload(&upload, &[], &expected).unwrap();
+    assert!(!draft.headers.contains_key("x-oss-object-acl"));
+}
+
 #[test]
 fn requests_have_the_words_of_oss() {
     let oss = service();

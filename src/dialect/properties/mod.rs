@@ -211,14 +211,20 @@ impl Applied {
         if let Some(class) = storage_class.or(own.storage_class.as_deref()) {
             set(&mut headers, &format!("{prefix}storage-class"), class)?;
         }
-        if let (Some(acl), Some((name, _))) = (&own.acl, self.rules.acl) {
-            set(&mut headers, name, acl)?;
-        }
+        self.acl(&mut headers)?;
         for Grant { right, grantees } in &own.grants {
             set(&mut headers, &format!("{prefix}grant-{}", right.name()), grantees)?;
         }
         self.rules.encryption.new_object(&own.encryption, &mut headers)?;
         Ok(headers)
+    }
+
+    /// The canned ACL.
+    pub(crate) fn acl(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
+        match (&self.properties.acl, self.rules.acl) {
+            (Some(acl), Some((name, _))) => set(headers, name, acl),
+            _ => Ok(()),
+        }
     }
 
     /// Headers of requests that carry content in either direction: PUT, Upload Part, Append, GET.

@@ -59,6 +59,7 @@ const WORDS: Words = Words {
     directives: ("COPY", "REPLACE"),
     create_only: ("if-none-match", "*"),
     create_only_at_start: false,
+    acl_at_complete: false,
     cursor_optional: true,
     lenient_delete: false,
     next_position: None,

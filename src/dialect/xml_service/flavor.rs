@@ -31,6 +31,8 @@ pub(crate) struct Words {
     pub(crate) create_only: (&'static str, &'static str),
     /// Whether Initiate takes that header.
     pub(crate) create_only_at_start: bool,
+    /// Whether Complete takes the canned ACL of the object.
+    pub(crate) acl_at_complete: bool,
     /// Whether a truncated listing may lack its cursor: then the last key is the cursor.
     pub(crate) cursor_optional: bool,
     /// Whether keys in the answer to a multi-delete come encoded when asked for so, and a quiet

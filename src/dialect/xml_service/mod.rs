@@ -331,6 +331,9 @@ impl<F: Flavor> Dialect for XmlService<F> {
         if expected.create_only && self.flavor.limits().create_only {
             self.set_create_only(&mut draft.headers)?;
         }
+        if self.flavor.words().acl_at_complete {
+            self.applied.acl(&mut draft.headers)?;
+        }
         if self.flavor.words().customer_key_for_parts {
             self.applied.customer_key(&mut draft.headers)?;
         }
