@@ -294,6 +294,14 @@ impl Client {
             };
         }
         if creates_only(&job.draft) {
+        // The services say what it is that they do not find, but to HEAD. Else it is something in front of
+        // them that does not find the service, and neither is an object absent nor was one deleted.
+        let unsaid = failure.kind == ErrorKind::NotFound && failure.code.is_none();
+        if unsaid && job.operation != Operation::Head {
+            failure.kind = ErrorKind::InvalidAnswer;
+            failure.repeat = Repeat::FateUnknown;
+            failure.message = "not found, says something that is not the service".into();
+        }
             if failure.kind == ErrorKind::PreconditionFailed {
                 failure.kind = ErrorKind::AlreadyExists;
             } else if answer.status == StatusCode::NOT_IMPLEMENTED {

@@ -347,6 +347,25 @@ async fn what_is_gone_is_deleted() {
 }
 
 #[tokio::test]
+async fn a_proxy_that_does_not_find_the_service_deletes_nothing() {
+    let proxy = || say(404, &[], "default backend - 404");
+    let server = Scripted::start(vec![proxy(), say(204, &[], ""), proxy(), proxy(), proxy()]).await;
+    let store = server.store();
+    store.delete(&key("k")).await.unwrap();
+    assert_eq!(server.seen().len(), 2);
+    assert_eq!(store.delete(&key("k")).await.unwrap_err().kind, ErrorKind::InvalidAnswer);
+
+    let server = Scripted::start(vec![proxy(); 3]).await;
+    assert_eq!(
+        server.store().get(&key("k"), None, None).await.unwrap_err().kind,
+        ErrorKind::InvalidAnswer
+    );
+    // An answer to HEAD cannot say more.
+    let server = Scripted::start(vec![say(404, &[], "")]).await;
+    assert_eq!(server.store().head(&key("k")).await.unwrap_err().kind, ErrorKind::NotFound);
+}
+
+#[tokio::test]
 async fn delete_many_names_what_stays() {
     let result = "<DeleteResult><Error><Key>a&amp;b</Key><Code>AccessDenied</Code></Error>\
         <Error><Key>gone</Key><Code>NoSuchKey</Code></Error>\
