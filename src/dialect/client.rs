@@ -54,6 +54,8 @@ pub(super) struct Job<'a> {
     pub(super) limit: u64,
     pub(super) patience: Patience,
     /// MD5 of the body, once it was needed.
+    /// How long nothing may move in an attempt.
+    idle: Duration,
     md5: OnceLock<[u8; 16]>,
 }
 
@@ -84,6 +86,12 @@ impl Client {
     }
 
     /// A job about `key` with the answer's usual limits.
+    /// How long nothing may move while the server copies bytes. Not all services send blanks meanwhile, and
+    /// an attempt that is given up is work begun anew; half of the patience leaves time for a second one.
+    fn long_idle(&self) -> Duration {
+        self.timing.attempt.max(self.timing.complete / 2)
+    }
+
     pub(super) fn job<'a>(
         &self,
         operation: Operation,
@@ -110,7 +118,8 @@ impl Client {
             | Operation::DeleteMany => LIST_BYTES,
             _ => DOCUMENT_BYTES,
         };
-        Ok(Job { operation, key, draft, success, limit, patience, md5: OnceLock::new() })
+        let (idle, md5) = (self.timing.attempt, OnceLock::new());
+        Ok(Job { operation, key, draft, success, limit, patience, idle, md5 })
     }
 
     /// Refuses keys that the service cannot store, before anything is sent.
@@ -234,7 +243,7 @@ impl Client {
             self.dialect.sign(&mut head, credentials).await?;
         }
         let request = Request { head, body: request_body(&job.draft.body) };
-        let answer = match self.transport.exchange(request, self.timing.attempt, gate).await {
+        let answer = match self.transport.exchange(request, job.idle, gate).await {
             Ok(answer) => answer,
             Err(error) => {
                 let failure = Failure::from(error);
@@ -637,7 +646,7 @@ impl ObjectStore for Client {
         self.check_key(Operation::Rename, from)?;
         self.check_key(Operation::Rename, to)?;
         let mut job = self.job(Operation::Rename, to, self.dialect.rename(from, to, if_match))?;
-        job.patience = self.long_patience();
+        (job.patience, job.idle) = (self.long_patience(), self.long_idle());
         self.rename_once(&job, to, if_match).await
     }
 
@@ -709,7 +718,7 @@ impl ObjectStore for Client {
         let if_match = if_match.or(source_version.as_ref());
         let draft = self.dialect.copy_part(upload, number, from, range, if_match);
         let mut job = self.job(operation, &upload.key, draft)?;
-        job.patience = self.long_patience();
+        (job.patience, job.idle) = (self.long_patience(), self.long_idle());
         let Stored { etag, checksum } =
             self.run(&job, |answer| self.dialect.read_copy_part(answer)).await?;
         Ok(PartReceipt { number, etag, size, checksum })

@@ -366,6 +366,27 @@ async fn a_proxy_that_does_not_find_the_service_deletes_nothing() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_silent_while_it_copies_is_waited_for() {
+    let slow = |document| {
+        let mut acts = vec![Act::Wait(2 * TIMING.attempt)];
+        acts.extend(say(200, &[], document));
+        acts
+    };
+    let server = Scripted::start(vec![
+        slow("<CopyObjectResult><ETag>\"abc\"</ETag></CopyObjectResult>"),
+        slow("<CopyPartResult><ETag>\"abc\"</ETag></CopyPartResult>"),
+    ])
+    .await;
+    let store = server.store();
+    let if_match = Some(ObjectVersion { etag: ETag::new("abc"), size: 11 });
+    let options = CopyOptions { if_match, ..CopyOptions::default() };
+    assert_eq!(store.copy(&key("a"), &key("b"), &options).await.unwrap().size, 11);
+    let range = ByteRange::new(0, 5);
+    store.copy_part(&upload(), PartNumber::FIRST, &key("a"), range, None).await.unwrap();
+    assert_eq!(server.seen().len(), 2);
+}
+
+#[tokio::test]
 async fn delete_many_names_what_stays() {
     let result = "<DeleteResult><Error><Key>a&amp;b</Key><Code>AccessDenied</Code></Error>\
         <Error><Key>gone</Key><Code>NoSuchKey</Code></Error>\

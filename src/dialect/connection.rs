@@ -116,7 +116,8 @@ pub struct Connection {
 pub struct Timing {
     /// For a connection to be made.
     pub connect: Duration,
-    /// For anything to move during an attempt: bytes going out or coming in.
+    /// For anything to move during an attempt: bytes going out or coming in. Copies on the server get half of
+    /// `complete`, as some services are silent while they copy.
     pub attempt: Duration,
     /// For an operation with all its attempts and pauses. Operations that move content get more, as
     /// if the link carried 64 KiB/s: a slow link is not a dead one.
