@@ -16,6 +16,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::dialect::clock_skew;
 use crate::dialect::credentials::{CredentialCache, Rejection};
 use crate::dialect::failure::{Failure, Repeat, given_up};
+use crate::dialect::lost::checksum_of;
 use crate::dialect::request::{Draft, Site};
 use crate::dialect::{ConnectError, Credentials, Dialect, Stored, Timing, headers};
 use crate::http::{Answer, Patience, Request, RequestBody, Transport, Verdict, persist};
@@ -53,9 +54,9 @@ pub(super) struct Job<'a> {
     /// Largest body of a good answer.
     pub(super) limit: u64,
     pub(super) patience: Patience,
-    /// MD5 of the body, once it was needed.
     /// How long nothing may move in an attempt.
     idle: Duration,
+    /// MD5 of the body, once it was needed.
     md5: OnceLock<[u8; 16]>,
 }
 
@@ -85,13 +86,13 @@ impl Client {
         Patience { total: self.timing.complete, max_attempts: self.timing.max_attempts }
     }
 
-    /// A job about `key` with the answer's usual limits.
     /// How long nothing may move while the server copies bytes. Not all services send blanks meanwhile, and
     /// an attempt that is given up is work begun anew; half of the patience leaves time for a second one.
     fn long_idle(&self) -> Duration {
         self.timing.attempt.max(self.timing.complete / 2)
     }
 
+    /// A job about `key` with the answer's usual limits.
     pub(super) fn job<'a>(
         &self,
         operation: Operation,
@@ -293,6 +294,14 @@ impl Client {
     fn refused(&self, job: &Job<'_>, answer: &Answer) -> Failure {
         let failure = self.dialect.failure(answer);
         let mut failure = self.dialect.refine(job.operation, failure);
+        // The services say what it is that they do not find, but to HEAD. Else it is something in front of
+        // them that does not find the service, and neither is an object absent nor was one deleted.
+        let unsaid = failure.kind == ErrorKind::NotFound && failure.code.is_none();
+        if unsaid && job.operation != Operation::Head {
+            failure.kind = ErrorKind::InvalidAnswer;
+            failure.repeat = Repeat::FateUnknown;
+            failure.message = "not found, says something that is not the service".into();
+        }
         if failure.kind == ErrorKind::ClockSkew
             && let Some(date) = answer.header("date")
         {
@@ -303,14 +312,6 @@ impl Client {
             };
         }
         if creates_only(&job.draft) {
-        // The services say what it is that they do not find, but to HEAD. Else it is something in front of
-        // them that does not find the service, and neither is an object absent nor was one deleted.
-        let unsaid = failure.kind == ErrorKind::NotFound && failure.code.is_none();
-        if unsaid && job.operation != Operation::Head {
-            failure.kind = ErrorKind::InvalidAnswer;
-            failure.repeat = Repeat::FateUnknown;
-            failure.message = "not found, says something that is not the service".into();
-        }
             if failure.kind == ErrorKind::PreconditionFailed {
                 failure.kind = ErrorKind::AlreadyExists;
             } else if answer.status == StatusCode::NOT_IMPLEMENTED {
@@ -338,6 +339,18 @@ impl Client {
             return Err(Failure::new(ErrorKind::Corrupt, Repeat::Refused, message));
         }
         Ok(stored)
+    }
+
+    /// Content in memory with the checksum of the service. Who makes directories and links computes none,
+    /// and S3 takes nothing without into buckets that keep objects from being changed (Object Lock).
+    async fn with_checksum(&self, payload: Payload) -> Payload {
+        match (payload.checksum(), payload.data(), self.limits().checksum) {
+            (None, PayloadData::Chunks(_), Some(kind)) => {
+                let checksum = checksum_of(&payload, kind).await;
+                payload.with_checksum(checksum)
+            }
+            _ => payload,
+        }
     }
 
     async fn delete_batch(&self, keys: &[&Key]) -> StoreResult<Vec<(Key, StoreError)>> {
@@ -566,6 +579,7 @@ impl ObjectStore for Client {
     ) -> StoreResult<ObjectVersion> {
         self.check_key(Operation::Put, key)?;
         self.check_size(Operation::Put, key, payload.len(), self.limits().put_bytes)?;
+        let payload = self.with_checksum(payload).await;
         let draft = self.dialect.put(key, payload.clone(), options);
         let job = self.job(Operation::Put, key, draft)?;
         let read = |answer: &Answer| {
@@ -619,7 +633,7 @@ impl ObjectStore for Client {
             return Err(error.with_key(to.as_str()));
         }
         let mut job = self.job(Operation::Copy, to, self.dialect.copy(from, to, options))?;
-        job.patience = self.long_patience();
+        (job.patience, job.idle) = (self.long_patience(), self.long_idle());
         let copied = self.run(&job, |answer| self.dialect.read_copy(answer)).await?;
         if let (Some(source), Some(etag)) = (&options.if_match, &copied.etag) {
             return Ok(ObjectVersion { etag: etag.clone(), size: source.size });
@@ -646,7 +660,7 @@ impl ObjectStore for Client {
         self.check_key(Operation::Rename, from)?;
         self.check_key(Operation::Rename, to)?;
         let mut job = self.job(Operation::Rename, to, self.dialect.rename(from, to, if_match))?;
-        (job.patience, job.idle) = (self.long_patience(), self.long_idle());
+        job.patience = self.long_patience();
         self.rename_once(&job, to, if_match).await
     }
 

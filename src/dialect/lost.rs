@@ -308,7 +308,7 @@ fn appended(info: ObjectInfo) -> Appended {
 }
 
 /// `None` when the bytes cannot be read any more: then nothing is proved by them.
-async fn checksum_of(payload: &Payload, kind: ChecksumKind) -> Option<Checksum> {
+pub(super) async fn checksum_of(payload: &Payload, kind: ChecksumKind) -> Option<Checksum> {
     let mut running = RunningChecksum::new(kind);
     let mut pieces = payload.pieces();
     while let Some(piece) = pieces.next().await.ok()? {

@@ -123,6 +123,22 @@ async fn garage_and_ceph_refuse_them_and_get_the_md5() {
     }
 }
 
+/// A bucket that keeps its objects from being changed takes none without.
+#[tokio::test]
+async fn directories_and_links_go_with_a_checksum_too() {
+    for body in [&b""[..], b"target"] {
+        let other = || stored(Some(b"other"));
+        let server = Scripted::start(vec![stored(Some(body)), other(), other(), other()]).await;
+        let store = store(&server);
+        let put =
+            async || store.put(&key(), Payload::from(body.to_vec()), &PutOptions::default()).await;
+        put().await.unwrap();
+        assert_eq!(server.seen()[0].header(ECHO), Some(&*of(body)));
+        // And so it is seen when something else was stored.
+        assert_eq!(put().await.unwrap_err().kind, ErrorKind::Corrupt);
+    }
+}
+
 #[tokio::test]
 async fn refusals_about_other_things_teach_nothing() {
     for (status, code) in [
