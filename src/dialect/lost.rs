@@ -17,6 +17,10 @@ use crate::store::{
     ObjectVersion, Operation, PartReceipt, Payload, RunningChecksum, StoreResult, Upload,
 };
 
+/// How often a Complete is tried whose bytes are refused: more, and the service would be asked for
+/// minutes to take parts for what they are not.
+const MAX_CORRUPT_ATTEMPTS: u32 = 3;
+
 /// What an object proves about an expectation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Proof {
@@ -77,6 +81,10 @@ impl Client {
                 && let Some(version) = self.holds(&upload.key, expected, predicted).await
             {
                 return Verdict::Done(version);
+            }
+            // Damage on the way passes; parts that are not what they should be stay so.
+            if failure.kind == ErrorKind::Corrupt && number >= MAX_CORRUPT_ATTEMPTS {
+                return Verdict::Final(failure);
             }
             // After an attempt of unknown fate, an upload that is gone may be one that the service
             // is still putting together: look again until the time is over.

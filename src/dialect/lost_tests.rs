@@ -234,6 +234,17 @@ async fn refusals_end_a_complete_at_once() {
 }
 
 #[tokio::test]
+async fn bytes_that_are_refused_are_not_offered_for_minutes() {
+    let refused = || refuse(400, "BadDigest");
+    let (result, lines) = complete(vec![refused(), refused(), refused(), good()], expected()).await;
+    assert_eq!(result.unwrap_err().kind, ErrorKind::Corrupt);
+    assert_eq!(lines.len(), 3);
+    let (result, lines) = complete(vec![refused(), good()], expected()).await;
+    assert!(result.is_ok(), "the request was damaged on its way");
+    assert_eq!(lines.len(), 2);
+}
+
+#[tokio::test]
 async fn throttling_is_no_doubt() {
     let (result, methods) = complete(vec![refuse(503, "SlowDown"), good()], expected()).await;
     assert!(result.is_ok());
