@@ -11,7 +11,10 @@ use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::inodes::Pin;
-use crate::store::{CopyOptions, ErrorKind, Payload, PutOptions, StandardHeaders, copy_object};
+use crate::store::{
+    CopyOptions, ErrorKind, Key, ObjectVersion, Payload, PutOptions, StandardHeaders, StoreResult,
+    copy_object,
+};
 
 /// Attributes that could not be stored are tried again after so long, …
 const RETRY_FIRST: Duration = Duration::from_secs(1);
@@ -64,6 +67,30 @@ impl FileSystem {
         }
     }
 
+    /// Gives the marker of a directory these attributes. Other tools may keep bytes in an object of that
+    /// name: those stay, by a copy onto itself.
+    async fn store_marker(
+        &self,
+        key: &Key,
+        known: Option<ObjectVersion>,
+        options: &PutOptions,
+    ) -> StoreResult<ObjectVersion> {
+        let version = match known {
+            Some(version) => Some(version),
+            None => match self.store.head(key).await {
+                Ok(info) => Some(info.version),
+                Err(error) if error.kind == ErrorKind::NotFound => None,
+                Err(error) => return Err(error),
+            },
+        };
+        let Some(version) = version.filter(|version| version.size > 0) else {
+            return self.store.put(key, Payload::default(), options).await;
+        };
+        let (size, if_match) = (version.size, Some(version));
+        let copy = CopyOptions { if_match, replace: Some(options.clone()) };
+        copy_object(&*self.store, key, key, size, &copy).await
+    }
+
     /// Stores changed attributes now. Nothing to do is success.
     pub(in crate::fs) async fn settle(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {
         let _turn = inode.turn.lock().await;
@@ -87,11 +114,11 @@ impl FileSystem {
         let path = self.inodes.path(inode.ino).ok_or(Meaning::Stale)?;
         let limits = self.store.limits();
         let (key, stored) = match (inode.kind, version) {
-            (Kind::Directory, _) => {
+            (Kind::Directory, version) => {
                 let key = path.marker_key(limits)?;
                 let headers = StandardHeaders::of_type(DIRECTORY_TYPE);
                 let options = PutOptions { headers, ..options.clone() };
-                let stored = self.store.put(&key, Payload::default(), &options).await;
+                let stored = self.store_marker(&key, version, &options).await;
                 (key, stored)
             }
             (Kind::File | Kind::Symlink, Some(version)) => {

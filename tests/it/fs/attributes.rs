@@ -177,3 +177,17 @@ async fn attributes_of_the_mount_point_are_not_stored() {
     let attr = world.fresh().fs.getattr(InodeNo::ROOT).await.unwrap().attr;
     assert_eq!((attr.permissions, attr.uid), (0o755, 1));
 }
+
+/// Some tools keep bytes in the object that marks a directory.
+#[tokio::test]
+async fn bytes_in_a_directory_marker_survive_our_changes() {
+    let world = World::new();
+    world.store.put(&key("d/"), b"kept".to_vec().into(), &PutOptions::default()).await.unwrap();
+    let ino = world.walk("d").await.unwrap();
+    world.fs.setattr(ino, None, changes()).await.unwrap();
+    world.fs.drain(Duration::from_secs(5)).await;
+    let content = world.store.get(&key("d/"), None, None).await.unwrap();
+    assert_eq!(content.chunks.concat(), b"kept");
+    let info = world.store.head(&key("d/")).await.unwrap();
+    assert!(info.metadata.get("mode").is_some(), "{:?}", info.metadata);
+}

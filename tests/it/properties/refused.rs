@@ -18,7 +18,7 @@ fn one_each() -> Vec<(&'static str, ObjectProperties)> {
     let context = Some("e30=".to_owned());
     vec![
         ("acl", ObjectProperties { acl: Some("private".to_owned()), ..none() }),
-        ("grant", ObjectProperties { grants: vec![grant], ..none() }),
+        ("grant_read", ObjectProperties { grants: vec![grant], ..none() }),
         ("content_language", ObjectProperties { headers: language, ..none() }),
         ("traffic_limit", ObjectProperties { traffic_limit_bits: Some(819_200), ..none() }),
         ("requester_pays", ObjectProperties { requester_pays: true, ..none() }),
@@ -45,11 +45,11 @@ async fn each_service_lacks_what_it_lacks() {
             .collect();
         let expected: &[&str] = match dialect {
             MockDialect::Cos => &["requester_pays"],
-            MockDialect::Oss => &["grant", "sse_kms_context", "sse_c_key_file"],
+            MockDialect::Oss => &["grant_read", "sse_kms_context", "sse_c_key_file"],
             MockDialect::S3 => &["traffic_limit"],
             MockDialect::Qingstor => &[
                 "acl",
-                "grant",
+                "grant_read",
                 "content_language",
                 "traffic_limit",
                 "requester_pays",
