@@ -6,7 +6,7 @@ use std::fs;
 use std::io::Read;
 use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -69,6 +69,27 @@ fn the_mock_is_mounted_in_each_of_its_languages() {
         let ran = place.umount(&[]);
         assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""), "{name}");
     }
+}
+
+#[test]
+fn options_about_new_objects_reach_the_bucket() {
+    let Some(place) = Place::new() else { return };
+    let folder = TempDir::new().unwrap();
+    let url = format!("mock:{}", folder.path().display());
+    let options =
+        "storage_class=STANDARD_IA,object_metadata=team=red,content_type=*.poem=text/x-poem";
+    let ran = mount(&url, place.path(), &["-o", options]);
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    fs::write(place.path().join("a.poem"), "rose").unwrap();
+    assert_eq!(place.umount(&[]).code, Some(0));
+    for wanted in ["STANDARD_IA", "\"red\"", "text/x-poem"] {
+        let found =
+            Command::new("grep").args(["-rqF", wanted]).arg(folder.path()).status().unwrap();
+        assert!(found.success(), "{wanted} is not in the folder");
+    }
+    let ran = mount(&url, place.path(), &["-o", "requester_pays"]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("COS has no requester_pays"), "{}", ran.stderr);
 }
 
 #[test]
