@@ -163,7 +163,7 @@ fn a_bucket_that_does_not_exist() {
     let at = TempDir::new().unwrap();
     // Below an address the mock's bucket has no name that could be wrong.
     let endpoint = server_that_says(
-        b"HTTP/1.1 404 Not Found\r\nContent-Type: application/xml\r\nContent-Length: 87\r\n\
+        b"HTTP/1.1 404 Not Found\r\nContent-Type: application/xml\r\nContent-Length: 88\r\n\
             Connection: close\r\n\r\n\
             <Error><Code>NoSuchBucket</Code><Message>The bucket does not exist.</Message>   </Error>",
     );
