@@ -423,7 +423,11 @@ async fn an_error_inside_a_copy_counts() {
     let server =
         Scripted::start(vec![say(200, &[], "<Error><Code>AccessDenied</Code></Error>")]).await;
     let version = ObjectVersion { etag: ETag::new("e"), size: 7 };
-    let options = CopyOptions { replace: Some(PutOptions::default()), if_match: Some(version) };
+    let options = CopyOptions {
+        replace: Some(PutOptions::default()),
+        if_match: Some(version),
+        ..CopyOptions::default()
+    };
     let error = server.store().copy(&key("k"), &key("k"), &options).await.unwrap_err();
     assert_eq!((error.kind, error.attempts), (ErrorKind::AccessDenied, 1));
     let seen = &server.seen()[0];

@@ -73,7 +73,7 @@ impl Object {
             last_modified: Some(listed.last_modified),
             metadata: None,
             headers: StandardHeaders::default(),
-            storage_class: None,
+            storage_class: listed.storage_class.clone(),
             asked,
         }
     }

@@ -252,6 +252,9 @@ pub struct CopyOptions {
     /// `Some`: the copy gets exactly these properties. `None`: those of the source.
     /// A copy of an object onto itself needs `Some`.
     pub replace: Option<PutOptions>,
+    /// Storage class of a copy that keeps its properties: services do not carry it over. `None`: as the
+    /// connection was configured.
+    pub storage_class: Option<String>,
 }
 
 /// What a completed upload must be; the proof that no byte was lost or exchanged.

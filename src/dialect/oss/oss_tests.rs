@@ -123,7 +123,8 @@ fn requests_have_the_words_of_oss() {
     let once = PutOptions { create_only: true, ..PutOptions::default() };
     let upload = Upload { key: key("k"), id: UploadId::new("U") };
     let expected = Expected { size: 1, checksum: None, create_only: true };
-    let copy = CopyOptions { if_match: None, replace: Some(once.clone()) };
+    let copy =
+        CopyOptions { if_match: None, replace: Some(once.clone()), ..CopyOptions::default() };
     for draft in [
         oss.put(&key("k"), Payload::default(), &once),
         oss.start_upload(&key("k"), &once),
@@ -133,8 +134,13 @@ fn requests_have_the_words_of_oss() {
         assert_eq!(draft.unwrap().headers["x-oss-forbid-overwrite"], "true");
     }
     let if_match = Some(ObjectVersion { etag: ETag::new("E"), size: 1 });
-    let draft =
-        oss.copy(&key("a b/+"), &key("k"), &CopyOptions { if_match, replace: None }).unwrap();
+    let draft = oss
+        .copy(
+            &key("a b/+"),
+            &key("k"),
+            &CopyOptions { if_match, replace: None, ..CopyOptions::default() },
+        )
+        .unwrap();
     assert_eq!(draft.headers["x-oss-copy-source"], "/photos/a%20b/%2B");
     assert_eq!(draft.headers["x-oss-copy-source-if-match"], "\"E\"");
     assert_eq!(draft.headers["x-oss-metadata-directive"], "COPY");

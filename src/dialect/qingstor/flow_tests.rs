@@ -188,6 +188,7 @@ fn onto_itself() -> CopyOptions {
     CopyOptions {
         if_match: Some(ObjectVersion { etag: ETag::new("e"), size: 11 }),
         replace: Some(PutOptions { metadata, ..PutOptions::default() }),
+        ..CopyOptions::default()
     }
 }
 

@@ -322,7 +322,7 @@ impl Dialect for QingStor {
                 "replace"
             }
             None => {
-                draft.headers.extend(self.applied.copied_object(None)?);
+                draft.headers.extend(self.applied.copied_object(options.storage_class.as_deref())?);
                 "copy"
             }
         };

@@ -156,7 +156,7 @@ fn copies_and_moves_name_their_source() {
     let service = service();
     let (from, to) = (key("a b"), key("c"));
     let version = ObjectVersion { etag: ETag::new("e"), size: 5 };
-    let keep = CopyOptions { if_match: Some(version), replace: None };
+    let keep = CopyOptions { if_match: Some(version), replace: None, ..CopyOptions::default() };
     let (line, headers) = told(service.copy(&from, &to, &keep).unwrap());
     assert_eq!(line, "PUT /c");
     let expected = pairs(&[
@@ -172,7 +172,8 @@ fn copies_and_moves_name_their_source() {
         storage_class: Some("STANDARD_IA".into()),
         create_only: true,
     };
-    let replace = CopyOptions { if_match: None, replace: Some(properties) };
+    let replace =
+        CopyOptions { if_match: None, replace: Some(properties), ..CopyOptions::default() };
     let (_, headers) = told(service.copy(&from, &to, &replace).unwrap());
     let expected = pairs(&[
         ("x-qs-storage-class", "STANDARD_IA"),

@@ -124,7 +124,8 @@ fn requests_have_the_words_of_s3() {
     let once = PutOptions { create_only: true, ..PutOptions::default() };
     let upload = Upload { key: key("k"), id: UploadId::new("U") };
     let expected = Expected { size: 1, checksum: None, create_only: true };
-    let copy = CopyOptions { if_match: None, replace: Some(once.clone()) };
+    let copy =
+        CopyOptions { if_match: None, replace: Some(once.clone()), ..CopyOptions::default() };
     for draft in [
         s3.put(&key("k"), Payload::default(), &once),
         s3.copy(&key("a b/+"), &key("k"), &copy),

@@ -265,7 +265,7 @@ impl<F: Flavor> Dialect for XmlService<F> {
                 replace
             }
             None => {
-                draft.headers.extend(self.applied.copied_object(None)?);
+                draft.headers.extend(self.applied.copied_object(options.storage_class.as_deref())?);
                 keep
             }
         };

@@ -167,7 +167,11 @@ impl FileSystem {
             (state.object.clone(), replace)
         };
         let object = object.ok_or(Meaning::Stale)?;
-        let copy = CopyOptions { if_match: Some(object.version.clone()), replace };
+        let copy = CopyOptions {
+            if_match: Some(object.version.clone()),
+            replace,
+            storage_class: object.storage_class.clone(),
+        };
         let size = object.version.size;
         let version = copy_object(&*self.store, old_key, new_key, size, &copy).await?;
         if version.size != size {

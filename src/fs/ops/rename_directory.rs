@@ -111,7 +111,11 @@ impl FileSystem {
             return Err(Meaning::NameTooLong.into());
         }
         let version = ObjectVersion { etag: object.etag.clone(), size: object.size };
-        let options = CopyOptions { if_match: Some(version), replace: None };
+        let options = CopyOptions {
+            if_match: Some(version),
+            replace: None,
+            storage_class: object.storage_class.clone(),
+        };
         copy_object(&*self.store, &object.key, &new_key, object.size, &options).await?;
         Ok(())
     }

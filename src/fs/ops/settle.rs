@@ -87,7 +87,8 @@ impl FileSystem {
             return self.store.put(key, Payload::default(), options).await;
         };
         let (size, if_match) = (version.size, Some(version));
-        let copy = CopyOptions { if_match, replace: Some(options.clone()) };
+        let copy =
+            CopyOptions { if_match, replace: Some(options.clone()), ..CopyOptions::default() };
         copy_object(&*self.store, key, key, size, &copy).await
     }
 
@@ -123,8 +124,11 @@ impl FileSystem {
             }
             (Kind::File | Kind::Symlink, Some(version)) => {
                 let key = path.file_key(limits)?;
-                let copy =
-                    CopyOptions { if_match: Some(version.clone()), replace: Some(options.clone()) };
+                let copy = CopyOptions {
+                    if_match: Some(version.clone()),
+                    replace: Some(options.clone()),
+                    ..CopyOptions::default()
+                };
                 let stored = copy_object(&*self.store, &key, &key, version.size, &copy).await;
                 (key, stored)
             }

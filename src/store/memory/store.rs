@@ -283,7 +283,13 @@ impl ObjectStore for MemoryStore {
         }
         let replace = options.replace.as_ref();
         let create_only = replace.is_some_and(|replace| at.create_only(replace));
-        let properties = replace.map(|replace| at.properties(replace)).transpose()?;
+        // As services do: the class of the source is not carried over.
+        let kept = || Properties {
+            storage_class: options.storage_class.clone(),
+            ..source.properties.clone()
+        };
+        let replace = replace.map(|replace| at.properties(replace)).transpose()?;
+        let properties = Some(replace.unwrap_or_else(kept));
         let copied = self.bucket.copy(&source, to, properties, create_only);
         Ok(at.check(copied.await)?.version())
     }

@@ -38,7 +38,7 @@ pub(super) async fn onto_itself_with_other_metadata(ground: &Ground<'_>) {
     let key = ground.key("k");
     let version = ground.store.put(&key, text("hello"), &with_metadata("a", "b")).await.unwrap();
     let replace = Some(with_metadata("c", "d"));
-    let options = CopyOptions { replace, if_match: Some(version) };
+    let options = CopyOptions { replace, if_match: Some(version), ..CopyOptions::default() };
     let version = ground.store.copy(&key, &key, &options).await.unwrap();
     let info = ground.store.head(&key).await.unwrap();
     assert_eq!(info.version, version);
@@ -50,7 +50,8 @@ pub(super) async fn a_stale_source_is_refused(ground: &Ground<'_>) {
     let old = ground.put("from", "old").await;
     let new = ground.put("from", "new").await;
     let (from, to) = (ground.key("from"), ground.key("to"));
-    let if_match = |version| CopyOptions { if_match: Some(version), replace: None };
+    let if_match =
+        |version| CopyOptions { if_match: Some(version), replace: None, ..CopyOptions::default() };
     let stale = ground.store.copy(&from, &to, &if_match(old)).await;
     assert_eq!(kind(stale), ErrorKind::PreconditionFailed);
     assert!(ground.is_absent("to").await);

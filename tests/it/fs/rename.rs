@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use partfs::fs::{FsResult, InodeNo, Meaning, OpenMode, RenameFlags, SetAttr};
-use partfs::store::{ErrorKind, Operation};
+use partfs::store::{ErrorKind, Key, ObjectStore, Operation, PutOptions};
 
 use crate::world::fs::{MAKER, PART, World};
 use crate::world::{keys, pattern};
@@ -164,4 +164,22 @@ async fn a_rename_that_fails_leaves_the_source() {
     // or moves elsewhere.
     rename(&world, "d", "f", PLAIN).await.unwrap();
     assert_eq!(world.read_all("f/b", 10).await.unwrap(), b"2");
+}
+
+/// Services give copies the standard class unless they are told another.
+#[tokio::test]
+async fn renames_keep_the_storage_class() {
+    let world = World::new();
+    let storage_class = Some("COLD".to_owned());
+    let options = PutOptions { storage_class: storage_class.clone(), ..PutOptions::default() };
+    for name in ["f", "d/inside"] {
+        world.store.put(&Key::new(name).unwrap(), b"x".to_vec().into(), &options).await.unwrap();
+    }
+    for (from, to) in [("f", "g"), ("d", "e")] {
+        rename(&world, from, to, PLAIN).await.unwrap();
+    }
+    for name in ["g", "e/inside"] {
+        let info = world.store.head(&Key::new(name).unwrap()).await.unwrap();
+        assert_eq!(info.storage_class, storage_class, "{name}");
+    }
 }

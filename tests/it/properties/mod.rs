@@ -106,7 +106,8 @@ async fn make_all(store: &dyn ObjectStore, source: &str, options: &PutOptions) -
         let position = FIRST.len() as u64;
         store.append(&at, position, payload(store, SECOND), options).await.unwrap();
     }
-    let replace = CopyOptions { if_match: None, replace: Some(options.clone()) };
+    let replace =
+        CopyOptions { if_match: None, replace: Some(options.clone()), ..CopyOptions::default() };
     store.copy(&key(source), &key("changed.html"), &replace).await.unwrap();
     store.copy(&key(source), &key("copy.html"), &CopyOptions::default()).await.unwrap();
     Made { anew, copy: "copy.html" }
