@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use tokio::time::timeout;
 
-use crate::dialect::client::{Client, Job, hex, md5_of};
+use crate::dialect::attempt::{Job, hex, md5_of};
+use crate::dialect::client::Client;
 use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::dialect::{Appending, Completed};
 use crate::http::{Answer, Patience, Verdict, persist};

@@ -6,6 +6,7 @@
 //! [`connect`](connect()).
 
 mod answer_head;
+mod attempt;
 mod client;
 mod clock_skew;
 mod connection;
