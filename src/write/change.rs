@@ -1,6 +1,8 @@
-//! Moves content to where it can be changed: from memory into the temporary file, from an object
+//! Moves content to where it can be changed or read: from memory into the temporary file, from an object
 //! into memory or the file. Each move either happens or leaves everything as it was.
 
+use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,19 +10,19 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::budget::Permit;
 use crate::store::{
-    ByteRange, Checksum, ChecksumKind, ErrorKind, ObjectStore, Operation, RunningChecksum,
-    StoreError,
+    ByteRange, Checksum, ErrorKind, ObjectStore, Operation, PayloadSource, StoreError,
 };
 use crate::write::WriteError;
 use crate::write::content::{Body, Content, Guard, Inner, RemoteObject};
-use crate::write::live::{Live, Taken};
+use crate::write::edit::{Edit, Slice};
+use crate::write::live::Live;
 use crate::write::shared::FETCHES;
 use crate::write::staging::StagedFile;
 
 impl Inner {
-    /// Brings the first `keep` bytes of the content (all of it, if less) to where any byte can be
-    /// changed: into the temporary file, or into memory when it comes from a small object. Bytes of
-    /// an open upload are published first.
+    /// Brings the content to where any byte of it can be changed: a small object into memory, else into
+    /// extents of objects and of the temporary file. Of a small object only the first `keep` bytes
+    /// are fetched, and the content is cut to them. Bytes of an open upload are published first.
     pub(super) async fn stage(
         self: &Arc<Self>,
         mut guard: Guard,
@@ -31,30 +33,125 @@ impl Inner {
             result?;
             guard = published;
         }
-        let keep = keep.min(self.size());
-        if matches!(guard.body, Body::Live(_)) {
-            return self.change(guard, move |me, content| me.unload(content, keep)).await;
+        match &guard.body {
+            Body::Live(_) => self.change(guard, |me, content| me.unload(content)).await,
+            Body::Edit(edit) if self.is_small(edit, keep) => {
+                let object = edit.object().cloned();
+                let keep = keep.min(edit.size());
+                let Some(object) = object else { return Ok(guard) };
+                let me = Arc::clone(self);
+                let work = async move {
+                    let result = me.fetch(&mut guard, &object, keep).await;
+                    (guard, result)
+                };
+                let (guard, result) = self.detached(work).await?;
+                result.map(|()| guard)
+            }
+            _ => Ok(guard),
         }
-        let Body::Remote(remote) = &guard.body else { return Ok(guard) };
-        let (me, remote) = (Arc::clone(self), remote.clone());
-        let (guard, result) = self
-            .detached(async move {
-                let fetched = me.fetch(&remote, keep).await;
-                let result = fetched.map(|body| {
-                    guard.body = body;
-                    me.cut(keep);
-                });
-                (guard, result)
-            })
-            .await?;
-        result.map(|()| guard)
+    }
+
+    /// The bytes of a range that may lie in objects. What is fetched stays in the temporary file, as far
+    /// as there is room, because who reads and changes a file in place reads again what is near.
+    pub(super) async fn read_edit(
+        self: &Arc<Self>,
+        mut guard: Guard,
+        range: ByteRange,
+    ) -> Result<Vec<Bytes>, WriteError> {
+        let range = range.start()..range.end();
+        let me = Arc::clone(self);
+        self.detached(async move {
+            let Body::Edit(edit) = &mut guard.body else {
+                return Err(WriteError::Internal("the content is gone"));
+            };
+            let most = me.shared.fetch_bytes();
+            while let Some((missing, ..)) = edit.missing(range.clone()) {
+                let brought = match edit.read_ahead(missing.start, missing.end, most) {
+                    Some(end) => me.bring(edit, missing.start..end).await,
+                    None => return me.read_through(edit, range).await,
+                };
+                match brought {
+                    Ok(()) => {}
+                    // No room on disk: without it then.
+                    Err(WriteError::Staging { .. }) => return me.read_through(edit, range).await,
+                    Err(error) => return Err(error),
+                }
+            }
+            let slice = edit.slice(range, None);
+            let read = me.shared.tasks.spawn_blocking(move || read_slice(&slice)).await;
+            Ok(vec![read.map_err(|_| WriteError::Internal("a read was stopped"))??])
+        })
+        .await?
+    }
+
+    /// The bytes of a range, without leaving any of them in the temporary file.
+    async fn read_through(&self, edit: &Edit, range: Range<u64>) -> Result<Vec<Bytes>, WriteError> {
+        let mut chunks = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let missing = edit.missing(at..range.end);
+            let here = missing.as_ref().map_or(range.end, |(missing, ..)| missing.start);
+            if at < here {
+                let slice = edit.slice(at..here, None);
+                let read = self.shared.tasks.spawn_blocking(move || read_slice(&slice)).await;
+                chunks.push(read.map_err(|_| WriteError::Internal("a read was stopped"))??);
+            }
+            at = here;
+            let Some((missing, source, from)) = missing else { continue };
+            let object = edit.source(source).ok_or(WriteError::Internal("no such object"))?;
+            let Some(wanted) = ByteRange::at(from, missing.end - missing.start) else { break };
+            chunks.extend(fetch_range(self.store().as_ref(), object, wanted).await?);
+            at = missing.end;
+        }
+        Ok(chunks)
+    }
+
+    /// Fetches what is missing of a range into the temporary file. What has arrived stays there, also
+    /// after a failure.
+    ///
+    /// # Contract
+    /// Runs to its end before anybody changes the content.
+    pub(super) async fn bring(&self, edit: &mut Edit, range: Range<u64>) -> Result<(), WriteError> {
+        let step = self.shared.fetch_bytes();
+        let mut wanted = Vec::new();
+        let mut at = range.start;
+        while let Some((missing, source, from)) = edit.missing(at..range.end) {
+            let object = edit.source(source).ok_or(WriteError::Internal("no such object"))?.clone();
+            let mut start = missing.start;
+            while start < missing.end {
+                let end = missing.end.min(start + step);
+                wanted.push((start..end, object.clone(), from + (start - missing.start)));
+                start = end;
+            }
+            at = missing.end;
+        }
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        let file = self.file_for(edit).await?;
+        let mut fetched = stream::iter(wanted.into_iter().map(|(range, object, from)| {
+            let file = file.clone();
+            async move {
+                let len = range.end - range.start;
+                let Some(wanted) = ByteRange::at(from, len) else { return Ok(range) };
+                let transit = self.shared.transit(len).await;
+                let chunks = fetch_range(self.store().as_ref(), &object, wanted).await?;
+                self.save(file, range.start, chunks, transit).await?;
+                Ok::<_, WriteError>(range)
+            }
+        }))
+        .buffered(FETCHES);
+        while let Some(range) = fetched.next().await {
+            edit.brought(range?);
+        }
+        Ok(())
     }
 
     /// Moves the part that is being filled into a file of its own; the upload stays open.
     pub(super) async fn spill(self: &Arc<Self>, guard: Guard) -> Result<Guard, WriteError> {
         self.change(guard, |me, content| {
             let Body::Live(live) = &content.body else { return Ok(()) };
-            let file = me.copy_out(live, u64::MAX, me.shared.checksum_kind())?;
+            let file = me.copy_out(live)?;
             if let Body::Live(mut live) = std::mem::replace(&mut content.body, Body::Lost) {
                 live.filling.truncate(0);
                 content.body = Body::Spilled(live, file);
@@ -64,7 +161,7 @@ impl Inner {
         .await
     }
 
-    /// Writes into the temporary file at an offset in it. While the disk is full, waits for parts
+    /// Writes into the temporary file at an offset in it (of a part) or in the content. While the disk is full, waits for parts
     /// that are on their way: each takes its file with it.
     pub(super) async fn write_file(
         self: &Arc<Self>,
@@ -76,7 +173,7 @@ impl Inner {
         loop {
             let data = Arc::clone(&data);
             let write = move |me: &Self, content: &mut Content| {
-                me.on_file(content, |file| file.write(at, &data))
+                me.on_file(content, |change| change.write(at, &data))
             };
             let (back, result) = self.attempt(guard, write).await?;
             guard = back;
@@ -93,13 +190,14 @@ impl Inner {
         }
     }
 
-    /// Gives the temporary file another size.
+    /// Gives the temporary file of a part, or the content, another size.
     pub(super) async fn resize_file(
         self: &Arc<Self>,
         guard: Guard,
         size: u64,
     ) -> Result<Guard, WriteError> {
-        self.change(guard, move |me, content| me.on_file(content, |file| file.resize(size))).await
+        self.change(guard, move |me, content| me.on_file(content, |change| change.resize(size)))
+            .await
     }
 
     /// Runs file I/O on the content where it may block, to its end even when the caller goes away.
@@ -135,116 +233,85 @@ impl Inner {
     fn on_file(
         &self,
         content: &mut Content,
-        work: impl FnOnce(&mut StagedFile) -> Result<(), WriteError>,
+        work: impl FnOnce(Change<'_>) -> Result<(), WriteError>,
     ) -> Result<(), WriteError> {
-        let (before, file) = match &mut content.body {
-            Body::Spilled(live, file) => (live.sent, file),
-            Body::Staged(file) => (0, file),
+        let size = match &mut content.body {
+            Body::Spilled(live, file) => {
+                work(Change::Part(file))?;
+                live.sent + file.size()
+            }
+            Body::Edit(edit) => {
+                work(Change::Content(edit, &self.shared.config.staging_dir))?;
+                edit.size()
+            }
             _ => return Err(WriteError::Internal("there is no staging file")),
         };
-        work(file)?;
-        let size = before + file.size();
         self.changed(size);
         Ok(())
     }
 
-    fn unload(&self, content: &mut Content, keep: u64) -> Result<(), WriteError> {
-        if let Body::Live(live) = &content.body {
-            content.body = Body::Staged(self.copy_out(live, keep, None)?);
-            self.cut(keep);
+    /// Puts what is held into the temporary file, behind the object that was to be appended to.
+    fn unload(&self, content: &mut Content) -> Result<(), WriteError> {
+        let Body::Live(live) = &content.body else { return Ok(()) };
+        let mut edit = live.base.clone().map(Edit::of_object).unwrap_or_default().without_memory();
+        for piece in live.filling.pieces().filter(|piece| !piece.is_empty()) {
+            edit.write(&self.shared.config.staging_dir, edit.size(), piece)?;
+        }
+        content.body = Body::Edit(edit);
+        Ok(())
+    }
+
+    /// The held bytes in a new file, which sums them and what follows.
+    fn copy_out(&self, live: &Live) -> Result<StagedFile, WriteError> {
+        let kind = self.shared.checksum_kind();
+        let mut file = StagedFile::create(&self.shared.config.staging_dir, kind)?;
+        for piece in live.filling.pieces() {
+            file.write(file.size(), piece)?;
+        }
+        Ok(file)
+    }
+
+    /// Fetches the first `keep` bytes of an object, which is the content, into memory; into the temporary
+    /// file where no memory is free.
+    async fn fetch(
+        &self,
+        content: &mut Content,
+        object: &RemoteObject,
+        keep: u64,
+    ) -> Result<(), WriteError> {
+        let mut live = Live::new(self);
+        if let Some(range) = ByteRange::new(0, keep) {
+            let transit = self.shared.transit(keep).await;
+            let chunks = fetch_range(self.store().as_ref(), object, range).await?;
+            if !live.append_all(self, &chunks) {
+                drop(live);
+                let Body::Edit(edit) = &mut content.body else { return Ok(()) };
+                let file = self.file_for(edit).await?;
+                self.save(file, 0, chunks, transit).await?;
+                edit.brought(0..keep);
+                return Ok(());
+            }
+            let sum = live.filling.payload(&self.shared.flight).checksum();
+            check_sum(object, keep, sum)?;
+        }
+        content.body = Body::Live(live);
+        if keep < self.size() {
+            self.changed(keep);
         }
         Ok(())
     }
 
-    /// The held bytes, at most `keep`, in a new file, which sums them and what follows.
-    fn copy_out(
-        &self,
-        live: &Live,
-        keep: u64,
-        kind: Option<ChecksumKind>,
-    ) -> Result<StagedFile, WriteError> {
-        let mut file = StagedFile::create(&self.shared.config.staging_dir, kind)?;
-        for piece in live.filling.pieces() {
-            let left = usize::try_from(keep - file.size()).unwrap_or(usize::MAX);
-            file.write(file.size(), &piece[..piece.len().min(left)])?;
-        }
-        Ok(file)
-    }
-
-    /// The content was cut while it was moved.
-    fn cut(&self, keep: u64) {
-        if keep < self.size() {
-            self.changed(keep);
-        }
-    }
-
-    async fn fetch(&self, remote: &RemoteObject, keep: u64) -> Result<Body, WriteError> {
-        if keep > self.shared.fetch_whole_bytes() {
-            return self.fetch_to_file(remote, keep).await.map(Body::Staged);
-        }
-        let mut live = Live::new(self);
-        let Some(range) = ByteRange::new(0, keep) else { return Ok(Body::Live(live)) };
-        let transit = self.shared.transit(keep).await;
-        let chunks = fetch_range(self.store().as_ref(), remote, range).await?;
-        for chunk in &chunks {
-            let mut rest = &chunk[..];
-            while !rest.is_empty() {
-                match live.append(self, rest) {
-                    Taken::Bytes(taken) => rest = &rest[taken..],
-                    // No memory: a file then. What was copied is dropped.
-                    Taken::NeedsBlock(_) | Taken::NeedsSpill | Taken::NeedsFile => {
-                        drop(live);
-                        let file = self.create_file(keep).await?;
-                        return self.save(file, 0, chunks, transit).await.map(Body::Staged);
-                    }
-                }
-            }
-        }
-        let sum = live.filling.payload(&self.shared.flight).checksum();
-        self.check_sum(remote, keep, sum)?;
-        Ok(Body::Live(live))
-    }
-
-    async fn fetch_to_file(
-        &self,
-        remote: &RemoteObject,
-        keep: u64,
-    ) -> Result<StagedFile, WriteError> {
-        let file = self.create_file(keep).await?;
-        let step = self.shared.fetch_bytes();
-        let kind = self.shared.checksum_kind();
-        let starts = (0..keep.div_ceil(step)).map(|index| index * step);
-        let ranges = starts.filter_map(|start| ByteRange::new(start, keep.min(start + step)));
-        let mut fetched = stream::iter(ranges.map(|range| {
-            let file = file.clone();
-            async move {
-                let transit = self.shared.transit(range.len()).await;
-                let chunks = fetch_range(self.store().as_ref(), remote, range).await?;
-                let sum = kind.map(|kind| sum_of(kind, &chunks));
-                self.save(file, range.start(), chunks, transit).await?;
-                Ok::<_, WriteError>((sum, range.len()))
-            }
-        }))
-        .buffered(FETCHES);
-        let mut whole = kind.map(|kind| kind.of_nothing());
-        while let Some(range) = fetched.next().await {
-            let (sum, len) = range?;
-            whole = whole.zip(sum).and_then(|(whole, sum)| whole.followed_by(sum, len));
-        }
-        drop(fetched);
-        self.check_sum(remote, keep, whole)?;
-        Ok(file)
-    }
-
-    /// A file of `size` zeros, so that ranges may arrive in any order.
-    async fn create_file(&self, size: u64) -> Result<StagedFile, WriteError> {
+    /// The temporary file of the content, as long as the content.
+    async fn file_for(&self, edit: &mut Edit) -> Result<StagedFile, WriteError> {
         let dir = self.shared.config.staging_dir.clone();
-        let create = self.shared.tasks.spawn_blocking(move || {
-            let mut file = StagedFile::create(&dir, None)?;
-            file.resize(size)?;
-            Ok(file)
+        let mut taken = std::mem::take(edit);
+        let made = self.shared.tasks.spawn_blocking(move || {
+            let made = taken.file_for(&dir);
+            (taken, made)
         });
-        create.await.map_err(|_| WriteError::Internal("file I/O was stopped"))?
+        let (taken, made) = made.await.map_err(|_| WriteError::Internal("file I/O was stopped"))?;
+        *edit = taken;
+        made
     }
 
     /// Writes chunks into a file one after the other.
@@ -266,30 +333,48 @@ impl Inner {
         });
         save.await.map_err(|_| WriteError::Internal("file I/O was stopped"))?
     }
+}
 
-    /// Compares what was fetched with what the object is known to be.
-    fn check_sum(
-        &self,
-        remote: &RemoteObject,
-        fetched: u64,
-        sum: Option<Checksum>,
-    ) -> Result<(), WriteError> {
-        let whole = fetched == remote.version.size;
-        let differs = |(known, sum): (Checksum, Checksum)| known.kind == sum.kind && known != sum;
-        if whole && remote.checksum.zip(sum).is_some_and(differs) {
-            let message = "the bytes that arrived are not the bytes of the object";
-            return Err(StoreError::new(ErrorKind::Corrupt, Operation::Get, message)
-                .with_key(remote.key.as_str())
-                .into());
+/// What a change of bytes on disk is made to.
+enum Change<'a> {
+    /// The file of one part.
+    Part(&'a mut StagedFile),
+    /// The content, with its temporary file in this directory.
+    Content(&'a mut Edit, &'a Path),
+}
+
+impl Change<'_> {
+    fn write(self, at: u64, data: &[u8]) -> Result<(), WriteError> {
+        match self {
+            Self::Part(file) => file.write(at, data),
+            Self::Content(edit, dir) => edit.write(dir, at, data),
         }
-        Ok(())
+    }
+
+    fn resize(self, size: u64) -> Result<(), WriteError> {
+        match self {
+            Self::Part(file) => file.resize(size),
+            Self::Content(edit, _) => edit.resize(size),
+        }
     }
 }
 
-fn sum_of(kind: ChecksumKind, chunks: &[Bytes]) -> Checksum {
-    let mut running = RunningChecksum::new(kind);
-    chunks.iter().for_each(|chunk| running.update(chunk));
-    running.value()
+fn read_slice(slice: &Slice) -> Result<Bytes, WriteError> {
+    let len = usize::try_from(slice.len()).unwrap_or(usize::MAX);
+    slice.read(0, len).map_err(|error| WriteError::staging("read", &error))
+}
+
+/// Compares what was fetched with what the object is known to be.
+fn check_sum(remote: &RemoteObject, fetched: u64, sum: Option<Checksum>) -> Result<(), WriteError> {
+    let whole = fetched == remote.version.size;
+    let differs = |(known, sum): (Checksum, Checksum)| known.kind == sum.kind && known != sum;
+    if whole && remote.checksum.zip(sum).is_some_and(differs) {
+        let message = "the bytes that arrived are not the bytes of the object";
+        return Err(StoreError::new(ErrorKind::Corrupt, Operation::Get, message)
+            .with_key(remote.key.as_str())
+            .into());
+    }
+    Ok(())
 }
 
 /// A range of exactly this version of an object.

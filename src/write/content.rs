@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::store::{Checksum, Key, ObjectStore, ObjectVersion, PutOptions};
 use crate::write::driver::Driver;
+use crate::write::edit::Edit;
 use crate::write::live::Live;
 use crate::write::shared::Shared;
 use crate::write::staging::StagedFile;
@@ -57,20 +58,21 @@ pub(super) enum Body {
     /// As `Live`, but the bytes of the part that is being filled are in a file of its own, because
     /// the part is too large for memory or no memory was free. The upload is open.
     Spilled(Live, StagedFile),
-    /// All in a file.
-    Staged(StagedFile),
-    /// All in an object.
-    Remote(RemoteObject),
+    /// Objects, and a file with what differs from them.
+    Edit(Edit),
     /// Given up; the failure says why.
     Lost,
 }
 
-/// An object that holds exactly the content.
-#[derive(Debug, Clone)]
-pub(super) struct RemoteObject {
-    pub(super) key: Key,
-    pub(super) version: ObjectVersion,
-    pub(super) checksum: Option<Checksum>,
+/// A version of an object: content, or what content is made of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteObject {
+    /// Where it is.
+    pub key: Key,
+    /// Which version; another one found there is [`WriteError::Stale`].
+    pub version: ObjectVersion,
+    /// CRC-64 of the whole object, if known.
+    pub checksum: Option<Checksum>,
 }
 
 /// The right to change the content.
@@ -102,7 +104,7 @@ impl Inner {
                         by_upload: false,
                         publication: 0,
                     });
-                    Body::Remote(RemoteObject { key, version, checksum })
+                    Body::Edit(Edit::of_object(RemoteObject { key, version, checksum }))
                 }
             };
         }

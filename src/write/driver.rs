@@ -7,16 +7,35 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::store::{
-    ErrorKind, Expected, Key, ObjectVersion, Operation, PartNumber, PartReceipt, Payload,
-    PutOptions, StoreError, Upload as OpenUpload,
+    ByteRange, ErrorKind, Expected, Key, ObjectVersion, Operation, PartNumber, PartReceipt,
+    Payload, PutOptions, StoreError, Upload as OpenUpload,
 };
 use crate::write::WriteError;
+use crate::write::content::RemoteObject;
 use crate::write::shared::Shared;
 use crate::write::upload::{Command, Event, Outstanding, Upload};
 
 /// How often an upload that is still there after an abort is aborted again. S3: "it might be
 /// necessary to abort a given multipart upload multiple times".
 const ABORTS: usize = 3;
+
+/// What a part is made of.
+#[derive(Debug)]
+pub(super) enum Part {
+    /// Bytes that are sent.
+    Sent(Payload),
+    /// A range of an object, copied on the server.
+    Copied { from: RemoteObject, range: ByteRange },
+}
+
+impl Part {
+    fn len(&self) -> u64 {
+        match self {
+            Self::Sent(payload) => payload.len(),
+            Self::Copied { range, .. } => range.len(),
+        }
+    }
+}
 
 /// One upload of one key with the options it was opened with.
 #[derive(Debug)]
@@ -25,7 +44,7 @@ pub(super) struct Driver {
     key: Key,
     options: PutOptions,
     /// `None` only while an event is applied, under the lock.
-    state: Mutex<Option<Upload<Payload>>>,
+    state: Mutex<Option<Upload<Part>>>,
     progress: watch::Sender<Progress>,
 }
 
@@ -61,7 +80,12 @@ impl Driver {
 
     /// Hands over the next part. Never waits.
     pub(super) fn seal(self: &Arc<Self>, part: Payload) {
-        self.feed(Event::Seal(part));
+        self.feed(Event::Seal(Part::Sent(part)));
+    }
+
+    /// Makes the next part of a range of an object, on the server. Never waits.
+    pub(super) fn copy(self: &Arc<Self>, from: RemoteObject, range: ByteRange) {
+        self.feed(Event::Seal(Part::Copied { from, range }));
     }
 
     /// Nothing will be published any more, unless Complete is on its way already. Never waits; the
@@ -116,7 +140,7 @@ impl Driver {
         let _ = progress.wait_for(|progress| !progress.completing).await;
     }
 
-    fn feed(self: &Arc<Self>, event: Event<Payload>) {
+    fn feed(self: &Arc<Self>, event: Event<Part>) {
         let commands = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
             let now = state.take().unwrap_or_else(|| Upload::Failed {
@@ -139,7 +163,7 @@ impl Driver {
         }
     }
 
-    fn run(self: &Arc<Self>, command: Command<Payload>) {
+    fn run(self: &Arc<Self>, command: Command<Part>) {
         let me = Arc::clone(self);
         self.shared.tasks.spawn(async move {
             match command {
@@ -174,15 +198,28 @@ impl Driver {
         &self,
         upload: &OpenUpload,
         number: PartNumber,
-        part: Payload,
+        part: Part,
     ) -> Result<PartReceipt, WriteError> {
         let _request = self.shared.request().await;
-        let _memory = self.shared.sending(&part).await;
+        let _memory = match &part {
+            Part::Sent(payload) => self.shared.sending(payload).await,
+            Part::Copied { .. } => None,
+        };
         if let Some(cause) = self.failure() {
             return Err(cause);
         }
-        let (size, checksum) = (part.len(), part.checksum());
-        let receipt = self.shared.store.put_part(upload, number, part).await?;
+        let (size, store) = (part.len(), &self.shared.store);
+        let (receipt, checksum) = match part {
+            Part::Sent(payload) => {
+                let checksum = payload.checksum();
+                (store.put_part(upload, number, payload).await?, checksum)
+            }
+            Part::Copied { from, range } => {
+                let etag = Some(&from.version.etag);
+                let copied = store.copy_part(upload, number, &from.key, Some(range), etag).await;
+                (copied.map_err(WriteError::of_base)?, None)
+            }
+        };
         let other_sum = receipt.checksum.zip(checksum).is_some_and(|(theirs, ours)| theirs != ours);
         if receipt.number != number || receipt.size != size || other_sum {
             return Err(self.corrupt(Operation::PutPart, "the service confirmed other bytes"));

@@ -49,7 +49,7 @@ impl FileWriter {
                 self.inner.changed(size);
                 Ok(taken)
             }
-            Taken::NeedsBlock(_) | Taken::NeedsSpill | Taken::NeedsFile => Ok(0),
+            Taken::NeedsBlock(_) | Taken::NeedsSpill | Taken::NeedsEdit => Ok(0),
         }
     }
 
@@ -65,6 +65,43 @@ impl FileWriter {
     pub async fn truncate(&self, size: u64) -> Result<(), WriteError> {
         let guard = self.inner.lock().await?;
         self.inner.truncate(guard, size).await
+    }
+
+    /// Makes `len` bytes from `offset` zeros, as far as they lie in the content. Nothing is sent for it
+    /// before the next commit, and no disk is needed.
+    pub async fn punch_hole(&self, offset: u64, len: u64) -> Result<(), WriteError> {
+        let guard = self.inner.lock().await?;
+        self.inner.punch(guard, offset..offset.saturating_add(len)).await
+    }
+
+    /// Makes `len` bytes from `offset` those of an object from `at` on; they must lie inside it. The
+    /// bytes do not move: the commit copies them on the server, and reads fetch them.
+    ///
+    /// # Contract
+    /// The version must be there until the commit: one that is not is [`WriteError::Stale`] then.
+    pub async fn copy_from(
+        &self,
+        object: RemoteObject,
+        at: u64,
+        len: u64,
+        offset: u64,
+    ) -> Result<(), WriteError> {
+        let guard = self.inner.lock().await?;
+        self.inner.copy_from(guard, object, at, len, offset).await
+    }
+
+    /// The first offset from `offset` on that was written; `None` when there is none (ENXIO). What
+    /// came from an object counts as written.
+    pub async fn seek_data(&self, offset: u64) -> Result<Option<u64>, WriteError> {
+        let guard = self.inner.lock().await?;
+        Ok(self.inner.seek(&guard, offset, false))
+    }
+
+    /// The first offset from `offset` on that nobody wrote, at the latest the end of the content;
+    /// `None` at or behind the end (ENXIO).
+    pub async fn seek_hole(&self, offset: u64) -> Result<Option<u64>, WriteError> {
+        let guard = self.inner.lock().await?;
+        Ok(self.inner.seek(&guard, offset, true))
     }
 
     /// The bytes `offset..offset + len` as written so far, cut at the end of the content; empty past
@@ -177,8 +214,13 @@ impl FileWriter {
             (Body::Live(Live { driver: Some(_), .. }) | Body::Spilled(..), _) => {
                 return Err(WriteError::NeedsCommit);
             }
-            (Body::Remote(remote), Some((version, checksum))) => {
-                *remote = RemoteObject { key: key.clone(), version, checksum };
+            (body, Some((version, checksum))) => {
+                let object = RemoteObject { key: key.clone(), version, checksum };
+                match body {
+                    Body::Edit(edit) => edit.moved(object),
+                    Body::Live(live) if live.base.is_some() => live.base = Some(object),
+                    _ => {}
+                }
             }
             _ => {}
         }

@@ -1,11 +1,13 @@
 //! Content that is being written in order: parts that were handed to the upload, then the part that
 //! is being filled. Nothing here waits.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::store::{Checksum, Expected, Payload};
+use crate::store::{ByteRange, Checksum, Expected, Payload};
 use crate::write::WriteError;
-use crate::write::content::Inner;
+use crate::write::compose;
+use crate::write::content::{Inner, RemoteObject};
 use crate::write::driver::Driver;
 use crate::write::part::{Block, PartBuffer};
 
@@ -15,6 +17,9 @@ static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 /// Bytes `0..sent` are parts of the upload, `sent..` are held.
 #[derive(Debug)]
 pub(super) struct Live {
+    /// The object that is being appended to: its bytes are the first of `sent`, and the first parts
+    /// of the upload are copies of it.
+    pub(super) base: Option<RemoteObject>,
     /// The upload, opened with the first full part.
     pub(super) driver: Option<Arc<Driver>>,
     pub(super) sent: u64,
@@ -34,7 +39,7 @@ pub(super) enum Taken {
     /// None; the part that is being filled must go on in a file.
     NeedsSpill,
     /// None; the content must leave memory first.
-    NeedsFile,
+    NeedsEdit,
 }
 
 impl Live {
@@ -42,12 +47,54 @@ impl Live {
     pub(super) fn new(inner: &Inner) -> Self {
         let kind = inner.shared.checksum_kind();
         Self {
+            base: None,
             driver: None,
             sent: 0,
             sent_sum: kind.map(|kind| kind.of_nothing()),
             number: 1,
             filling: PartBuffer::new(&inner.shared.pool, kind),
         }
+    }
+
+    /// The bytes of an object, to append to. It has at least a smallest part.
+    pub(super) fn over(inner: &Inner, object: RemoteObject) -> Self {
+        let mut live = Self::new(inner);
+        live.sent = object.version.size;
+        live.sent_sum =
+            object.checksum.filter(|sum| Some(sum.kind) == inner.shared.checksum_kind());
+        live.number += copies(inner, &object).count() as u32;
+        live.base = Some(object);
+        live
+    }
+
+    /// Whether there is nothing in it.
+    pub(super) fn is_untouched(&self) -> bool {
+        self.driver.is_none() && self.base.is_none() && self.size() == 0
+    }
+
+    /// Makes held bytes zeros. `false` when not all of them are held and free to be changed.
+    pub(super) fn zero(&mut self, range: Range<u64>) -> bool {
+        let Some(mut at) = range.start.checked_sub(self.sent) else { return false };
+        let end = range.end - self.sent;
+        while at < end {
+            let now = (end - at).min(ZEROS.len() as u64);
+            if !self.filling.overwrite(at, &ZEROS[..now as usize]) {
+                return false;
+            }
+            at += now;
+        }
+        true
+    }
+
+    /// The upload; opened now if it is not.
+    pub(super) fn upload(&mut self, inner: &Inner) -> &Arc<Driver> {
+        self.driver.get_or_insert_with(|| {
+            let driver = inner.open_upload();
+            if let Some(base) = &self.base {
+                copies(inner, base).for_each(|range| driver.copy(base.clone(), range));
+            }
+            driver
+        })
     }
 
     /// Size of the content.
@@ -83,7 +130,7 @@ impl Live {
     /// Takes bytes that belong at the end, as many as there is memory for. Full parts go out.
     pub(super) fn append(&mut self, inner: &Inner, data: &[u8]) -> Taken {
         let mut taken = 0;
-        let mut short = Taken::NeedsFile;
+        let mut short = Taken::NeedsEdit;
         while taken < data.len() {
             let part_bytes = self.part_bytes(inner);
             if self.filling.len() >= part_bytes {
@@ -125,6 +172,20 @@ impl Live {
         if taken > 0 { Taken::Bytes(taken) } else { short }
     }
 
+    /// Takes all of `chunks`, or stops where memory is short and says `false`.
+    pub(super) fn append_all(&mut self, inner: &Inner, chunks: &[bytes::Bytes]) -> bool {
+        chunks.iter().all(|chunk| {
+            let mut rest = &chunk[..];
+            while !rest.is_empty() {
+                match self.append(inner, rest) {
+                    Taken::Bytes(taken) => rest = &rest[taken..],
+                    Taken::NeedsBlock(_) | Taken::NeedsSpill | Taken::NeedsEdit => return false,
+                }
+            }
+            true
+        })
+    }
+
     /// As [`append`](Self::append), zeros; at most so many as there are between here and `offset`.
     pub(super) fn append_zeros(&mut self, inner: &Inner, offset: u64) -> Taken {
         let gap = offset.saturating_sub(self.size()).min(ZEROS.len() as u64);
@@ -161,11 +222,18 @@ impl Live {
             .and_then(|(sum, next)| sum.followed_by(next, len));
         self.sent += len;
         self.number += 1;
-        self.driver.get_or_insert_with(|| inner.open_upload()).seal(payload);
+        self.upload(inner).seal(payload);
     }
 
     /// What the object must be when all bytes were sent.
     pub(super) fn expected(&self) -> Expected {
         Expected { size: self.sent, checksum: self.sent_sum, create_only: false }
     }
+}
+
+/// The ranges by which an object becomes the first parts of an upload.
+fn copies(inner: &Inner, object: &RemoteObject) -> impl Iterator<Item = ByteRange> + use<> {
+    let limits = inner.store().limits();
+    let ranges = compose::copies(object.version.size, &inner.shared.plan, limits);
+    ranges.into_iter().filter_map(|range| ByteRange::new(range.start, range.end))
 }

@@ -32,9 +32,12 @@
 //! its own parts.
 
 mod change;
+mod compose;
 mod content;
 mod driver;
+mod edit;
 mod error;
+mod extents;
 mod file_writer;
 mod flight;
 mod live;
@@ -57,6 +60,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+pub use content::RemoteObject;
 pub use error::WriteError;
 pub use file_writer::FileWriter;
 

@@ -7,6 +7,9 @@ use super::fake_tests::{FakeStore, limits};
 use super::*;
 use crate::store::{ChecksumKind, Limits};
 
+/// Length of the object that is copied from.
+const OTHER_LEN: u64 = 3000;
+
 #[derive(Debug, Clone)]
 enum Op {
     Append {
@@ -22,6 +25,20 @@ enum Op {
     Read {
         at: u64,
         len: u64,
+    },
+    Punch {
+        at: u64,
+        len: u64,
+    },
+    /// Bytes of another object.
+    CopyFrom {
+        at: u64,
+        len: u64,
+        to: u64,
+    },
+    /// Looks for data and holes: what is called a hole must be zeros.
+    Seek {
+        at: u64,
     },
     Commit,
     /// A commit whose caller goes away after so many polls.
@@ -41,6 +58,13 @@ fn op(most: u64) -> impl Strategy<Value = Op> {
         2 => (0..most).prop_map(|size| Op::Truncate { size }),
         1 => Just(Op::Truncate { size: 0 }),
         2 => (0..most, 0..most).prop_map(|(at, len)| Op::Read { at, len }),
+        1 => (0..most, 0..most).prop_map(|(at, len)| Op::Punch { at, len }),
+        1 => (0..OTHER_LEN, 0..OTHER_LEN, 0..most).prop_map(|(at, len, to)| Op::CopyFrom {
+            at,
+            len: len.min(OTHER_LEN - at),
+            to,
+        }),
+        1 => (0..most).prop_map(|at| Op::Seek { at }),
         2 => Just(Op::Commit),
         1 => (0u8..5).prop_map(|polls| Op::AbandonedCommit { polls }),
         2 => (0u8..40).prop_map(|blocks| Op::Squeeze { blocks }),
@@ -117,6 +141,13 @@ async fn run(world: World, ops: Vec<Op>) -> Result<(), TestCaseError> {
             checksum: store.limits().checksum.map(|kind| kind.of(&model)),
         },
     };
+    let other_key = Key::new("other").unwrap();
+    let other = pattern(77, OTHER_LEN as usize);
+    let source = RemoteObject {
+        key: other_key.clone(),
+        version: store.set(&other_key, &other),
+        checksum: store.limits().checksum.map(|kind| kind.of(&other)),
+    };
     let file = writers.create(key.clone(), base, PutOptions::default());
     let mut dirty = world.base.is_none();
     let mut squeezed = Vec::new();
@@ -155,6 +186,39 @@ async fn run(world: World, ops: Vec<Op>) -> Result<(), TestCaseError> {
                 let read = file.read(at, len).await.unwrap().concat();
                 let end = model.len().min((at + len) as usize);
                 prop_assert_eq!(&read, &model[end.min(at as usize)..end]);
+                Ok(())
+            }
+            Op::Punch { at, len } => {
+                let result = file.punch_hole(at, len).await;
+                let end = model.len().min((at + len) as usize);
+                if (at as usize) < end && len > 0 {
+                    model[at as usize..end].fill(0);
+                    dirty = true;
+                }
+                result
+            }
+            Op::CopyFrom { at, len, to } => {
+                let result = file.copy_from(source.clone(), at, len, to).await;
+                if result.is_ok() && len > 0 {
+                    let end = (to + len) as usize;
+                    model.resize(model.len().max(end), 0);
+                    let bytes = &other[at as usize..(at + len) as usize];
+                    model[to as usize..end].copy_from_slice(bytes);
+                    dirty = true;
+                }
+                result
+            }
+            Op::Seek { at } => {
+                let (data, hole) =
+                    (file.seek_data(at).await.unwrap(), file.seek_hole(at).await.unwrap());
+                let inside = at < model.len() as u64;
+                prop_assert_eq!(hole.is_some(), inside);
+                prop_assert!(inside || data.is_none());
+                let zeros_end = data.unwrap_or(model.len() as u64).max(at) as usize;
+                if inside {
+                    prop_assert!(model[at as usize..zeros_end].iter().all(|byte| *byte == 0));
+                    prop_assert!(data == Some(at) || hole == Some(at));
+                }
                 Ok(())
             }
             Op::Commit => {

@@ -71,6 +71,11 @@ impl Plan {
         self.part_min_bytes
     }
 
+    /// Most parts of an upload.
+    pub(super) fn parts_max(&self) -> u64 {
+        self.ends.len() as u64 - 1
+    }
+
     /// Size of part `number`, counted from 1; `None` past the last number.
     pub(super) fn part_bytes(&self, number: u32) -> Option<u64> {
         let index = number as usize;
@@ -86,14 +91,14 @@ impl Plan {
 
     /// The largest file whose size is known before its first part is cut.
     pub(super) fn known_reach_bytes(&self) -> u64 {
-        let parts = self.ends.len() as u64 - 1;
+        let parts = self.parts_max();
         self.largest_part_bytes.saturating_mul(parts).min(self.object_bytes)
     }
 
     /// Part size for a file of known size: equal parts, the last one shorter. `None` when it is
     /// larger than [`known_reach_bytes`](Self::known_reach_bytes).
     pub(super) fn part_bytes_for(&self, size: u64) -> Option<u64> {
-        let parts = self.ends.len() as u64 - 1;
+        let parts = self.parts_max();
         let first = self.first_part_bytes();
         (size <= self.known_reach_bytes()).then(|| {
             let even = size.div_ceil(parts).max(1);
@@ -190,7 +195,6 @@ mod tests {
         }
 
         /// With the limits as the services state them: COS, OSS, QingStor, S3.
-        #[test]
         #[test]
         fn every_size_up_to_the_largest_object_can_be_stored(
             service in 0usize..4,

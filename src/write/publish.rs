@@ -1,13 +1,19 @@
 //! Publishes content: one PUT when it fits into the first part, else the multipart upload. All of it
 //! runs in a task of its own and within `close_timeout`.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::store::{ErrorKind, Expected, Operation, Payload, StoreError};
+use crate::store::{
+    ByteRange, Checksum, ChecksumKind, CopyOptions, ErrorKind, Expected, Operation, Payload,
+    StoreError,
+};
+use crate::write::compose::{self, Piece};
 use crate::write::content::{Body, Content, Guard, Inner, RemoteObject};
 use crate::write::driver::Driver;
+use crate::write::edit::Edit;
 use crate::write::live::Live;
 use crate::write::staging::StagedFile;
 use crate::write::{Committed, WriteError};
@@ -72,7 +78,7 @@ impl Inner {
         self.seal_spilled(content).await?;
         match &mut content.body {
             Body::Live(live) => match live.driver.clone() {
-                None => {
+                None if live.base.is_none() => {
                     let committed = self.put(live.filling.payload(&self.shared.flight)).await?;
                     // The bytes stay for whoever reads or writes on, while nobody needs the room.
                     if !self.shared.has_plenty() {
@@ -80,7 +86,8 @@ impl Inner {
                     }
                     Ok(committed)
                 }
-                Some(driver) => {
+                _ => {
+                    let driver = Arc::clone(live.upload(self));
                     let committed = self.finish(live, &driver).await?;
                     let (key, _) = self.destination();
                     debug_assert_eq!(&key, driver.key(), "a rename waits for the upload");
@@ -88,12 +95,14 @@ impl Inner {
                     Ok(committed)
                 }
             },
-            Body::Staged(file) if file.size() <= self.shared.plan.first_part_bytes() => {
-                let body = self.body_of(file, 0, file.size()).await?;
-                self.put(body).await
+            Body::Edit(_) if !self.is_dirty() => {
+                content.last.clone().ok_or(WriteError::Internal("no last commit"))
             }
-            Body::Staged(file) => self.upload_file(file).await,
-            Body::Remote(_) => content.last.clone().ok_or(WriteError::Internal("no last commit")),
+            Body::Edit(edit) => {
+                let committed = self.send_edit(edit).await?;
+                edit.published(self.object(&committed));
+                Ok(committed)
+            }
             Body::Spilled(..) | Body::Lost => Err(WriteError::Internal("the content is gone")),
         }
     }
@@ -121,30 +130,86 @@ impl Inner {
         complete(driver, live.expected()).await
     }
 
-    async fn upload_file(&self, file: &StagedFile) -> Result<Committed, WriteError> {
-        let size = file.size();
-        let limit_bytes = self.shared.plan.known_reach_bytes();
-        let part_bytes =
-            self.shared.plan.part_bytes_for(size).ok_or(WriteError::TooLarge { limit_bytes })?;
+    /// Makes an object of content that rests on objects: by a copy, one PUT, or parts that are copied
+    /// and sent.
+    async fn send_edit(&self, edit: &mut Edit) -> Result<Committed, WriteError> {
+        let size = edit.size();
+        if let Some(object) = edit.object().cloned()
+            && let Some(committed) = self.copy(&object).await?
+        {
+            return Ok(committed);
+        }
+        if size <= self.shared.plan.first_part_bytes() {
+            self.bring(edit, 0..size).await?;
+            let body = self.body_of_edit(edit, 0..size).await?;
+            return self.put(body).await;
+        }
+        let (plan, limits) = (&self.shared.plan, self.store().limits());
+        let limit_bytes = plan.known_reach_bytes();
+        let pieces = compose::pieces(edit.extents(), plan, limits);
+        let pieces = pieces.ok_or(WriteError::TooLarge { limit_bytes })?;
         let driver = self.open_upload();
-        let mut checksum = self.shared.checksum_kind().map(|kind| kind.of_nothing());
-        let mut at = 0;
-        while at < size {
+        let mut sum = Sum::new(self.shared.checksum_kind());
+        for piece in pieces {
             // Checksums are computed no further ahead than parts are sent, while the bytes are in
             // the page cache.
             driver.room(self.parts_max()).await;
             if let Some(cause) = driver.failure() {
                 return Err(cause);
             }
-            let len = part_bytes.min(size - at);
-            let part = self.body_of(file, at, len).await?;
-            checksum = checksum
-                .zip(part.checksum())
-                .and_then(|(checksum, next)| checksum.followed_by(next, len));
-            driver.seal(part);
-            at += len;
+            match piece {
+                Piece::Copy { source, range } => {
+                    let object = edit.source(source).ok_or(WriteError::Internal("no object"))?;
+                    sum.copied(object, &range);
+                    if let Some(range) = ByteRange::new(range.start, range.end) {
+                        driver.copy(object.clone(), range);
+                    }
+                }
+                Piece::Data(range) => {
+                    self.bring(edit, range.clone()).await?;
+                    let body = self.body_of_edit(edit, range).await?;
+                    sum.sent(&body);
+                    driver.seal(body);
+                }
+            }
         }
-        complete(&driver, Expected { size, checksum, create_only: false }).await
+        complete(&driver, Expected { size, checksum: sum.value(), create_only: false }).await
+    }
+
+    /// Copies an object that is the content in one request. `None` where that cannot be.
+    async fn copy(&self, object: &RemoteObject) -> Result<Option<Committed>, WriteError> {
+        let (key, options_sent) = self.destination();
+        let limits = self.store().limits();
+        if options_sent.create_only || object.version.size > limits.copy_bytes {
+            return Ok(None);
+        }
+        let options = CopyOptions {
+            if_match: Some(object.version.clone()),
+            replace: Some(options_sent.clone()),
+            ..CopyOptions::default()
+        };
+        let copied = self.store().copy(&object.key, &key, &options).await;
+        let version = copied.map_err(WriteError::of_base)?;
+        if version.size != object.version.size {
+            let message = "the copy has another size than the object";
+            return Err(StoreError::new(ErrorKind::Corrupt, Operation::Copy, message)
+                .with_key(key.as_str())
+                .into());
+        }
+        Ok(Some(Committed {
+            version,
+            checksum: object.checksum,
+            options_sent,
+            by_upload: false,
+            publication: 0,
+        }))
+    }
+
+    async fn body_of_edit(&self, edit: &Edit, range: Range<u64>) -> Result<Payload, WriteError> {
+        let flying = self.shared.file_flight.enter(range.end - range.start);
+        let (slice, kind) = (edit.slice(range, Some(flying)), self.shared.checksum_kind());
+        let body = self.shared.tasks.spawn_blocking(move || slice.into_payload(kind)).await;
+        body.map_err(|_| WriteError::Internal("a read was stopped"))?
     }
 
     async fn seal_spilled(&self, content: &mut Content) -> Result<(), WriteError> {
@@ -177,11 +242,64 @@ impl Inner {
     }
 
     fn remote(&self, committed: &Committed) -> Body {
-        Body::Remote(RemoteObject {
+        Body::Edit(Edit::of_object(self.object(committed)))
+    }
+
+    fn object(&self, committed: &Committed) -> RemoteObject {
+        RemoteObject {
             key: self.destination().0,
             version: committed.version.clone(),
             checksum: committed.checksum,
-        })
+        }
+    }
+}
+
+/// The checksum of what parts make together, as long as it is known of all of them.
+#[derive(Debug)]
+struct Sum {
+    whole: Option<Checksum>,
+    /// An object of which the first bytes were copied: then its sum is that of these bytes and what is
+    /// to come of it.
+    partial: Option<(RemoteObject, u64)>,
+}
+
+impl Sum {
+    fn new(kind: Option<ChecksumKind>) -> Self {
+        Self { whole: kind.map(|kind| kind.of_nothing()), partial: None }
+    }
+
+    fn sent(&mut self, body: &Payload) {
+        let ends_inside = self.partial.is_some();
+        let whole = self.whole.filter(|_| !ends_inside);
+        self.whole =
+            whole.zip(body.checksum()).and_then(|(sum, next)| sum.followed_by(next, body.len()));
+    }
+
+    fn copied(&mut self, object: &RemoteObject, range: &Range<u64>) {
+        let follows = match &self.partial {
+            None => range.start == 0,
+            Some((before, end)) => {
+                *end == range.start
+                    && before.key == object.key
+                    && before.version.etag == object.version.etag
+            }
+        };
+        if !follows {
+            self.whole = None;
+        }
+        if range.end < object.version.size {
+            self.partial = Some((object.clone(), range.end));
+            return;
+        }
+        self.partial = None;
+        self.whole = self
+            .whole
+            .zip(object.checksum)
+            .and_then(|(sum, next)| sum.followed_by(next, object.version.size));
+    }
+
+    fn value(self) -> Option<Checksum> {
+        self.whole.filter(|_| self.partial.is_none())
     }
 }
 

@@ -1,6 +1,7 @@
 //! The waiting path of write, truncate and read: decides step by step what the content allows, and
 //! moves it to where the next step is possible.
 
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,8 @@ use bytes::Bytes;
 use crate::store::ByteRange;
 use crate::write::WriteError;
 use crate::write::change;
-use crate::write::content::{Body, Content, Guard, Inner};
+use crate::write::content::{Body, Content, Guard, Inner, RemoteObject};
+use crate::write::edit::Edit;
 use crate::write::live::{Live, Taken};
 use crate::write::staging::StagedFile;
 
@@ -21,8 +23,10 @@ enum Step {
     NeedsBlock(usize),
     /// The part that is being filled must go on in a file.
     NeedsSpill,
-    /// The content must move into a file (or, when small, into memory).
-    NeedsFile,
+    /// The content must move to where any byte can be changed.
+    NeedsEdit,
+    /// Bytes are added to an object.
+    Append,
     /// So many go into the file, at this offset in it.
     File { at: u64, len: usize },
     /// The file grows by zeros to this size.
@@ -55,8 +59,12 @@ impl Inner {
                     guard = self.leave_memory(guard).await?;
                     0
                 }
-                Step::NeedsFile => {
+                Step::NeedsEdit => {
                     guard = self.stage(guard, u64::MAX).await?;
+                    0
+                }
+                Step::Append => {
+                    self.append_to_object(&mut guard);
                     0
                 }
                 Step::Grow(size) => {
@@ -91,20 +99,87 @@ impl Inner {
                 Body::Live(live) => self.resize_live(live, size),
                 Body::Spilled(live, _) => match size.checked_sub(live.sent) {
                     Some(at) if at <= live.part_bytes(self) => Step::Grow(at),
-                    _ => Step::NeedsFile,
+                    _ => Step::NeedsEdit,
                 },
-                Body::Staged(_) => Step::Grow(size),
-                Body::Remote(_) | Body::Lost => Step::NeedsFile,
+                Body::Edit(edit) if self.is_small(edit, size) => Step::NeedsEdit,
+                Body::Edit(_) => Step::Grow(size),
+                Body::Lost => Step::NeedsEdit,
             };
             guard = match step {
                 Step::NeedsBlock(capacity) => self.make_room(guard, capacity).await?,
                 Step::NeedsSpill => self.leave_memory(guard).await?,
-                Step::NeedsFile => self.stage(guard, size).await?,
+                Step::NeedsEdit => self.stage(guard, size).await?,
                 Step::Grow(size) => self.resize_file(guard, size).await?,
-                Step::Took(_) | Step::File { .. } | Step::Seal => guard,
+                Step::Took(_) | Step::File { .. } | Step::Append | Step::Seal => guard,
             };
         }
         Ok(())
+    }
+
+    /// Makes a range, cut at the end of the content, zeros.
+    pub(super) async fn punch(
+        self: &Arc<Self>,
+        mut guard: Guard,
+        range: Range<u64>,
+    ) -> Result<(), WriteError> {
+        loop {
+            self.check_content(&mut guard)?;
+            let range = range.start..range.end.min(self.size());
+            if range.is_empty() {
+                return Ok(());
+            }
+            let done = match &mut guard.body {
+                Body::Edit(edit) => {
+                    edit.punch(range);
+                    true
+                }
+                Body::Live(live) => live.zero(range),
+                Body::Spilled(..) | Body::Lost => false,
+            };
+            if done {
+                self.changed(self.size());
+                return Ok(());
+            }
+            guard = self.stage(guard, u64::MAX).await?;
+        }
+    }
+
+    /// Makes `len` bytes from `offset` those of an object, from `at` on.
+    pub(super) async fn copy_from(
+        self: &Arc<Self>,
+        mut guard: Guard,
+        object: RemoteObject,
+        at: u64,
+        len: u64,
+        offset: u64,
+    ) -> Result<(), WriteError> {
+        let limit_bytes = self.shared.plan.known_reach_bytes();
+        let end = offset.checked_add(len).ok_or(WriteError::TooLarge { limit_bytes })?;
+        self.check_reach(end, 0, limit_bytes)?;
+        loop {
+            self.check_content(&mut guard)?;
+            match &mut guard.body {
+                Body::Edit(edit) => {
+                    edit.rest_on(object, at, len, offset);
+                    self.changed(edit.size());
+                    return Ok(());
+                }
+                Body::Live(live) if live.is_untouched() => {
+                    guard.body = Body::Edit(Edit::default());
+                }
+                _ => guard = self.stage(guard, u64::MAX).await?,
+            }
+        }
+    }
+
+    /// The first offset from `offset` on that is data, or that is in a hole.
+    pub(super) fn seek(&self, content: &Content, offset: u64, hole: bool) -> Option<u64> {
+        let size = self.size();
+        match &content.body {
+            Body::Edit(edit) if hole => edit.extents().hole_from(offset),
+            Body::Edit(edit) => edit.extents().data_from(offset),
+            _ => (offset < size).then_some(if hole { size } else { offset }),
+        }
     }
 
     /// The content, as written so far.
@@ -120,20 +195,27 @@ impl Inner {
         if let Body::Live(live) | Body::Spilled(live, _) = &guard.body
             && offset < live.sent
         {
-            let (published, result) = self.publish(guard, self.deadline()).await?;
-            result?;
-            guard = published;
+            if let Some(base) = live.base.clone().filter(|base| range.end() <= base.version.size) {
+                drop(guard);
+                return change::fetch_range(self.store().as_ref(), &base, range).await;
+            }
+            guard = match &live.driver {
+                // Nothing was sent yet.
+                None => self.stage(guard, u64::MAX).await?,
+                Some(_) => {
+                    let (published, result) = self.publish(guard, self.deadline()).await?;
+                    result?;
+                    published
+                }
+            };
+        }
+        if matches!(guard.body, Body::Edit(_)) {
+            return self.read_edit(guard, range).await;
         }
         let (file, at) = match &guard.body {
             Body::Live(live) => return Ok(live.filling.read(offset - live.sent, len)),
             Body::Spilled(live, file) => (file.clone(), offset - live.sent),
-            Body::Staged(file) => (file.clone(), offset),
-            Body::Remote(remote) => {
-                let remote = remote.clone();
-                drop(guard);
-                return change::fetch_range(self.store().as_ref(), &remote, range).await;
-            }
-            Body::Lost => return Err(WriteError::Internal("the content is gone")),
+            _ => return Err(WriteError::Internal("the content is gone")),
         };
         let read = self.shared.tasks.spawn_blocking(move || file.read(at, len)).await;
         drop(guard);
@@ -146,7 +228,7 @@ impl Inner {
         let cause = match &content.body {
             Body::Live(live) | Body::Spilled(live, _) => live.failure(),
             Body::Lost => Some(WriteError::Internal("the content is gone")),
-            Body::Staged(_) | Body::Remote(_) => None,
+            Body::Edit(_) => None,
         };
         cause.map_or(Ok(()), |cause| Err(self.fail(content, cause)))
     }
@@ -160,20 +242,51 @@ impl Inner {
         Ok(match body {
             Body::Live(live) => self.step_live(live, offset, data),
             Body::Spilled(live, file) => self.step_spilled(live, file, offset, data),
-            Body::Staged(_) => Step::File { at: offset, len: data.len() },
-            Body::Remote(_) | Body::Lost => Step::NeedsFile,
+            Body::Edit(edit) => self.step_edit(edit, offset, data),
+            Body::Lost => Step::NeedsEdit,
         })
+    }
+
+    fn step_edit(&self, edit: &Edit, offset: u64, data: &[u8]) -> Step {
+        let size = edit.size();
+        if self.is_small(edit, size) {
+            return Step::NeedsEdit;
+        }
+        let unchanged = !self.is_dirty() && edit.to_append_to().is_some();
+        let part_min = self.shared.plan.part_min_bytes();
+        if unchanged && offset >= size && size >= part_min && !self.is_wide_gap(size, offset) {
+            return Step::Append;
+        }
+        Step::File { at: offset, len: data.len() }
+    }
+
+    /// Whether the first `keep` bytes of the content are those of an object, and few enough to be
+    /// fetched into memory.
+    pub(super) fn is_small(&self, edit: &Edit, keep: u64) -> bool {
+        !self.is_dirty()
+            && !edit.has_file()
+            && keep.min(edit.size()) <= self.shared.fetch_whole_bytes()
+            && edit.object().is_some()
+    }
+
+    /// Makes the object that is the content the first parts of an upload.
+    fn append_to_object(&self, content: &mut Content) {
+        if let Body::Edit(edit) = &content.body
+            && let Some(object) = edit.to_append_to()
+        {
+            content.body = Body::Live(Live::over(self, object.clone()));
+        }
     }
 
     fn step_live(&self, live: &mut Live, offset: u64, data: &[u8]) -> Step {
         let size = live.size();
         if offset < live.sent || self.is_wide_gap(size, offset) {
-            return Step::NeedsFile;
+            return Step::NeedsEdit;
         }
         if offset < size {
             let len = data.len().min(usize::try_from(size - offset).unwrap_or(usize::MAX));
             if !live.filling.overwrite(offset - live.sent, &data[..len]) {
-                return Step::NeedsFile;
+                return Step::NeedsEdit;
             }
             self.changed(size);
             return Step::Took(len);
@@ -187,13 +300,13 @@ impl Inner {
 
     fn step_spilled(&self, live: &Live, file: &StagedFile, offset: u64, data: &[u8]) -> Step {
         let part_bytes = live.part_bytes(self);
-        let Some(at) = offset.checked_sub(live.sent) else { return Step::NeedsFile };
+        let Some(at) = offset.checked_sub(live.sent) else { return Step::NeedsEdit };
         if at < part_bytes {
             let len = usize::try_from(part_bytes - at).unwrap_or(usize::MAX);
             return Step::File { at, len: len.min(data.len()) };
         }
         if self.is_wide_gap(live.sent + file.size(), offset) {
-            return Step::NeedsFile;
+            return Step::NeedsEdit;
         }
         if file.size() < part_bytes { Step::Grow(part_bytes) } else { Step::Seal }
     }
@@ -203,13 +316,13 @@ impl Inner {
         if size < now {
             let cut = size.checked_sub(live.sent).is_some_and(|at| live.filling.truncate(at));
             if !cut {
-                return Step::NeedsFile;
+                return Step::NeedsEdit;
             }
             self.changed(size);
             return Step::Took(0);
         }
         if self.is_wide_gap(now, size) || size > live.reach_bytes(self) {
-            return Step::NeedsFile;
+            return Step::NeedsEdit;
         }
         let taken = live.append_zeros(self, size);
         self.took(live, taken, true)
@@ -223,7 +336,7 @@ impl Inner {
             }
             Taken::NeedsBlock(capacity) => Step::NeedsBlock(capacity),
             Taken::NeedsSpill => Step::NeedsSpill,
-            Taken::NeedsFile => Step::NeedsFile,
+            Taken::NeedsEdit => Step::NeedsEdit,
         }
     }
 

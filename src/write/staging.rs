@@ -125,6 +125,11 @@ impl StagedFile {
         Ok(data)
     }
 
+    /// Fills `data` with the bytes from `offset`.
+    pub(super) fn read_exact(&self, offset: u64, data: &mut [u8]) -> io::Result<()> {
+        self.file.read_exact_at(data, offset)
+    }
+
     /// `len` bytes from `offset`, which lie inside, as a body with its checksum. It is read from the
     /// file while it is sent and counts as in `flight` until it is dropped; its bytes must not be
     /// changed before.

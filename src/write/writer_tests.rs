@@ -283,9 +283,20 @@ async fn a_base_that_was_replaced_is_stale_and_nothing_is_published() {
     let world = World::new();
     let file = world.open(&bytes(3 * PART));
     world.store.set(&key(), b"theirs");
+    file.write(5, b"x").await.unwrap();
+    assert!(matches!(file.read(0, 5).await.unwrap_err(), WriteError::Stale));
+    let error = file.commit(PutOptions::default()).await.unwrap_err();
+    assert!(matches!(error, WriteError::Stale), "{error:?}");
+    assert_eq!(world.store.object(&key()), Some(b"theirs".to_vec()));
+}
+
+#[tokio::test]
+async fn a_small_base_that_was_replaced_is_stale_at_the_first_change() {
+    let world = World::new();
+    let file = world.open(&bytes(PART / 2));
+    world.store.set(&key(), b"theirs");
     let error = file.write(5, b"x").await.unwrap_err();
     assert!(matches!(error, WriteError::Stale), "{error:?}");
-    assert!(matches!(file.read(0, 5).await.unwrap_err(), WriteError::Stale));
     assert!(!file.is_dirty());
     file.commit(PutOptions::default()).await.unwrap();
     assert_eq!(world.store.object(&key()), Some(b"theirs".to_vec()));
@@ -299,10 +310,98 @@ async fn bytes_that_differ_from_the_known_checksum_are_not_edited() {
         let checksum = world.store.limits().checksum.map(|kind| kind.of(b"other"));
         let base = Base::Object { key: key(), version, checksum };
         let file = world.writers.create(key(), base, PutOptions::default());
-        let error = file.write(0, b"x").await.unwrap_err();
+        let error = match len {
+            10 => file.write(0, b"x").await.unwrap_err(),
+            // It is not read, but the object that is made of it is checked as a whole.
+            _ => {
+                file.write(len as u64, b"x").await.unwrap();
+                file.commit(PutOptions::default()).await.unwrap_err()
+            }
+        };
         assert_eq!(kind(&error), ErrorKind::Corrupt);
-        assert!(!file.is_dirty());
+        assert_eq!(world.store.object(&key()), Some(bytes(len)));
     }
+}
+
+/// Lengths of the bodies that were sent, and the number of copied parts.
+async fn edited(
+    world: &World,
+    base: usize,
+    change: impl AsyncFnOnce(&FileWriter, &mut Vec<u8>),
+) -> (u64, usize) {
+    let mut model = bytes(base);
+    let file = world.open(&model);
+    let copies = world.store.applied(Operation::CopyPart);
+    let sent = world.store.sent_bytes.load(std::sync::atomic::Ordering::Relaxed);
+    change(&file, &mut model).await;
+    file.commit(PutOptions::default()).await.unwrap();
+    assert!(world.store.object(&key()) == Some(model), "other bytes");
+    let now = world.store.sent_bytes.load(std::sync::atomic::Ordering::Relaxed);
+    (now - sent, world.store.applied(Operation::CopyPart) - copies)
+}
+
+#[tokio::test]
+async fn a_small_change_of_a_large_object_sends_little() {
+    let (base, at) = (40 * PART, 17 * PART + 3);
+    let world = World::new();
+    let (sent, copies) = edited(&world, base, async |file, model| {
+        file.write(at as u64, b"changed").await.unwrap();
+        model[at..at + 7].copy_from_slice(b"changed");
+    })
+    .await;
+    assert!(sent <= 2 * PART as u64 && copies == 2, "{sent} bytes, {copies} copies");
+
+    let (sent, copies) = edited(&world, base, async |file, model| {
+        file.write(base as u64, b"more").await.unwrap();
+        model.extend_from_slice(b"more");
+    })
+    .await;
+    assert_eq!((sent, copies), (4, 1), "an append");
+
+    let (sent, copies) = edited(&world, base, async |file, model| {
+        file.truncate(at as u64).await.unwrap();
+        model.truncate(at);
+    })
+    .await;
+    assert_eq!((sent, copies), (0, 1), "a cut");
+}
+
+#[tokio::test]
+async fn appending_goes_on_after_a_publication_with_copies() {
+    let world = World::new();
+    let file = world.create();
+    let mut model = Vec::new();
+    for round in 1..4 {
+        let more = bytes(3 * PART + round);
+        file.write(model.len() as u64, &more).await.unwrap();
+        model.extend_from_slice(&more);
+        file.commit(PutOptions::default()).await.unwrap();
+        assert!(world.store.object(&key()).as_ref() == Some(&model), "round {round}");
+    }
+    assert_eq!(world.store.applied(Operation::CopyPart), 2);
+    assert_eq!(world.store.applied(Operation::Get), 0, "nothing had to be brought back");
+    let sent = world.store.sent_bytes.load(std::sync::atomic::Ordering::Relaxed);
+    assert_eq!(sent, model.len() as u64, "every byte was sent once");
+}
+
+#[tokio::test]
+async fn a_whole_object_is_copied_by_one_request() {
+    let world = World::new();
+    let from = Key::new("from").unwrap();
+    let object = RemoteObject {
+        key: from.clone(),
+        version: world.store.set(&from, &bytes(9 * PART)),
+        checksum: None,
+    };
+    let file = world.create();
+    for start in [0, 4 * PART as u64] {
+        let len = if start == 0 { 4 } else { 5 } * PART as u64;
+        file.copy_from(object.clone(), start, len, start).await.unwrap();
+    }
+    file.commit(PutOptions::default()).await.unwrap();
+    assert!(world.store.object(&key()) == Some(bytes(9 * PART)));
+    assert_eq!(world.store.applied(Operation::Copy), 1);
+    assert_eq!(world.store.applied(Operation::StartUpload), 0);
 }
 
 #[tokio::test]
