@@ -147,13 +147,14 @@ fn encryption(settings: &Settings) -> Result<Encryption, Refusal> {
     let context = settings.get(&options::SSE_KMS_CONTEXT)?;
     let key_file = settings.get(&options::SSE_C_KEY_FILE)?;
     let by_kms = algorithm.as_deref() == Some(KMS) || key_id.is_some() || context.is_some();
+    let kms_option = if key_id.is_some() { "sse_kms_key_id" } else { "sse_kms_context" };
     let clash = |one: &str, other: &str| Err(Refusal::new(format!("{one} and {other}: give one")));
     match (algorithm, key_file) {
         (Some(_), Some(_)) => clash("sse", "sse_c_key_file"),
-        (None, Some(_)) if by_kms => clash("sse_kms_key_id", "sse_c_key_file"),
+        (None, Some(_)) if by_kms => clash(kms_option, "sse_c_key_file"),
         (None, Some(path)) => customer_key(&path).map(Encryption::CustomerKey),
         (Some(algorithm), None) if by_kms && algorithm != KMS => {
-            clash(&format!("sse {algorithm}"), "sse_kms_key_id")
+            clash(&format!("sse {algorithm}"), kms_option)
         }
         (_, None) if by_kms => Ok(Encryption::Kms { key_id, context }),
         (Some(algorithm), None) => Ok(Encryption::ServiceKey { algorithm }),

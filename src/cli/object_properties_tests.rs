@@ -64,8 +64,12 @@ fn encryption_is_of_one_kind() {
         &[("sse", "AES256"), ("sse_kms_key_id", "K")][..],
         &[("sse", "AES256"), ("sse_c_key_file", "/k")],
         &[("sse_kms_key_id", "K"), ("sse_c_key_file", "/k")],
+        &[("sse", "AES256"), ("sse_kms_context", "e30=")],
+        &[("sse_kms_context", "e30="), ("sse_c_key_file", "/k")],
     ] {
-        assert!(encryption(flags).unwrap_err().contains("give one"), "{flags:?}");
+        let refused = encryption(flags).unwrap_err();
+        assert!(refused.contains("give one"), "{flags:?}");
+        assert!(flags.iter().all(|(option, _)| refused.contains(option)), "{flags:?}: {refused}");
     }
 }
 

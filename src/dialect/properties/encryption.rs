@@ -108,7 +108,14 @@ impl EncryptionNames {
                 }
                 Some(_) => Ok(()),
             },
-            Encryption::Kms { .. } if self.kms.is_none() => Err(lacks("sse_kms_key_id")),
+            // By the option that asks for it: without a key and a context that is `sse=KMS`.
+            Encryption::Kms { key_id, context } if self.kms.is_none() => {
+                Err(lacks(match (key_id, context) {
+                    (Some(_), _) => "sse_kms_key_id",
+                    (None, Some(_)) => "sse_kms_context",
+                    (None, None) => "sse",
+                }))
+            }
             Encryption::Kms { context: Some(_), .. } if self.kms_context.is_none() => {
                 Err(lacks("sse_kms_context"))
             }

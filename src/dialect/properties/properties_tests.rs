@@ -146,7 +146,13 @@ fn a_customer_key_goes_with_content_and_sources_and_is_never_shown() {
 fn what_a_service_lacks_is_refused_by_name() {
     let none = ObjectProperties::default;
     let key = CustomerKey::new(&[7; 32]).unwrap();
-    let kms = Encryption::Kms { key_id: None, context: None };
+    let kms = |key_id: Option<&str>, context: Option<&str>| ObjectProperties {
+        encryption: Encryption::Kms {
+            key_id: key_id.map(Into::into),
+            context: context.map(Into::into),
+        },
+        ..none()
+    };
     for (properties, option) in [
         (ObjectProperties { acl: Some("private".into()), ..none() }, "acl"),
         (ObjectProperties { grants: everything().grants, ..none() }, "grant_read_acp"),
@@ -159,7 +165,10 @@ fn what_a_service_lacks_is_refused_by_name() {
             },
             "sse",
         ),
-        (ObjectProperties { encryption: kms, ..none() }, "sse_kms_key_id"),
+        (kms(None, None), "sse"),
+        (kms(Some("K"), None), "sse_kms_key_id"),
+        (kms(Some("K"), Some("e30=")), "sse_kms_key_id"),
+        (kms(None, Some("e30=")), "sse_kms_context"),
         (ObjectProperties { encryption: Encryption::CustomerKey(key), ..none() }, "sse_c_key_file"),
     ] {
         let refused = Applied::new(properties, &POOR).unwrap_err();

@@ -257,7 +257,7 @@ fn what_it_does_not_have_is_refused_by_name() {
         ),
         (
             ObjectProperties {
-                encryption: Encryption::Kms { key_id: None, context: None },
+                encryption: Encryption::Kms { key_id: Some("K".into()), context: None },
                 ..plain()
             },
             "sse_kms_key_id",
