@@ -212,13 +212,22 @@ impl Client {
                 None => message.into(),
             };
         }
-        if creates_only(&job.draft) {
-            if failure.kind == ErrorKind::PreconditionFailed {
+        match creates_only(&job.draft) {
+            Some(CreateOnly::IfNoneMatch) if failure.kind == ErrorKind::PreconditionFailed => {
                 failure.kind = ErrorKind::AlreadyExists;
-            } else if answer.status == StatusCode::NOT_IMPLEMENTED {
+            }
+            Some(CreateOnly::IfNoneMatch) if answer.status == StatusCode::NOT_IMPLEMENTED => {
                 let message = "the service has no writes that spare what exists (If-None-Match)";
                 failure.message = format!("{message}: {}", failure.message).into();
             }
+            // A conflict without a code that is known: it is the one that was asked for.
+            Some(_)
+                if answer.status == StatusCode::CONFLICT
+                    && failure.kind == ErrorKind::InvalidRequest =>
+            {
+                failure.kind = ErrorKind::AlreadyExists;
+            }
+            _ => {}
         }
         failure
     }
@@ -310,11 +319,22 @@ fn request_body(payload: &Payload) -> RequestBody {
     }
 }
 
-/// Whether the only condition of a request is that there is no object (RFC 9110 section 13.1.2).
-fn creates_only(draft: &Draft) -> bool {
-    let of_source = |name: &HeaderName| name.as_str().ends_with("-copy-source-if-match");
-    draft.headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == "*")
-        && !draft.headers.keys().any(of_source)
+/// How a request asks for a write that spares what exists.
+enum CreateOnly {
+    /// By the only condition of the request (RFC 9110 section 13.1.2): one that fails is this one.
+    IfNoneMatch,
+    /// In another way, or beside conditions on the source of a copy.
+    Otherwise,
+}
+
+/// Whether a request is to make an object only where there is none.
+fn creates_only(draft: &Draft) -> Option<CreateOnly> {
+    let any = |is: fn(&str) -> bool| draft.headers.keys().any(|name| is(name.as_str()));
+    if draft.headers.get(header::IF_NONE_MATCH).is_some_and(|value| value == "*") {
+        let conditional = any(|name| name.contains("-copy-source-if-"));
+        return Some(if conditional { CreateOnly::Otherwise } else { CreateOnly::IfNoneMatch });
+    }
+    any(|name| name.ends_with("-forbid-overwrite")).then_some(CreateOnly::Otherwise)
 }
 
 /// Redirects are not followed: the signature and the token are for one host. `told` is what the

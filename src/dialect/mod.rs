@@ -238,3 +238,5 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
 #[cfg(test)]
 #[path = "bodies_tests.rs"]
 mod bodies_tests;
+#[cfg(test)]
+mod conflict_tests;

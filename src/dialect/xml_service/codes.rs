@@ -71,8 +71,9 @@ pub(crate) fn by_status(status: u16) -> (ErrorKind, Repeat) {
         403 => (ErrorKind::AccessDenied, Never),
         404 => (ErrorKind::NotFound, Never),
         408 => (ErrorKind::Timeout, FateUnknown),
-        // The one conflict that partfs provokes is a create-only write; its code is unverified.
-        409 => (ErrorKind::AlreadyExists, Never),
+        // A conflict that is not known, and no reason to wait: those that pass have codes. What it means to a
+        // create-only write, `attempt` knows.
+        409 => (ErrorKind::InvalidRequest, Never),
         412 => (ErrorKind::PreconditionFailed, Never),
         413 => (ErrorKind::TooLarge, Never),
         416 => (ErrorKind::InvalidRange, Never),
