@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use crate::clock::{Clock, SystemClock};
 use crate::dialect::client::{Client, DOCUMENT_BYTES};
 use crate::dialect::clock_skew;
+use crate::dialect::conditions;
 use crate::dialect::credentials::Rejection;
 use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::dialect::request::Draft;
@@ -182,6 +183,8 @@ impl Client {
     ) -> Result<T, Failure> {
         if job.success.contains(&answer.status) {
             read(answer)
+        } else if answer.status == StatusCode::NOT_MODIFIED {
+            Err(conditions::not_modified(&job.draft))
         } else if answer.status.is_redirection() {
             Err(redirected(answer, self.dialect.failure(answer)))
         } else if answer.status.is_client_error() || answer.status.is_server_error() {

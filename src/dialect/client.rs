@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, StatusCode};
 
 use crate::dialect::attempt::{Job, hex};
+use crate::dialect::conditions::keep_to;
 use crate::dialect::credentials::CredentialCache;
 use crate::dialect::failure::{Failure, Repeat};
 use crate::dialect::lost::checksum_of;
@@ -16,10 +17,10 @@ use crate::dialect::request::{Draft, Site};
 use crate::dialect::{ConnectError, Dialect, Stored, Timing};
 use crate::http::{Answer, Patience, Transport, Verdict};
 use crate::store::{
-    Appended, ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage,
-    ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt,
-    PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload, UploadsPage,
-    UploadsRequest,
+    Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
+    ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
+    PartReceipt, PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload,
+    UploadsPage, UploadsRequest,
 };
 
 /// Largest body of a listing; a page of 1000 keys of 850 bytes, all percent-encoded, needs 3 MB.
@@ -198,19 +199,28 @@ impl ObjectStore for Client {
     }
 
     async fn head(&self, key: &Key) -> StoreResult<ObjectInfo> {
+        self.head_if(key, &Conditions::NONE).await
+    }
+
+    async fn head_if(&self, key: &Key, conditions: &Conditions) -> StoreResult<ObjectInfo> {
         self.check_key(Operation::Head, key)?;
-        let job = self.job(Operation::Head, key, self.dialect.head(key))?;
-        self.run(&job, |answer| self.dialect.read_head(answer)).await
+        let job = self.job(Operation::Head, key, self.dialect.head(key, conditions))?;
+        self.run(&job, |answer| {
+            let info = self.dialect.read_head(answer)?;
+            keep_to(conditions, &info.version.etag, &answer.headers)?;
+            Ok(info)
+        })
+        .await
     }
 
     async fn get(
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<Content> {
         self.check_key(Operation::Get, key)?;
-        let draft = self.dialect.get(key, range, if_match);
+        let draft = self.dialect.get(key, range, conditions);
         let mut job = self.job(Operation::Get, key, draft)?;
         job.patience = match range {
             Some(range) => self.patience(range.len()),
@@ -227,10 +237,7 @@ impl ObjectStore for Client {
         };
         let read = |answer: &Answer| {
             let head = head(answer.status, &answer.headers)?;
-            if if_match.is_some_and(|etag| *etag != head.version.etag) {
-                let message = "the object was replaced";
-                return Err(Failure::new(ErrorKind::PreconditionFailed, Repeat::Never, message));
-            }
+            keep_to(conditions, &head.version.etag, &answer.headers)?;
             let content = Content {
                 version: head.version,
                 start: head.start,
@@ -410,21 +417,35 @@ impl ObjectStore for Client {
         number: PartNumber,
         from: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<PartReceipt> {
         let operation = Operation::CopyPart;
         self.check_key(operation, from)?;
-        // Without a range the size must be asked for, and is true of that version only.
-        let (size, source_version) = match range {
-            Some(range) => (range.len(), None),
+        let refused = |kind, message: &str| {
+            StoreError::new(kind, operation, message).with_key(upload.key.as_str())
+        };
+        // Without a range the size must be asked for, and is true of that version only; so are the conditions.
+        let version;
+        let (size, conditions) = match range {
+            Some(_) if conditions.are_mixed() && !self.limits().mixed_part_conditions => {
+                let message = "the service does not take these conditions together";
+                return Err(refused(ErrorKind::InvalidRequest, message));
+            }
+            Some(range) => (range.len(), conditions),
             None => {
-                let info = self.head(from).await.map_err(|e| StoreError { operation, ..e })?;
-                (info.version.size, Some(info.version.etag))
+                let found = self.head_if(from, conditions).await;
+                let info = found.map_err(|error| match error.kind {
+                    ErrorKind::NotModified => {
+                        refused(ErrorKind::PreconditionFailed, "the source was not changed")
+                    }
+                    _ => StoreError { operation, ..error },
+                })?;
+                version = Conditions::matching(&info.version.etag);
+                (info.version.size, &version)
             }
         };
         self.check_size(operation, &upload.key, size, self.limits().part_max_bytes)?;
-        let if_match = if_match.or(source_version.as_ref());
-        let draft = self.dialect.copy_part(upload, number, from, range, if_match);
+        let draft = self.dialect.copy_part(upload, number, from, range, conditions);
         let mut job = self.job(operation, &upload.key, draft)?;
         (job.patience, job.idle) = (self.long_patience(), self.long_idle());
         let Stored { etag, checksum } =

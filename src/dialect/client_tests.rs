@@ -171,8 +171,10 @@ async fn get_gives_exactly_the_range() {
     ])
     .await;
     let store = server.store_with(Timing { max_attempts: 4, ..TIMING });
-    let content =
-        store.get(&key("k"), ByteRange::new(2, 6), Some(&ETag::new("ABC"))).await.unwrap();
+    let content = store
+        .get(&key("k"), ByteRange::new(2, 6), &Conditions::matching(&ETag::new("ABC")))
+        .await
+        .unwrap();
     assert_eq!(content.chunks.concat(), b"cdef");
     assert_eq!((content.start, content.version.size), (2, 10));
     assert_eq!(content.checksum.map(|checksum| checksum.value), Some(77));
@@ -216,7 +218,7 @@ async fn get_never_gives_other_bytes() {
     // At the same time, because each takes its pauses.
     join_all(cases.into_iter().map(async |(range, bad)| {
         let server = Scripted::start(vec![bad.clone(); 5]).await;
-        let error = server.store().get(&key("k"), range, None).await.unwrap_err();
+        let error = server.store().get(&key("k"), range, &Conditions::NONE).await.unwrap_err();
         assert_eq!((error.kind, error.attempts), (ErrorKind::InvalidAnswer, 3), "{bad:?}: {error}");
     }))
     .await;
@@ -225,7 +227,10 @@ async fn get_never_gives_other_bytes() {
 #[tokio::test]
 async fn get_of_another_version_is_refused_even_when_the_server_does_not() {
     let server = Scripted::start(vec![ranged("bytes 0-0/1", "a")]).await;
-    let result = server.store().get(&key("k"), ByteRange::new(0, 1), Some(&ETag::new("old"))).await;
+    let result = server
+        .store()
+        .get(&key("k"), ByteRange::new(0, 1), &Conditions::matching(&ETag::new("old")))
+        .await;
     assert_eq!(result.unwrap_err().kind, ErrorKind::PreconditionFailed);
     assert_eq!(server.seen().len(), 1);
 }
@@ -239,11 +244,12 @@ async fn empty_objects_and_ranges_past_the_end() {
     ])
     .await;
     let store = server.store();
-    let content = store.get(&key("k"), None, None).await.unwrap();
+    let content = store.get(&key("k"), None, &Conditions::NONE).await.unwrap();
     assert!(content.is_empty());
     assert_eq!(server.seen()[0].header("range"), None);
     for _ in 0..2 {
-        let error = store.get(&key("k"), ByteRange::new(0, 5), None).await.unwrap_err();
+        let error =
+            store.get(&key("k"), ByteRange::new(0, 5), &Conditions::NONE).await.unwrap_err();
         assert_eq!(error.kind, ErrorKind::InvalidRange);
     }
 }
@@ -309,7 +315,7 @@ async fn a_silent_server_is_given_up() {
     let stalled =
         vec![Act::Send(answer(200, &[ETAG, ("Content-Length", "10")], "abc")), Act::Stall];
     let server = Scripted::start(vec![stalled, say(200, &[ETAG], "abcdefghij")]).await;
-    let content = server.store().get(&key("k"), None, None).await.unwrap();
+    let content = server.store().get(&key("k"), None, &Conditions::NONE).await.unwrap();
     assert_eq!(content.len(), 10);
 }
 
@@ -357,7 +363,7 @@ async fn a_proxy_that_does_not_find_the_service_deletes_nothing() {
 
     let server = Scripted::start(vec![proxy(); 3]).await;
     assert_eq!(
-        server.store().get(&key("k"), None, None).await.unwrap_err().kind,
+        server.store().get(&key("k"), None, &Conditions::NONE).await.unwrap_err().kind,
         ErrorKind::InvalidAnswer
     );
     // An answer to HEAD cannot say more.
@@ -382,7 +388,10 @@ async fn a_server_that_is_silent_while_it_copies_is_waited_for() {
     let options = CopyOptions { if_match, ..CopyOptions::default() };
     assert_eq!(store.copy(&key("a"), &key("b"), &options).await.unwrap().size, 11);
     let range = ByteRange::new(0, 5);
-    store.copy_part(&upload(), PartNumber::FIRST, &key("a"), range, None).await.unwrap();
+    store
+        .copy_part(&upload(), PartNumber::FIRST, &key("a"), range, &Conditions::NONE)
+        .await
+        .unwrap();
     assert_eq!(server.seen().len(), 2);
 }
 
@@ -446,9 +455,11 @@ async fn copied_parts_know_their_size() {
     .await;
     let (store, number) = (server.store(), PartNumber::FIRST);
     let range = ByteRange::new(5, 15);
-    let receipt = store.copy_part(&upload(), number, &key("s"), range, None).await.unwrap();
+    let receipt =
+        store.copy_part(&upload(), number, &key("s"), range, &Conditions::NONE).await.unwrap();
     assert_eq!((receipt.size, receipt.checksum.map(|c| c.value)), (10, Some(9)));
-    let receipt = store.copy_part(&upload(), number, &key("s"), None, None).await.unwrap();
+    let receipt =
+        store.copy_part(&upload(), number, &key("s"), None, &Conditions::NONE).await.unwrap();
     assert_eq!(receipt.size, 7);
     let seen = server.seen();
     assert_eq!(seen[0].header("x-cos-copy-source-range"), Some("bytes=5-14"));
@@ -532,7 +543,7 @@ async fn garbage_is_an_error_for_every_operation() {
             store.list(&ListRequest::default()).await.map(drop),
             store.start_upload(&k, &PutOptions::default()).await.map(drop),
             store.copy(&k, &key("to"), &CopyOptions::default()).await.map(drop),
-            store.copy_part(&upload(), number, &k, range, None).await.map(drop),
+            store.copy_part(&upload(), number, &k, range, &Conditions::NONE).await.map(drop),
             store.list_parts(&upload(), None).await.map(drop),
             store.list_uploads(&UploadsRequest::default()).await.map(drop),
         ];
@@ -547,7 +558,7 @@ async fn garbage_is_an_error_for_every_operation() {
         let errors = [
             store.delete_many(std::slice::from_ref(&k)).await.map(drop),
             store.put(&k, Payload::default(), &PutOptions::default()).await.map(drop),
-            store.get(&k, None, None).await.map(drop),
+            store.get(&k, None, &Conditions::NONE).await.map(drop),
             store.delete(&k).await,
         ];
         for error in errors {

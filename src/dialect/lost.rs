@@ -14,8 +14,9 @@ use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::dialect::{Appending, Completed};
 use crate::http::{Answer, Patience, Verdict, persist};
 use crate::store::{
-    Appended, Checksum, ChecksumKind, ETag, ErrorKind, Expected, Key, ObjectInfo, ObjectStore,
-    ObjectVersion, Operation, PartReceipt, Payload, RunningChecksum, StoreResult, Upload,
+    Appended, Checksum, ChecksumKind, Conditions, ETag, ErrorKind, Expected, Key, ObjectInfo,
+    ObjectStore, ObjectVersion, Operation, PartReceipt, Payload, RunningChecksum, StoreResult,
+    Upload,
 };
 
 /// How often a Complete is tried whose bytes are refused: more, and the service would be asked for
@@ -280,7 +281,7 @@ impl Client {
 
     /// Looks at an object once.
     async fn look(&self, key: &Key) -> Result<ObjectInfo, Failure> {
-        let head = self.job(Operation::Head, key, self.dialect.head(key));
+        let head = self.job(Operation::Head, key, self.dialect.head(key, &Conditions::NONE));
         let job = head.map_err(|error| Failure::unsayable(error.message))?;
         let look = self.once(&job, 1, |answer| self.dialect.read_head(answer));
         timeout(self.timing.attempt, look).await.unwrap_or_else(|_| {

@@ -9,6 +9,7 @@ mod answer_head;
 mod attempt;
 mod client;
 mod clock_skew;
+mod conditions;
 mod connection;
 mod cos;
 mod credentials;
@@ -36,9 +37,9 @@ use crate::dialect::failure::Failure;
 use crate::dialect::request::{Draft, Site};
 use crate::http::Answer;
 use crate::store::{
-    ByteRange, Checksum, CopyOptions, ETag, Expected, Key, Limits, ListPage, ListRequest,
-    ObjectInfo, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions,
-    Upload, UploadId, UploadsPage, UploadsRequest,
+    ByteRange, Checksum, Conditions, CopyOptions, ETag, Expected, Key, Limits, ListPage,
+    ListRequest, ObjectInfo, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
+    PutOptions, Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
 pub use connection::{
@@ -144,12 +145,12 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
         true
     }
 
-    fn head(&self, key: &Key) -> Result<Draft, Failure>;
+    fn head(&self, key: &Key, conditions: &Conditions) -> Result<Draft, Failure>;
     fn get(
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> Result<Draft, Failure>;
     fn list(&self, request: &ListRequest) -> Result<Draft, Failure>;
     fn put(&self, key: &Key, payload: Payload, options: &PutOptions) -> Result<Draft, Failure>;
@@ -181,7 +182,7 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
         number: PartNumber,
         from: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> Result<Draft, Failure>;
     fn complete_upload(
         &self,
@@ -238,5 +239,7 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
 #[cfg(test)]
 #[path = "bodies_tests.rs"]
 mod bodies_tests;
+#[cfg(test)]
+mod conditions_tests;
 #[cfg(test)]
 mod conflict_tests;

@@ -98,6 +98,8 @@ impl From<&StoreError> for FsError {
             ErrorKind::Timeout => Meaning::TimedOut,
             ErrorKind::BucketMissing
             | ErrorKind::NoSuchUpload
+            // No file operation asks for news only.
+            | ErrorKind::NotModified
             | ErrorKind::ClockSkew
             | ErrorKind::WrongEndpoint
             | ErrorKind::InvalidPart

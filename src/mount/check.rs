@@ -9,8 +9,8 @@ use super::probe::{self, Target};
 use super::{MountError, Outcome, layers, runtime};
 use crate::clock::{Clock, SystemClock};
 use crate::store::{
-    ByteRange, CopyOptions, ErrorKind, Expected, Key, ListRequest, ListedObject, ObjectStore,
-    PartNumber, Payload, PutOptions, StoreError, StoreResult, UploadsRequest,
+    ByteRange, Conditions, CopyOptions, ErrorKind, Expected, Key, ListRequest, ListedObject,
+    ObjectStore, PartNumber, Payload, PutOptions, StoreError, StoreResult, UploadsRequest,
 };
 
 /// What is written and removed again.
@@ -105,7 +105,7 @@ async fn read(store: &dyn ObjectStore, found: Option<&ListedObject>, report: &mu
     let Some(first) = ByteRange::new(0, 1).filter(|_| info.version.size > 0) else {
         return report.line("-", "read", "not tried; the first object is empty");
     };
-    match store.get(&object.key, Some(first), Some(&info.version.etag)).await {
+    match store.get(&object.key, Some(first), &Conditions::matching(&info.version.etag)).await {
         Err(error) if error.kind == ErrorKind::Archived => {
             let class = info.storage_class.as_deref().unwrap_or("an archive");
             let text = format!(
@@ -135,7 +135,7 @@ async fn try_writing(store: &dyn ObjectStore, report: &mut Report) {
     if report.result("write", "put objects", put).is_none() {
         return;
     }
-    let back = store.get(&key, None, None).await;
+    let back = store.get(&key, None, &Conditions::NONE).await;
     if let Some(content) = report.result("read back", "read objects (GET)", back)
         && content.chunks.concat() != CONTENT
     {

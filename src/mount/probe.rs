@@ -101,6 +101,7 @@ pub(crate) fn sentence(error: &StoreError, Target { bucket, place }: &Target) ->
         // Cannot be the answer to a listing; said as it is if it is all the same.
         ErrorKind::NoSuchUpload
         | ErrorKind::PreconditionFailed
+        | ErrorKind::NotModified
         | ErrorKind::AlreadyExists
         | ErrorKind::TooLarge
         | ErrorKind::InvalidPart

@@ -126,6 +126,7 @@ impl FakeStore {
             list_page: 1000,
             checksum: Some(ChecksumKind::Crc64Xz),
             create_only: true,
+            mixed_part_conditions: true,
             archive_classes: &[],
             rename: false,
             append: None,
@@ -200,12 +201,12 @@ impl FakeStore {
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<Content> {
         let fail = |kind| Err(StoreError::new(kind, Operation::Get, "as told"));
         let objects = self.objects.lock().unwrap();
         let Some((etag, bytes)) = objects.get(key) else { return fail(ErrorKind::NotFound) };
-        if if_match.is_some_and(|wanted| wanted != etag) {
+        if conditions.if_match.as_ref().is_some_and(|wanted| wanted != etag) {
             return fail(ErrorKind::PreconditionFailed);
         }
         let size = bytes.len() as u64;
@@ -252,7 +253,7 @@ impl ObjectStore for FakeStore {
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<Content> {
         struct Aborted<'a>(&'a FakeStore, bool);
         impl Drop for Aborted<'_> {
@@ -273,7 +274,7 @@ impl ObjectStore for FakeStore {
             permit = self.gate.acquire() => permit.unwrap().forget(),
         }
         aborted.1 = true;
-        let content = self.find(key, range, if_match)?;
+        let content = self.find(key, range, conditions)?;
         match fault {
             None => Ok(content),
             Some(fault) => spoil(content, fault),
@@ -281,6 +282,9 @@ impl ObjectStore for FakeStore {
     }
 
     async fn head(&self, _: &Key) -> StoreResult<ObjectInfo> {
+        unreachable!("readers only read")
+    }
+    async fn head_if(&self, _: &Key, _: &Conditions) -> StoreResult<ObjectInfo> {
         unreachable!("readers only read")
     }
     async fn list(&self, _: &ListRequest) -> StoreResult<ListPage> {
@@ -318,7 +322,7 @@ impl ObjectStore for FakeStore {
         _: PartNumber,
         _: &Key,
         _: Option<ByteRange>,
-        _: Option<&ETag>,
+        _: &Conditions,
     ) -> StoreResult<PartReceipt> {
         unreachable!("readers only read")
     }

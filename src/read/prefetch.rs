@@ -14,7 +14,7 @@ use crate::read::reader::{Segment, Shared, State, Target, misplaced};
 use crate::read::stats::count;
 use crate::read::verify::Verdict;
 use crate::read::{EMERGENCY_BYTES, ReadError};
-use crate::store::{ByteRange, ErrorKind, Operation, StoreError};
+use crate::store::{ByteRange, Conditions, ErrorKind, Operation, StoreError};
 
 impl Shared {
     /// Everything between the ends of `need`, in order: found, or on its way from now on.
@@ -129,8 +129,8 @@ impl Shared {
     ) -> Outcome {
         count(&self.readers.counters.requests, 1);
         let (lowered, started) = (self.lock().pattern.lowered(), Instant::now());
-        let etag = Some(&target.version.etag);
-        let chunk = match self.readers.store.get(&target.key, Some(range), etag).await {
+        let version = Conditions::matching(&target.version.etag);
+        let chunk = match self.readers.store.get(&target.key, Some(range), &version).await {
             Ok(content) => Chunk::accept(content, range, &target.version, lease),
             Err(error) => Err(ReadError::of_get(error)),
         };

@@ -3,8 +3,8 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::store::{
-    ByteRange, CopyOptions, ErrorKind, Expected, Key, ObjectStore, ObjectVersion, Operation,
-    PartNumber, PartReceipt, PutOptions, StoreError, StoreResult, Upload,
+    ByteRange, Conditions, CopyOptions, ErrorKind, Expected, Key, ObjectStore, ObjectVersion,
+    Operation, PartNumber, PartReceipt, PutOptions, StoreError, StoreResult, Upload,
 };
 
 /// So many part copies are in flight for one object.
@@ -13,6 +13,8 @@ const PARALLEL: usize = 8;
 /// Copies `from` (of `size` bytes) to `to`: in one request up to [`Limits::copy_bytes`](crate::store::Limits), else
 /// as a multipart upload of copied ranges. Atomic on the target, safe to repeat. Without
 /// `options.replace` the copy has the source's metadata.
+///
+/// Conditions on the source are those of the beginning; after that its version is what must not change.
 ///
 /// A source that changes meanwhile is [`ErrorKind::PreconditionFailed`], also without
 /// `options.if_match` when several requests are needed.
@@ -27,7 +29,11 @@ pub async fn copy_object(
     if size <= limits.copy_bytes {
         return store.copy(from, to, options).await;
     }
-    let info = store.head(from).await?;
+    let info =
+        store.head_if(from, &options.conditions()).await.map_err(|error| match error.kind {
+            ErrorKind::NotModified => StoreError { kind: ErrorKind::PreconditionFailed, ..error },
+            _ => error,
+        })?;
     let etag = options.if_match.as_ref().unwrap_or(&info.version).etag.clone();
     if etag != info.version.etag || size != info.version.size {
         let message = "the source changed before it was copied";
@@ -65,8 +71,9 @@ async fn copy_parts(
         let message = "too large to be copied by parts";
         StoreError::new(ErrorKind::TooLarge, Operation::CopyPart, message).with_key(from.as_str())
     })?;
+    let version = &Conditions::matching(etag);
     let copies = parts.into_iter().map(|(number, range)| async move {
-        store.copy_part(upload, number, from, Some(range), Some(etag)).await
+        store.copy_part(upload, number, from, Some(range), version).await
     });
     let mut receipts: Vec<PartReceipt> =
         stream::iter(copies).buffer_unordered(PARALLEL).try_collect().await?;

@@ -14,8 +14,10 @@ pub enum ErrorKind {
     BucketMissing,
     /// The multipart upload does not exist: completed, aborted, or never there.
     NoSuchUpload,
-    /// The object changed: If-Match did not hold.
+    /// The object changed: If-Match or If-Unmodified-Since did not hold; of the source of a copy any condition.
     PreconditionFailed,
+    /// A GET or HEAD asked for news and there are none: If-None-Match or If-Modified-Since did not hold.
+    NotModified,
     /// Create-only met an existing object.
     AlreadyExists,
     /// The credentials are good but may not do this.

@@ -32,6 +32,9 @@ pub struct Limits {
     pub checksum: Option<ChecksumKind>,
     /// Whether "create only when absent" exists.
     pub create_only: bool,
+    /// Whether the conditions on the source of a part copy can be mixed. Where not, `if_match` goes with
+    /// `if_unmodified_since` and `if_none_match` with `if_modified_since` only.
+    pub mixed_part_conditions: bool,
     /// Storage classes whose objects cannot be read until they are restored.
     pub archive_classes: &'static [&'static str],
     /// Whether objects can be renamed on the server.

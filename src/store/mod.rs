@@ -6,6 +6,7 @@
 //! prefix.
 
 mod checksum;
+mod conditions;
 mod copy;
 mod error;
 mod key;
@@ -26,6 +27,7 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 pub use checksum::{Checksum, ChecksumKind, RunningChecksum};
+pub use conditions::{Conditions, Unmet};
 pub use copy::copy_object;
 pub use error::{ErrorKind, Operation, StoreError};
 pub use key::{InvalidKey, Key};
@@ -56,18 +58,22 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
     /// Size, version, times and metadata of one object.
     async fn head(&self, key: &Key) -> StoreResult<ObjectInfo>;
 
+    /// [`head`](Self::head), if the conditions hold. Otherwise [`ErrorKind::NotModified`] where
+    /// `if_none_match` or `if_modified_since` says so, else [`ErrorKind::PreconditionFailed`].
+    async fn head_if(&self, key: &Key, conditions: &Conditions) -> StoreResult<ObjectInfo>;
+
     /// The bytes `range` of an object (the whole object when `None`), in the chunks in which they
     /// arrived. The answer holds exactly the bytes asked for: an answer that is shorter, longer or
     /// for other offsets is an error ([`ErrorKind::InvalidAnswer`]) after retries, never data.
     ///
     /// The range must lie inside the object: one that starts at or past its end is
     /// [`ErrorKind::InvalidRange`]; one that reaches past the end is cut at the end.
-    /// With `if_match`, an object whose ETag differs is [`ErrorKind::PreconditionFailed`].
+    /// Conditions that do not hold are told as by [`head_if`](Self::head_if).
     async fn get(
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<Content>;
 
     /// One page of a listing. Loop while `next` is set, never on the number of entries: a page may
@@ -91,7 +97,8 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
     /// not be removed with the reason. Not atomic: some may be gone and others not.
     async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>>;
 
-    /// Copies one object on the server, at most [`Limits::copy_bytes`] long. Atomic on the target.
+    /// Copies one object on the server, at most [`Limits::copy_bytes`] long. Atomic on the target. A
+    /// condition on the source that does not hold is [`ErrorKind::PreconditionFailed`], whichever it is.
     async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions)
     -> StoreResult<ObjectVersion>;
 
@@ -129,14 +136,18 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
         payload: Payload,
     ) -> StoreResult<PartReceipt>;
 
-    /// Makes one part from a range of an existing object, on the server. Safe to repeat.
+    /// Makes one part from a range of an existing object, on the server. Safe to repeat. A condition on
+    /// the source that does not hold is [`ErrorKind::PreconditionFailed`], whichever it is; a mixture of
+    /// them that the service does not take ([`Limits::mixed_part_conditions`]) is
+    /// [`ErrorKind::InvalidRequest`], unless there is no range: then they are asked of the source
+    /// beforehand, and the version is copied for which they held.
     async fn copy_part(
         &self,
         upload: &Upload,
         number: PartNumber,
         from: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<PartReceipt>;
 
     /// Completes an upload: the object appears at its key, whole. Atomic. A lost answer is resolved
@@ -249,12 +260,30 @@ pub struct CopyOptions {
     /// Copy only this version; otherwise [`ErrorKind::PreconditionFailed`]. Then the size of the
     /// copy is known beforehand; without it, services that do not tell cost one more request.
     pub if_match: Option<ObjectVersion>,
+    /// Copy only another version than this.
+    pub if_none_match: Option<ETag>,
+    /// Copy only what was changed after this; see [`Conditions`].
+    pub if_modified_since: Option<SystemTime>,
+    /// Copy only what was not changed after this; see [`Conditions`].
+    pub if_unmodified_since: Option<SystemTime>,
     /// `Some`: the copy gets exactly these properties. `None`: those of the source.
     /// A copy of an object onto itself needs `Some`.
     pub replace: Option<PutOptions>,
     /// Storage class of a copy that keeps its properties: services do not carry it over. `None`: as the
     /// connection was configured.
     pub storage_class: Option<String>,
+}
+
+impl CopyOptions {
+    /// The conditions on the source.
+    pub fn conditions(&self) -> Conditions {
+        Conditions {
+            if_match: self.if_match.as_ref().map(|version| version.etag.clone()),
+            if_none_match: self.if_none_match.clone(),
+            if_modified_since: self.if_modified_since,
+            if_unmodified_since: self.if_unmodified_since,
+        }
+    }
 }
 
 /// What a completed upload must be; the proof that no byte was lost or exchanged.

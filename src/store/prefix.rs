@@ -9,10 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::store::{
-    Appended, ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, InvalidKey, Key, Limits,
-    ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore, ObjectVersion,
-    Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, StoreError, StoreResult,
-    Upload, UploadsPage, UploadsRequest,
+    Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, InvalidKey,
+    Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore,
+    ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, StoreError,
+    StoreResult, Upload, UploadsPage, UploadsRequest,
 };
 
 /// Shows the objects of a store whose keys begin with a prefix, without the prefix.
@@ -80,13 +80,17 @@ impl ObjectStore for Prefixed {
         self.inner.head(&self.whole(key, Operation::Head)?).await
     }
 
+    async fn head_if(&self, key: &Key, conditions: &Conditions) -> StoreResult<ObjectInfo> {
+        self.inner.head_if(&self.whole(key, Operation::Head)?, conditions).await
+    }
+
     async fn get(
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<Content> {
-        self.inner.get(&self.whole(key, Operation::Get)?, range, if_match).await
+        self.inner.get(&self.whole(key, Operation::Get)?, range, conditions).await
     }
 
     async fn list(&self, request: &ListRequest) -> StoreResult<ListPage> {
@@ -176,11 +180,11 @@ impl ObjectStore for Prefixed {
         number: PartNumber,
         from: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<PartReceipt> {
         let upload = self.whole_upload(upload, Operation::CopyPart)?;
         let from = self.whole(from, Operation::CopyPart)?;
-        self.inner.copy_part(&upload, number, &from, range, if_match).await
+        self.inner.copy_part(&upload, number, &from, range, conditions).await
     }
 
     async fn complete_upload(

@@ -10,7 +10,7 @@ use futures_util::stream::{self, StreamExt};
 
 use crate::budget::Permit;
 use crate::store::{
-    ByteRange, Checksum, ErrorKind, ObjectStore, Operation, PayloadSource, StoreError,
+    ByteRange, Checksum, Conditions, ErrorKind, ObjectStore, Operation, PayloadSource, StoreError,
 };
 use crate::write::WriteError;
 use crate::write::content::{Body, Content, Guard, Inner, RemoteObject};
@@ -384,7 +384,7 @@ pub(super) async fn fetch_range(
     range: ByteRange,
 ) -> Result<Vec<Bytes>, WriteError> {
     let content = store
-        .get(&remote.key, Some(range), Some(&remote.version.etag))
+        .get(&remote.key, Some(range), &Conditions::matching(&remote.version.etag))
         .await
         .map_err(WriteError::of_base)?;
     if content.version.etag != remote.version.etag {

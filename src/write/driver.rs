@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::watch;
 
 use crate::store::{
-    ByteRange, ErrorKind, Expected, Key, ObjectVersion, Operation, PartNumber, PartReceipt,
-    Payload, PutOptions, StoreError, Upload as OpenUpload,
+    ByteRange, Conditions, ErrorKind, Expected, Key, ObjectVersion, Operation, PartNumber,
+    PartReceipt, Payload, PutOptions, StoreError, Upload as OpenUpload,
 };
 use crate::write::WriteError;
 use crate::write::content::RemoteObject;
@@ -215,8 +215,9 @@ impl Driver {
                 (store.put_part(upload, number, payload).await?, checksum)
             }
             Part::Copied { from, range } => {
-                let etag = Some(&from.version.etag);
-                let copied = store.copy_part(upload, number, &from.key, Some(range), etag).await;
+                let version = Conditions::matching(&from.version.etag);
+                let copied =
+                    store.copy_part(upload, number, &from.key, Some(range), &version).await;
                 (copied.map_err(WriteError::of_base)?, None)
             }
         };

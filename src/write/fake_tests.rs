@@ -10,10 +10,10 @@ use bytes::Bytes;
 use tokio::sync::Semaphore;
 
 use crate::store::{
-    Appended, ByteRange, ChecksumKind, Content, CopyOptions, ETag, ErrorKind, Expected, Key,
-    Limits, ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
-    PartReceipt, PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload,
-    UploadId, UploadsPage, UploadsRequest,
+    Appended, ByteRange, ChecksumKind, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected,
+    Key, Limits, ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation,
+    PartNumber, PartReceipt, PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult,
+    Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
 #[derive(Debug)]
@@ -65,6 +65,7 @@ pub(super) fn limits(part_min_bytes: u64, parts_max: u32) -> Limits {
         list_page: 1000,
         checksum: Some(ChecksumKind::Crc64Xz),
         create_only: true,
+        mixed_part_conditions: true,
         archive_classes: &[],
         rename: false,
         append: None,
@@ -211,17 +212,21 @@ impl ObjectStore for FakeStore {
         unused(Operation::Head)
     }
 
+    async fn head_if(&self, _: &Key, _: &Conditions) -> StoreResult<ObjectInfo> {
+        unused(Operation::Head)
+    }
+
     async fn get(
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<Content> {
         self.enter(Operation::Get).await?;
         let state = self.state.lock().unwrap();
         let (bytes, etag, _) =
             state.objects.get(key).ok_or(error(ErrorKind::NotFound, Operation::Get))?;
-        if if_match.is_some_and(|wanted| wanted != etag) {
+        if conditions.if_match.as_ref().is_some_and(|wanted| wanted != etag) {
             return Err(error(ErrorKind::PreconditionFailed, Operation::Get));
         }
         let range = range.expect("the pipeline always names a range");
@@ -320,12 +325,12 @@ impl ObjectStore for FakeStore {
         number: PartNumber,
         from: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<PartReceipt> {
         self.enter(Operation::CopyPart).await?;
         let mut state = self.state.lock().unwrap();
         let range = range.expect("the pipeline always names a range");
-        let source = state.source(from, if_match, Operation::CopyPart)?;
+        let source = state.source(from, conditions.if_match.as_ref(), Operation::CopyPart)?;
         // S3 copies no ranges of objects that are smaller than a part.
         if range.end() > source.len() as u64 || (source.len() as u64) < self.limits.part_min_bytes {
             return Err(error(ErrorKind::InvalidRange, Operation::CopyPart));

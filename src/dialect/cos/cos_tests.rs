@@ -6,7 +6,7 @@ use super::*;
 use crate::dialect::properties::read_metadata;
 use crate::dialect::xml_service::XmlService;
 use crate::dialect::{Dialect, ObjectProperties, encode};
-use crate::store::{ListRequest, Payload, PutOptions};
+use crate::store::{Conditions, ListRequest, Payload, PutOptions};
 
 fn cos(endpoint: Option<&str>, region: Option<&str>) -> Cos {
     Cos::new("photos-1250000000".into(), endpoint, region).unwrap()
@@ -68,7 +68,7 @@ fn the_head_of_a_request_says_host_and_length() {
     assert_eq!(head.uri, "https://photos-1250000000.cos.r.myqcloud.com/k");
     assert_eq!(head.headers["host"], "photos-1250000000.cos.r.myqcloud.com");
     assert_eq!(head.headers["content-length"], "3");
-    let head = cos.head(&key).unwrap().head(cos.site()).unwrap();
+    let head = cos.head(&key, &Conditions::NONE).unwrap().head(cos.site()).unwrap();
     assert!(!head.headers.contains_key("content-length"));
 }
 

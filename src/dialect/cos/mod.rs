@@ -37,6 +37,7 @@ const LIMITS: Limits = Limits {
     list_page: 1000,
     checksum: Some(ChecksumKind::Crc64Xz),
     create_only: true,
+    mixed_part_conditions: false,
     archive_classes: &["ARCHIVE", "DEEP_ARCHIVE"],
     rename: false,
     append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB }),

@@ -47,6 +47,7 @@ const LIMITS: Limits = Limits {
     list_page: 1000,
     checksum: Some(ChecksumKind::Crc64Xz),
     create_only: true,
+    mixed_part_conditions: true,
     archive_classes: &["Archive", "ColdArchive", "DeepColdArchive"],
     rename: false,
     append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB }),

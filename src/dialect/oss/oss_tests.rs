@@ -7,8 +7,8 @@ use crate::dialect::scripted::*;
 use crate::dialect::xml_service::XmlService;
 use crate::dialect::{Dialect, DialectName, ObjectProperties};
 use crate::store::{
-    ByteRange, CopyOptions, Expected, ListRequest, ObjectVersion, PartNumber, Payload, PutOptions,
-    Upload, UploadId,
+    ByteRange, Conditions, CopyOptions, Expected, ListRequest, ObjectVersion, PartNumber, Payload,
+    PutOptions, Upload, UploadId,
 };
 
 fn here(endpoint: Option<&str>, region: Option<&str>) -> Connection {
@@ -116,9 +116,14 @@ fn objects_in_parts_get_their_acl_when_they_are_completed() {
 fn requests_have_the_words_of_oss() {
     let oss = service();
     let range = ByteRange::new(5, 10);
-    let draft = oss.get(&key("k"), range, None).unwrap();
+    let draft = oss.get(&key("k"), range, &Conditions::NONE).unwrap();
     assert_eq!(draft.headers["x-oss-range-behavior"], "standard");
-    assert!(!oss.get(&key("k"), None, None).unwrap().headers.contains_key("x-oss-range-behavior"));
+    assert!(
+        !oss.get(&key("k"), None, &Conditions::NONE)
+            .unwrap()
+            .headers
+            .contains_key("x-oss-range-behavior")
+    );
 
     let once = PutOptions { create_only: true, ..PutOptions::default() };
     let upload = Upload { key: key("k"), id: UploadId::new("U") };

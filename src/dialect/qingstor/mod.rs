@@ -19,12 +19,12 @@ use crate::dialect::properties::{Applied, Encryption, EncryptionNames, PropertyR
 use crate::dialect::request::{Draft, Site};
 use crate::dialect::{
     Appending, Completed, ConnectError, Connection, ContentHead, Credentials, Dialect, Stored,
-    encode, headers,
+    conditions, encode, headers,
 };
 use crate::http::Answer;
 use crate::store::{
-    AppendLimits, ByteRange, CopyOptions, ETag, Expected, Key, Limits, ListPage, ListRequest,
-    ObjectInfo, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions,
+    AppendLimits, ByteRange, Conditions, CopyOptions, ETag, Expected, Key, Limits, ListPage,
+    ListRequest, ObjectInfo, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions,
     Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
@@ -51,6 +51,7 @@ const LIMITS: Limits = Limits {
     list_page: 1000,
     checksum: None,
     create_only: false,
+    mixed_part_conditions: true,
     archive_classes: &[],
     rename: true,
     append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 50 * TIB }),
@@ -77,7 +78,8 @@ const RULES: PropertyRules = PropertyRules {
 const REQUEST_ID: &str = "x-qs-request-id";
 const NEXT_POSITION: &str = "x-qs-next-append-position";
 const COPY_SOURCE: HeaderName = HeaderName::from_static("x-qs-copy-source");
-const COPY_IF_MATCH: HeaderName = HeaderName::from_static("x-qs-copy-source-if-match");
+/// What the conditions on the source of a copy begin with.
+const COPY_CONDITIONS: &str = "x-qs-copy-source-";
 const COPY_RANGE: HeaderName = HeaderName::from_static("x-qs-copy-range");
 const MOVE_SOURCE: HeaderName = HeaderName::from_static("x-qs-move-source");
 const MOVE_IF_MATCH: HeaderName = HeaderName::from_static("x-qs-move-source-if-match");
@@ -155,12 +157,10 @@ impl QingStor {
         &self,
         headers: &mut HeaderMap,
         from: &Key,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> Result<(), Failure> {
         headers::set(headers, COPY_SOURCE, &self.source(from))?;
-        if let Some(etag) = if_match {
-            headers::set(headers, COPY_IF_MATCH, &etag.quoted())?;
-        }
+        conditions::set(headers, COPY_CONDITIONS, conditions)?;
         self.applied.source_key(headers)
     }
 }
@@ -258,8 +258,9 @@ impl Dialect for QingStor {
         false
     }
 
-    fn head(&self, key: &Key) -> Result<Draft, Failure> {
+    fn head(&self, key: &Key, conditions: &Conditions) -> Result<Draft, Failure> {
         let mut draft = self.on_object(Method::HEAD, key)?;
+        conditions::set(&mut draft.headers, "", conditions)?;
         self.applied.customer_key(&mut draft.headers)?;
         Ok(draft)
     }
@@ -268,15 +269,13 @@ impl Dialect for QingStor {
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> Result<Draft, Failure> {
         let mut draft = self.on_object(Method::GET, key)?;
         if let Some(range) = range {
             headers::set(&mut draft.headers, header::RANGE, &range.to_string())?;
         }
-        if let Some(etag) = if_match {
-            headers::set(&mut draft.headers, header::IF_MATCH, &etag.quoted())?;
-        }
+        conditions::set(&mut draft.headers, "", conditions)?;
         self.applied.customer_key(&mut draft.headers)?;
         Ok(draft)
     }
@@ -327,8 +326,7 @@ impl Dialect for QingStor {
             }
         };
         headers::set(&mut draft.headers, DIRECTIVE, directive)?;
-        let if_match = options.if_match.as_ref().map(|ObjectVersion { etag, .. }| etag);
-        self.copy_source(&mut draft.headers, from, if_match)?;
+        self.copy_source(&mut draft.headers, from, &options.conditions())?;
         Ok(draft)
     }
 
@@ -379,10 +377,10 @@ impl Dialect for QingStor {
         number: PartNumber,
         from: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> Result<Draft, Failure> {
         let mut draft = self.on_part(upload, number)?;
-        self.copy_source(&mut draft.headers, from, if_match)?;
+        self.copy_source(&mut draft.headers, from, conditions)?;
         if let Some(range) = range {
             headers::set(&mut draft.headers, COPY_RANGE, &range.to_string())?;
         }

@@ -7,7 +7,7 @@ use super::*;
 use crate::dialect::properties::CustomerKey;
 use crate::dialect::scripted::connection;
 use crate::dialect::{DialectName, ObjectProperties};
-use crate::store::{ErrorKind, PayloadData, StandardHeaders};
+use crate::store::{ErrorKind, ObjectVersion, PayloadData, StandardHeaders};
 
 fn with(path_style: bool, properties: ObjectProperties) -> Connection {
     Connection {
@@ -119,7 +119,9 @@ fn parts_count_from_zero_on_the_wire() {
     let range = ByteRange::new(6, 11);
     let from = key("src/中+ 1");
     let last = PartNumber::LAST;
-    let draft = service.copy_part(&upload(), last, &from, range, Some(&ETag::new("e"))).unwrap();
+    let draft = service
+        .copy_part(&upload(), last, &from, range, &Conditions::matching(&ETag::new("e")))
+        .unwrap();
     let (line, headers) = told(draft);
     assert_eq!(line, "PUT /large%20object?part_number=9999&upload_id=4d26");
     let expected = pairs(&[
@@ -209,8 +211,8 @@ fn a_customer_key_goes_where_it_is_taken() {
     let (k, options) = (key("k"), PutOptions::default());
     let expected = Expected { size: 1, checksum: None, create_only: false };
     assert_eq!(names(service.put(&k, Payload::default(), &options)), own);
-    assert_eq!(names(service.get(&k, None, None)), own);
-    assert_eq!(names(service.head(&k)), own);
+    assert_eq!(names(service.get(&k, None, &Conditions::NONE)), own);
+    assert_eq!(names(service.head(&k, &Conditions::NONE)), own);
     assert_eq!(names(service.start_upload(&k, &options)), own);
     assert_eq!(names(service.put_part(&upload(), PartNumber::FIRST, Payload::default())), own);
     assert_eq!(names(service.complete_upload(&upload(), &[part(1, "a")], &expected)), own);

@@ -6,8 +6,8 @@ use super::*;
 use crate::dialect::DialectName;
 use crate::dialect::scripted::*;
 use crate::store::{
-    ETag, Key, ObjectStore, ObjectVersion, PartNumber, Payload, PutOptions, StoreResult, Upload,
-    UploadId,
+    Conditions, ETag, Key, ObjectStore, ObjectVersion, PartNumber, Payload, PutOptions,
+    StoreResult, Upload, UploadId,
 };
 
 const KIND: ChecksumKind = ChecksumKind::Crc64Nvme;
@@ -315,7 +315,10 @@ async fn copied_and_listed_parts_tell_theirs() {
     let server = Scripted::start(vec![say(200, &[], &copied), say(200, &[], &listed)]).await;
     let store = store(&server);
     let (from, range) = (Key::new("from").unwrap(), crate::store::ByteRange::new(0, 6));
-    let receipt = store.copy_part(&upload(), PartNumber::FIRST, &from, range, None).await.unwrap();
+    let receipt = store
+        .copy_part(&upload(), PartNumber::FIRST, &from, range, &Conditions::NONE)
+        .await
+        .unwrap();
     assert_eq!(receipt.checksum, Some(KIND.of(b"hello ")));
     assert_eq!(server.seen()[0].header("x-amz-copy-source-range"), Some("bytes=0-5"));
     let page = store.list_parts(&upload(), None).await.unwrap();

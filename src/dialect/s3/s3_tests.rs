@@ -6,7 +6,9 @@ use super::*;
 use crate::dialect::scripted::*;
 use crate::dialect::xml_service::XmlService;
 use crate::dialect::{CustomerKey, Dialect, DialectName, Encryption, ObjectProperties};
-use crate::store::{ByteRange, CopyOptions, ListRequest, PartNumber, PutOptions, Upload, UploadId};
+use crate::store::{
+    ByteRange, Conditions, CopyOptions, ListRequest, PartNumber, PutOptions, Upload, UploadId,
+};
 
 fn here(endpoint: Option<&str>, region: Option<&str>) -> Connection {
     Connection {
@@ -141,9 +143,9 @@ fn requests_have_the_words_of_s3() {
     assert_eq!(draft.headers["x-amz-copy-source"], "photos/a%20b/%2B");
     assert_eq!(draft.headers["x-amz-metadata-directive"], "COPY");
     let mode = "x-amz-checksum-mode";
-    assert_eq!(s3.head(&key("k")).unwrap().headers[mode], "ENABLED");
-    assert_eq!(s3.get(&key("k"), None, None).unwrap().headers[mode], "ENABLED");
-    let ranged = s3.get(&key("k"), ByteRange::new(0, 1), None).unwrap();
+    assert_eq!(s3.head(&key("k"), &Conditions::NONE).unwrap().headers[mode], "ENABLED");
+    assert_eq!(s3.get(&key("k"), None, &Conditions::NONE).unwrap().headers[mode], "ENABLED");
+    let ranged = s3.get(&key("k"), ByteRange::new(0, 1), &Conditions::NONE).unwrap();
     assert!(!ranged.headers.contains_key(mode));
     let draft = s3.delete_many(&[&key("k")]).unwrap();
     assert_eq!(encode::query(&draft.query), "delete");
@@ -265,7 +267,7 @@ async fn a_condition_that_fails_means_what_was_asked() {
     let server = Scripted::start(vec![refuse(412, "PreconditionFailed")]).await;
     let etag = ETag::new("old");
     let store = server.store_as(here(None, None));
-    let error = store.get(&key("k"), None, Some(&etag)).await.unwrap_err();
+    let error = store.get(&key("k"), None, &Conditions::matching(&etag)).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::PreconditionFailed);
 }
 

@@ -20,12 +20,13 @@ use crate::dialect::failure::Failure;
 use crate::dialect::properties::{Applied, ObjectProperties};
 use crate::dialect::request::{Draft, Site};
 use crate::dialect::{
-    Appending, Completed, ConnectError, ContentHead, Credentials, Dialect, Stored, headers,
+    Appending, Completed, ConnectError, ContentHead, Credentials, Dialect, Stored, conditions,
+    headers,
 };
 use crate::http::Answer;
 use crate::store::{
-    ByteRange, CopyOptions, ETag, Expected, Key, Limits, ListPage, ListRequest, ObjectInfo,
-    ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, Upload,
+    ByteRange, Conditions, CopyOptions, ETag, Expected, Key, Limits, ListPage, ListRequest,
+    ObjectInfo, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, Upload,
     UploadId, UploadsPage, UploadsRequest,
 };
 
@@ -107,12 +108,11 @@ impl<F: Flavor> XmlService<F> {
         &self,
         headers: &mut HeaderMap,
         from: &Key,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> Result<(), Failure> {
         self.set(headers, "copy-source", &self.flavor.copy_source(from))?;
-        if let Some(etag) = if_match {
-            self.set(headers, "copy-source-if-match", &etag.quoted())?;
-        }
+        let prefix = format!("{}copy-source-", self.flavor.rules().prefix);
+        conditions::set(headers, &prefix, conditions)?;
         self.applied.source_key(headers)
     }
 }
@@ -163,8 +163,9 @@ impl<F: Flavor> Dialect for XmlService<F> {
         if self.applied.etags_are_opaque() { None } else { self.flavor.predicted_etag(parts) }
     }
 
-    fn head(&self, key: &Key) -> Result<Draft, Failure> {
+    fn head(&self, key: &Key, conditions: &Conditions) -> Result<Draft, Failure> {
         let mut draft = self.on_object(Method::HEAD, key)?;
+        conditions::set(&mut draft.headers, "", conditions)?;
         self.applied.customer_key(&mut draft.headers)?;
         self.flavor.read_headers(&mut draft.headers, false)?;
         Ok(draft)
@@ -174,16 +175,14 @@ impl<F: Flavor> Dialect for XmlService<F> {
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> Result<Draft, Failure> {
         let mut draft = self.on_object(Method::GET, key)?;
         let headers = &mut draft.headers;
         if let Some(range) = range {
             headers::set(headers, header::RANGE, &range.to_string())?;
         }
-        if let Some(etag) = if_match {
-            headers::set(headers, header::IF_MATCH, &etag.quoted())?;
-        }
+        conditions::set(headers, "", conditions)?;
         self.applied.customer_key(headers)?;
         self.applied.content(headers)?;
         self.flavor.read_headers(headers, range.is_some())?;
@@ -270,8 +269,7 @@ impl<F: Flavor> Dialect for XmlService<F> {
             }
         };
         self.set(&mut draft.headers, "metadata-directive", directive)?;
-        let if_match = options.if_match.as_ref().map(|ObjectVersion { etag, .. }| etag);
-        self.source(&mut draft.headers, from, if_match)?;
+        self.source(&mut draft.headers, from, &options.conditions())?;
         Ok(draft)
     }
 
@@ -301,10 +299,10 @@ impl<F: Flavor> Dialect for XmlService<F> {
         number: PartNumber,
         from: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> Result<Draft, Failure> {
         let mut draft = self.on_part(upload, number)?;
-        self.source(&mut draft.headers, from, if_match)?;
+        self.source(&mut draft.headers, from, conditions)?;
         if let Some(range) = range {
             self.set(&mut draft.headers, "copy-source-range", &range.to_string())?;
         }

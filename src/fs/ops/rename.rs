@@ -171,6 +171,7 @@ impl FileSystem {
             if_match: Some(object.version.clone()),
             replace,
             storage_class: object.storage_class.clone(),
+            ..CopyOptions::default()
         };
         let size = object.version.size;
         let version = copy_object(&*self.store, old_key, new_key, size, &copy).await?;

@@ -115,6 +115,7 @@ impl FileSystem {
             if_match: Some(version),
             replace: None,
             storage_class: object.storage_class.clone(),
+            ..CopyOptions::default()
         };
         copy_object(&*self.store, &object.key, &new_key, object.size, &options).await?;
         Ok(())

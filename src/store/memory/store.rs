@@ -11,8 +11,8 @@ use super::{
     Part, Properties, UploadsQuery, read_all,
 };
 use crate::store::{
-    AppendLimits, Appended, ByteRange, Checksum, ChecksumKind, Content, CopyOptions, ETag,
-    ErrorKind, Expected, Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload,
+    AppendLimits, Appended, ByteRange, Checksum, ChecksumKind, Conditions, Content, CopyOptions,
+    ETag, ErrorKind, Expected, Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload,
     ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
     PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage, UploadsRequest,
 };
@@ -35,6 +35,7 @@ pub const SMALL_LIMITS: Limits = Limits {
     list_page: 10,
     checksum: Some(ChecksumKind::Crc64Xz),
     create_only: true,
+    mixed_part_conditions: true,
     archive_classes: &[],
     rename: false,
     append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB }),
@@ -79,12 +80,24 @@ impl MemoryStore {
         Ok(at)
     }
 
-    fn source(&self, at: &At<'_>, from: &Key, if_match: Option<&ETag>) -> StoreResult<Arc<Object>> {
-        let source = at.check(self.bucket.head(from))?;
-        if if_match.is_some_and(|etag| *etag != source.etag) {
-            return Err(at.error(ErrorKind::PreconditionFailed, "the object has another ETag"));
+    /// The object at a key, if the conditions hold.
+    fn read(&self, at: &At<'_>, key: &Key, conditions: &Conditions) -> StoreResult<Arc<Object>> {
+        if !conditions.can_be_said() {
+            return Err(at.error(ErrorKind::InvalidRequest, "a date that HTTP cannot say"));
         }
-        Ok(source)
+        let object = at.check(self.bucket.head(key))?;
+        match conditions.check(&object.etag, object.last_modified) {
+            Ok(()) => Ok(object),
+            Err(unmet) => Err(at.error(unmet.of_read(), "a condition does not hold")),
+        }
+    }
+
+    /// The source of a copy, if the conditions hold.
+    fn source(&self, at: &At<'_>, from: &Key, conditions: &Conditions) -> StoreResult<Arc<Object>> {
+        self.read(at, from, conditions).map_err(|error| match error.kind {
+            ErrorKind::NotModified => StoreError { kind: ErrorKind::PreconditionFailed, ..error },
+            _ => error,
+        })
     }
 }
 
@@ -175,8 +188,12 @@ impl ObjectStore for MemoryStore {
     }
 
     async fn head(&self, key: &Key) -> StoreResult<ObjectInfo> {
+        self.head_if(key, &Conditions::NONE).await
+    }
+
+    async fn head_if(&self, key: &Key, conditions: &Conditions) -> StoreResult<ObjectInfo> {
         let at = self.receive(Operation::Head, key)?;
-        let object = at.check(self.bucket.head(key))?;
+        let object = self.read(&at, key, conditions)?;
         Ok(ObjectInfo { checksum: self.told(object.checksum), ..object.info() })
     }
 
@@ -184,10 +201,10 @@ impl ObjectStore for MemoryStore {
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<Content> {
         let at = self.receive(Operation::Get, key)?;
-        let object = self.source(&at, key, if_match)?;
+        let object = self.read(&at, key, conditions)?;
         let (start, end) = match range {
             None => (0, object.size()),
             Some(range) if range.start() < object.size() => (range.start(), range.end()),
@@ -274,8 +291,7 @@ impl ObjectStore for MemoryStore {
         options: &CopyOptions,
     ) -> StoreResult<ObjectVersion> {
         let at = self.receive(Operation::Copy, to)?;
-        let source =
-            self.source(&at, from, options.if_match.as_ref().map(|version| &version.etag))?;
+        let source = self.source(&at, from, &options.conditions())?;
         at.at_most(source.size(), self.limits.copy_bytes)?;
         if from == to && options.replace.is_none() {
             let text = "an object cannot be copied onto itself unchanged";
@@ -299,7 +315,8 @@ impl ObjectStore for MemoryStore {
         if !self.limits.rename {
             return Err(at.error(ErrorKind::InvalidRequest, "objects cannot be renamed here"));
         }
-        let source = self.source(&at, from, if_match)?;
+        let conditions = if_match.map(Conditions::matching).unwrap_or_default();
+        let source = self.source(&at, from, &conditions)?;
         at.check(self.bucket.rename(&source, to).await)
     }
 
@@ -346,10 +363,14 @@ impl ObjectStore for MemoryStore {
         number: PartNumber,
         from: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<PartReceipt> {
         let at = self.receive(Operation::CopyPart, &upload.key)?;
-        let source = self.source(&at, from, if_match)?;
+        if range.is_some() && conditions.are_mixed() && !self.limits.mixed_part_conditions {
+            let text = "conditions that cannot be mixed here";
+            return Err(at.error(ErrorKind::InvalidRequest, text));
+        }
+        let source = self.source(&at, from, conditions)?;
         if range.is_some_and(|range| range.end() > source.size()) {
             let text = "the range reaches past the end of the source";
             return Err(at.error(ErrorKind::InvalidRange, text));
@@ -468,7 +489,10 @@ mod tests {
             let upload = store.start_upload(&key, &PutOptions::default()).await.unwrap();
             store.put_part(&upload, number, payload()).await.unwrap();
             assert_eq!(Arc::strong_count(&holders), 1, "after put_part, {etags:?}");
-            assert_eq!(store.get(&key, None, None).await.unwrap().chunks.concat(), [7; 80]);
+            assert_eq!(
+                store.get(&key, None, &Conditions::NONE).await.unwrap().chunks.concat(),
+                [7; 80]
+            );
         }
     }
 }

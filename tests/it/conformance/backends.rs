@@ -9,7 +9,7 @@ use partfs::dialect::{
 use partfs::mock::{Addressing, MockConfig, MockDialect};
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 use partfs::store::prefix::Prefixed;
-use partfs::store::{Key, Limits, ObjectStore, Payload, PutOptions, StandardHeaders};
+use partfs::store::{Conditions, Key, Limits, ObjectStore, Payload, PutOptions, StandardHeaders};
 
 use super::{run_all, run_all_without_checksums};
 use crate::world::served::{TIMING, client, connection, serve};
@@ -95,7 +95,7 @@ async fn cos_over_http_with_a_folder() {
     assert_eq!(crate::world::keys(&server.bucket()), keys);
     let store = client(&server, &config, None, TIMING);
     assert_eq!(store.head(&key).await.unwrap(), before);
-    assert_eq!(store.get(&key, None, None).await.unwrap().chunks.concat(), b"hello");
+    assert_eq!(store.get(&key, None, &Conditions::NONE).await.unwrap().chunks.concat(), b"hello");
     run_all(&*store).await;
 }
 

@@ -3,6 +3,7 @@
 
 mod append;
 mod backends;
+mod conditions;
 mod copy;
 mod delete;
 mod get;
@@ -19,7 +20,9 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use partfs::store::{ErrorKind, Key, ObjectStore, ObjectVersion, Payload, PutOptions, StoreResult};
+use partfs::store::{
+    Conditions, ErrorKind, Key, ObjectStore, ObjectVersion, Payload, PutOptions, StoreResult,
+};
 use tokio::time::timeout;
 
 type Running<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
@@ -45,6 +48,13 @@ const CASES: &[Case] = cases![
     get::a_range_beyond_the_end_is_refused,
     get::if_match,
     get::absent_keys,
+    conditions::get_and_head_on_each_condition,
+    conditions::etags_come_before_dates,
+    conditions::parts_of_a_second_do_not_count,
+    conditions::dates_that_http_cannot_say_are_refused,
+    conditions::copy_on_each_condition,
+    conditions::copy_part_on_each_condition,
+    conditions::copy_part_with_conditions_of_both_kinds,
     list::pages_join_to_the_whole_in_order,
     list::by_directory,
     list::odd_keys,
@@ -150,7 +160,7 @@ impl<'a> Ground<'a> {
     }
 
     async fn bytes_of(&self, name: &str) -> Vec<u8> {
-        self.store.get(&self.key(name), None, None).await.unwrap().chunks.concat()
+        self.store.get(&self.key(name), None, &Conditions::NONE).await.unwrap().chunks.concat()
     }
 
     async fn is_absent(&self, name: &str) -> bool {

@@ -1,8 +1,8 @@
 //! Multipart uploads.
 
 use partfs::store::{
-    ByteRange, Checksum, ErrorKind, Expected, Metadata, PartNumber, PartReceipt, Payload,
-    PutOptions, StandardHeaders, Upload, UploadsRequest,
+    ByteRange, Checksum, Conditions, ErrorKind, Expected, Metadata, PartNumber, PartReceipt,
+    Payload, PutOptions, StandardHeaders, Upload, UploadsRequest,
 };
 
 use super::{Ground, kind, text};
@@ -170,7 +170,11 @@ pub(super) async fn parts_are_copied_from_objects(ground: &Ground<'_>) {
     let half = source.len() as u64 / 2;
     let upload = ground.start("k").await;
     let copy = async |at, range| {
-        ground.store.copy_part(&upload, number(at), &from, range, Some(&etag)).await.unwrap()
+        ground
+            .store
+            .copy_part(&upload, number(at), &from, range, &Conditions::matching(&etag))
+            .await
+            .unwrap()
     };
     let second_half = copy(1, range(half, source.len() as u64)).await;
     assert_eq!((second_half.number, second_half.size), (number(1), half));
@@ -188,10 +192,13 @@ pub(super) async fn a_stale_source_of_a_part_is_refused(ground: &Ground<'_>) {
     ground.put("from", ground.part_bytes(2)).await;
     let upload = ground.start("k").await;
     let from = ground.key("from");
-    let stale = ground.store.copy_part(&upload, number(1), &from, range(0, 1), Some(&old)).await;
+    let stale = ground
+        .store
+        .copy_part(&upload, number(1), &from, range(0, 1), &Conditions::matching(&old))
+        .await;
     assert_eq!(kind(stale), ErrorKind::PreconditionFailed);
     let none = ground.key("none");
-    let absent = ground.store.copy_part(&upload, number(1), &none, None, None).await;
+    let absent = ground.store.copy_part(&upload, number(1), &none, None, &Conditions::NONE).await;
     assert_eq!(kind(absent), ErrorKind::NotFound);
     ground.store.abort_upload(&upload).await.unwrap();
 }

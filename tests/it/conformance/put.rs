@@ -1,7 +1,7 @@
 //! PUT and what HEAD and GET tell of it.
 
 use bytes::Bytes;
-use partfs::store::{ErrorKind, Metadata, Payload, PutOptions, StandardHeaders};
+use partfs::store::{Conditions, ErrorKind, Metadata, Payload, PutOptions, StandardHeaders};
 
 use super::{Ground, ODD_NAMES, kind, text};
 
@@ -13,7 +13,7 @@ pub(super) async fn what_is_put_is_got(ground: &Ground<'_>) {
     if let Some(kind) = ground.store.limits().checksum.filter(|_| ground.checksums) {
         assert_eq!(info.checksum, Some(kind.of(b"hello world")));
     }
-    let content = ground.store.get(&ground.key("k"), None, None).await.unwrap();
+    let content = ground.store.get(&ground.key("k"), None, &Conditions::NONE).await.unwrap();
     assert_eq!((content.version.clone(), content.start, content.len()), (version, 0, 11));
     assert_eq!(content.chunks.concat(), b"hello world");
     assert!(content.chunks.iter().all(|chunk| !chunk.is_empty()));
@@ -23,7 +23,7 @@ pub(super) async fn an_empty_object(ground: &Ground<'_>) {
     ground.put("k", "").await;
     let info = ground.store.head(&ground.key("k")).await.unwrap();
     assert_eq!(info.version.size, 0);
-    let content = ground.store.get(&ground.key("k"), None, None).await.unwrap();
+    let content = ground.store.get(&ground.key("k"), None, &Conditions::NONE).await.unwrap();
     assert!(content.is_empty());
 }
 

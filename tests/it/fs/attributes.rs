@@ -4,7 +4,9 @@ use std::ffi::OsStr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use partfs::fs::{InodeNo, SetAttr};
-use partfs::store::{ErrorKind, Metadata, ObjectStore, Operation, PutOptions, StandardHeaders};
+use partfs::store::{
+    Conditions, ErrorKind, Metadata, ObjectStore, Operation, PutOptions, StandardHeaders,
+};
 
 use crate::world::fs::{MAKER, PART, World};
 use crate::world::{key, pattern};
@@ -186,7 +188,7 @@ async fn bytes_in_a_directory_marker_survive_our_changes() {
     let ino = world.walk("d").await.unwrap();
     world.fs.setattr(ino, None, changes()).await.unwrap();
     world.fs.drain(Duration::from_secs(5)).await;
-    let content = world.store.get(&key("d/"), None, None).await.unwrap();
+    let content = world.store.get(&key("d/"), None, &Conditions::NONE).await.unwrap();
     assert_eq!(content.chunks.concat(), b"kept");
     let info = world.store.head(&key("d/")).await.unwrap();
     assert!(info.metadata.get("mode").is_some(), "{:?}", info.metadata);

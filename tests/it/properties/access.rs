@@ -1,7 +1,7 @@
 //! Requests of nobody.
 
 use partfs::dialect::{Connection, CredentialSource, ObjectProperties, connect};
-use partfs::store::{ErrorKind, ListRequest, PutOptions};
+use partfs::store::{Conditions, ErrorKind, ListRequest, PutOptions};
 
 use super::{EVERY, Ground, WHOLE, payload};
 use crate::world::key;
@@ -18,7 +18,7 @@ async fn anonymous_requests_are_not_signed_and_a_private_bucket_refuses_them() {
         let put = store.put(&key("f"), payload(&*store, WHOLE), &PutOptions::default()).await;
         let errors = [
             put.map(drop).unwrap_err(),
-            store.get(&key("f"), None, None).await.map(drop).unwrap_err(),
+            store.get(&key("f"), None, &Conditions::NONE).await.map(drop).unwrap_err(),
             store.head(&key("f")).await.map(drop).unwrap_err(),
             store.list(&ListRequest::default()).await.map(drop).unwrap_err(),
         ];

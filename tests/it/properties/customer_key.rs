@@ -3,7 +3,7 @@
 
 use partfs::dialect::{CustomerKey, Encryption, ObjectProperties};
 use partfs::mock::MockDialect;
-use partfs::store::{CopyOptions, ErrorKind, ObjectStore, PartNumber, PutOptions};
+use partfs::store::{Conditions, CopyOptions, ErrorKind, ObjectStore, PartNumber, PutOptions};
 
 use super::{Ground, WHOLE, make_all, payload};
 use crate::world::key;
@@ -23,7 +23,7 @@ fn kept(ground: &Ground, name: &str) -> Option<String> {
 }
 
 async fn kind_of_get(store: &dyn ObjectStore, name: &str) -> ErrorKind {
-    store.get(&key(name), None, None).await.unwrap_err().kind
+    store.get(&key(name), None, &Conditions::NONE).await.unwrap_err().kind
 }
 
 #[tokio::test]
@@ -43,7 +43,7 @@ async fn every_object_is_encrypted_and_read_with_the_key_alone() {
         for name in made.anew.iter().chain([&made.copy]) {
             let what = format!("{dialect:?} {name}");
             assert!(kept(&ground, name).is_some(), "{what}");
-            let content = store.get(&key(name), None, None).await.unwrap();
+            let content = store.get(&key(name), None, &Conditions::NONE).await.unwrap();
             assert_eq!(content.chunks.concat(), WHOLE, "{what}");
             assert_eq!(store.head(&key(name)).await.unwrap().version.size, WHOLE.len() as u64);
             assert_eq!(kind_of_get(&*plain, name).await, ErrorKind::InvalidRequest, "{what}");
@@ -88,12 +88,13 @@ async fn copies_need_the_key_of_their_source() {
             assert!(copied.is_err(), "{dialect:?}");
             let upload = stranger.start_upload(&key("to"), &options).await.unwrap();
             let number = PartNumber::FIRST;
-            let part = stranger.copy_part(&upload, number, &key("source"), None, None).await;
+            let part =
+                stranger.copy_part(&upload, number, &key("source"), None, &Conditions::NONE).await;
             assert!(part.is_err(), "{dialect:?}");
         }
         let upload = store.start_upload(&key("parts"), &options).await.unwrap();
         let number = PartNumber::FIRST;
-        store.copy_part(&upload, number, &key("source"), None, None).await.unwrap();
+        store.copy_part(&upload, number, &key("source"), None, &Conditions::NONE).await.unwrap();
         assert_eq!(store.list_parts(&upload, None).await.unwrap().parts.len(), 1, "{dialect:?}");
     }
 }

@@ -2,7 +2,7 @@
 
 use partfs::dialect::ObjectProperties;
 use partfs::mock::MockDialect;
-use partfs::store::{ListRequest, ObjectStore, PutOptions, UploadsRequest};
+use partfs::store::{Conditions, ListRequest, ObjectStore, PutOptions, UploadsRequest};
 
 use super::{EVERY, Ground, WHOLE, make_all, payload};
 use crate::world::key;
@@ -13,7 +13,7 @@ async fn everything(store: &dyn ObjectStore) {
     let options = PutOptions::default();
     store.put(&key("source"), payload(store, WHOLE), &options).await.unwrap();
     make_all(store, "source", &options).await;
-    store.get(&key("put.html"), None, None).await.unwrap();
+    store.get(&key("put.html"), None, &Conditions::NONE).await.unwrap();
     store.head(&key("put.html")).await.unwrap();
     store.list(&ListRequest::default()).await.unwrap();
     store.list_uploads(&UploadsRequest::default()).await.unwrap();

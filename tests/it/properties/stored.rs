@@ -2,7 +2,9 @@
 
 use partfs::dialect::{ContentTypes, Encryption, Grant, ObjectProperties, Right};
 use partfs::mock::MockDialect;
-use partfs::store::{Content, ErrorKind, Metadata, ObjectStore, PutOptions, StandardHeaders};
+use partfs::store::{
+    Conditions, Content, ErrorKind, Metadata, ObjectStore, PutOptions, StandardHeaders,
+};
 
 use super::{EVERY, Ground, WHOLE, make_all, payload};
 use crate::world::key;
@@ -39,7 +41,11 @@ fn headers(dialect: MockDialect) -> StandardHeaders {
 }
 
 async fn bytes(store: &dyn ObjectStore, name: &str) -> Vec<u8> {
-    store.get(&key(name), None, None).await.map(|Content { chunks, .. }| chunks.concat()).unwrap()
+    store
+        .get(&key(name), None, &Conditions::NONE)
+        .await
+        .map(|Content { chunks, .. }| chunks.concat())
+        .unwrap()
 }
 
 /// Makes the object that copies are made of, without anything.
@@ -218,7 +224,7 @@ async fn archived_objects_are_told_from_others() {
         for reader in [store, ground.plain()] {
             let info = reader.head(&key("f")).await.unwrap();
             assert_eq!(info.storage_class.as_deref(), Some(class), "{dialect:?}");
-            let error = reader.get(&key("f"), None, None).await.unwrap_err();
+            let error = reader.get(&key("f"), None, &Conditions::NONE).await.unwrap_err();
             assert_eq!(error.kind, ErrorKind::Archived, "{dialect:?} {error}");
             assert_eq!(error.attempts, 1, "{dialect:?} {error}");
         }

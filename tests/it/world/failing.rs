@@ -5,9 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use partfs::store::{
-    Appended, ByteRange, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits, ListPage,
-    ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt,
-    PartsPage, Payload, PutOptions, StoreError, StoreResult, Upload, UploadsPage, UploadsRequest,
+    Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
+    ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
+    PartReceipt, PartsPage, Payload, PutOptions, StoreError, StoreResult, Upload, UploadsPage,
+    UploadsRequest,
 };
 use tokio::sync::Semaphore;
 
@@ -95,14 +96,21 @@ impl ObjectStore for Failing {
         answer
     }
 
+    async fn head_if(&self, key: &Key, conditions: &Conditions) -> StoreResult<ObjectInfo> {
+        self.check(Operation::Head)?;
+        let answer = self.inner.head_if(key, conditions).await;
+        self.pass(Operation::Head).await;
+        answer
+    }
+
     async fn get(
         &self,
         key: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<Content> {
         self.check(Operation::Get)?;
-        let answer = self.inner.get(key, range, if_match).await;
+        let answer = self.inner.get(key, range, conditions).await;
         self.pass(Operation::Get).await;
         answer
     }
@@ -187,10 +195,10 @@ impl ObjectStore for Failing {
         number: PartNumber,
         from: &Key,
         range: Option<ByteRange>,
-        if_match: Option<&ETag>,
+        conditions: &Conditions,
     ) -> StoreResult<PartReceipt> {
         self.check(Operation::CopyPart)?;
-        self.inner.copy_part(upload, number, from, range, if_match).await
+        self.inner.copy_part(upload, number, from, range, conditions).await
     }
 
     async fn complete_upload(
