@@ -262,7 +262,7 @@ pub(super) fn dialect_of(connection: &Connection) -> Result<Box<dyn Dialect>, Co
 }
 
 /// Keys that are given are looked at before they are used; those that are found are when they are.
-fn check_credentials(source: &CredentialSource) -> Result<(), ConnectError> {
+pub(super) fn check_credentials(source: &CredentialSource) -> Result<(), ConnectError> {
     match source {
         CredentialSource::Fixed(fixed) => fixed.check().map_err(|_| ConnectError::BadCredentials),
         CredentialSource::Anonymous | CredentialSource::Search(_) => Ok(()),

@@ -16,6 +16,7 @@ mod credentials;
 mod encode;
 mod failure;
 mod headers;
+mod link;
 mod lost;
 mod oss;
 mod properties;
@@ -31,7 +32,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::request::Parts;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, StatusCode, Uri};
 
 use crate::dialect::failure::Failure;
 use crate::dialect::request::{Draft, Site};
@@ -46,6 +47,7 @@ pub use connection::{
     ConnectError, Connection, DialectName, SignatureVersion, Timing, UnknownDialect, connect,
 };
 pub use credentials::{CredentialError, CredentialSource, Credentials, Search, Secret, Variables};
+pub use link::{LONGEST_LINK, Link, LinkError, link};
 pub use properties::{
     ContentTypes, CustomerKey, Encryption, Grant, InvalidCustomerKey, InvalidPattern,
     ObjectProperties, Right,
@@ -92,7 +94,8 @@ pub(crate) struct ContentHead {
     pub(crate) checksum: Option<Checksum>,
 }
 
-/// A service's own rules. All functions are pure but [`sign`](Self::sign), which reads the clock.
+/// A service's own rules. All functions are pure but [`sign`](Self::sign) and [`presign`](Self::presign), which
+/// read the clock.
 ///
 /// The client calls a `read_*` function only for an answer of the operation's status of success; all
 /// others go to [`failure`](Self::failure).
@@ -196,6 +199,14 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
 
     /// Adds the signature, made for now. Called anew for every attempt, but not for anonymous ones.
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure>;
+    /// The address of the request with a signature in its query, good from now on for `valid`. The head
+    /// has a `Host` and no other header: who follows the address sends none.
+    async fn presign(
+        &self,
+        head: Parts,
+        credentials: &Credentials,
+        valid: Duration,
+    ) -> Result<Uri, Failure>;
 
     fn read_head(&self, answer: &Answer) -> Result<ObjectInfo, Failure>;
     /// Judges the head of an answer to [`get`](Self::get) before its body is read.

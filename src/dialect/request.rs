@@ -1,7 +1,8 @@
 //! A request before it is signed: what a dialect makes of an operation. Holds everything that is the
 //! same in every attempt.
 
-use http::{HeaderMap, Method, header};
+use http::uri::InvalidUri;
+use http::{HeaderMap, Method, Uri, header};
 
 use crate::dialect::encode;
 use crate::dialect::failure::Failure;
@@ -88,4 +89,11 @@ impl Draft {
         }
         Ok(head)
     }
+}
+
+/// The address with this query instead of its own.
+pub(crate) fn with_query(uri: &Uri, query: &str) -> Result<Uri, InvalidUri> {
+    let authority = uri.authority().map(|authority| authority.as_str()).unwrap_or_default();
+    let scheme = uri.scheme_str().unwrap_or("http");
+    format!("{scheme}://{authority}{}?{query}", uri.path()).parse()
 }

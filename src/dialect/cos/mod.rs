@@ -6,7 +6,10 @@ mod codes;
 mod place;
 mod sign;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
+use http::Uri;
 use http::request::Parts;
 
 use crate::dialect::failure::{Failure, Repeat};
@@ -143,6 +146,15 @@ impl Flavor for Cos {
 
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure> {
         self.signer.sign(head, credentials).await
+    }
+
+    async fn presign(
+        &self,
+        head: Parts,
+        credentials: &Credentials,
+        valid: Duration,
+    ) -> Result<Uri, Failure> {
+        self.signer.presign(head, credentials, valid).await
     }
 }
 

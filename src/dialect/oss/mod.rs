@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Uri};
 use md5::{Digest, Md5};
 use reqsign_core::hash::base64_decode;
 
@@ -151,6 +151,15 @@ impl Flavor for Oss {
 
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure> {
         self.signer.sign(head, credentials).await
+    }
+
+    async fn presign(
+        &self,
+        head: Parts,
+        credentials: &Credentials,
+        valid: Duration,
+    ) -> Result<Uri, Failure> {
+        self.signer.presign(&head, credentials, valid).await
     }
 
     fn read_headers(&self, headers: &mut HeaderMap, ranged: bool) -> Result<(), Failure> {

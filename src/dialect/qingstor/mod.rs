@@ -8,9 +8,11 @@ mod codes;
 mod place;
 mod sign;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use md5::{Digest, Md5};
 
 use crate::dialect::answer_head::{content_head, object_info};
@@ -434,6 +436,15 @@ impl Dialect for QingStor {
 
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure> {
         self.signer.sign(head, credentials)
+    }
+
+    async fn presign(
+        &self,
+        head: Parts,
+        credentials: &Credentials,
+        valid: Duration,
+    ) -> Result<Uri, Failure> {
+        self.signer.presign(&head, credentials, valid)
     }
 
     fn read_head(&self, answer: &Answer) -> Result<ObjectInfo, Failure> {

@@ -1,19 +1,21 @@
 //! The signature of QingStor (`QS`, its page "Signature"): HMAC-SHA256 over method, `Content-MD5`,
 //! `Content-Type`, `Date`, the headers of its own, the path as it is sent, and the parameters that
-//! name sub-resources. No library has it. All but [`Signer::sign`] is pure.
+//! name sub-resources. It stands in a header, or in the query of an address that is given away. No
+//! library has it. All but [`Signer::sign`] and [`Signer::presign`] is pure.
 
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hmac::{Hmac, KeyInit, Mac};
-use http::HeaderMap;
 use http::header::{AUTHORIZATION, CONTENT_TYPE, DATE};
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 use reqsign_core::hash::base64_encode;
 use sha2::Sha256;
 
 use crate::clock::{Clock, SystemClock};
 use crate::dialect::failure::{Failure, Repeat};
-use crate::dialect::{Credentials, headers};
+use crate::dialect::request::with_query;
+use crate::dialect::{Credentials, encode, headers};
 use crate::store::ErrorKind;
 
 /// Prefix of the headers that are covered.
@@ -72,18 +74,10 @@ impl Signer {
         credentials: &Credentials,
         now: SystemTime,
     ) -> Result<(), Failure> {
-        if credentials.session_token.is_some() {
-            let message = "QingStor has no temporary credentials: leave the session token out";
-            return Err(Failure::new(ErrorKind::BadCredentials, Repeat::Never, message));
-        }
-        headers::set(&mut head.headers, DATE, &httpdate::fmt_http_date(now))?;
-        let text = self.string_to_sign(head)?;
-        let secret = credentials.secret_access_key.expose();
-        let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes()).map_err(|error| {
-            Failure::new(ErrorKind::BadCredentials, Repeat::Never, error.to_string())
-        })?;
-        mac.update(text.as_bytes());
-        let signature = base64_encode(&mac.finalize().into_bytes());
+        let date = httpdate::fmt_http_date(now);
+        headers::set(&mut head.headers, DATE, &date)?;
+        let line = if head.headers.contains_key(OWN_DATE) { "" } else { &date };
+        let signature = signature(&self.string_to_sign(head, line)?, credentials)?;
         let value = format!("QS {}:{signature}", credentials.access_key_id);
         headers::set(&mut head.headers, AUTHORIZATION, &value)?;
         if let Some(value) = head.headers.get_mut(AUTHORIZATION) {
@@ -92,9 +86,41 @@ impl Signer {
         Ok(())
     }
 
-    fn string_to_sign(&self, head: &Parts) -> Result<String, Failure> {
-        let own_date = head.headers.contains_key(OWN_DATE);
-        let date = if own_date { "" } else { value(&head.headers, DATE.as_str())? };
+    /// The address of the request with a signature in its query, good from now on for so long.
+    pub(super) fn presign(
+        &self,
+        head: &Parts,
+        credentials: &Credentials,
+        valid: Duration,
+    ) -> Result<Uri, Failure> {
+        self.presign_at(head, credentials, SystemClock.now(), valid)
+    }
+
+    /// Puts what signs behind the parameters, in the order of the Python SDK.
+    pub(super) fn presign_at(
+        &self,
+        head: &Parts,
+        credentials: &Credentials,
+        now: SystemTime,
+        valid: Duration,
+    ) -> Result<Uri, Failure> {
+        let end = now.duration_since(UNIX_EPOCH).unwrap_or_default().saturating_add(valid);
+        let expires = end.as_secs().to_string();
+        let signature = signature(&self.string_to_sign(head, &expires)?, credentials)?;
+        let added = encode::query(&[
+            ("signature", Some(signature)),
+            ("access_key_id", Some(credentials.access_key_id.clone())),
+            ("expires", Some(expires)),
+        ]);
+        let query = match head.uri.query() {
+            None | Some("") => added,
+            Some(query) => format!("{query}&{added}"),
+        };
+        with_query(&head.uri, &query).map_err(|error| Failure::unsayable(error.to_string()))
+    }
+
+    /// What is signed; `date` is the line of the date, or of the end.
+    fn string_to_sign(&self, head: &Parts, date: &str) -> Result<String, Failure> {
         let mut text = format!(
             "{}\n{}\n{}\n{date}\n",
             head.method,
@@ -118,6 +144,20 @@ impl Signer {
         }
         Ok(text)
     }
+}
+
+/// The signature of a text.
+fn signature(text: &str, credentials: &Credentials) -> Result<String, Failure> {
+    let failed = |message: String| Failure::new(ErrorKind::BadCredentials, Repeat::Never, message);
+    if credentials.session_token.is_some() {
+        let message = "QingStor has no temporary credentials: leave the session token out";
+        return Err(failed(message.to_owned()));
+    }
+    let secret = credentials.secret_access_key.expose();
+    let mut mac = Hmac::<Sha256>::new_from_slice(secret.as_bytes())
+        .map_err(|error| failed(error.to_string()))?;
+    mac.update(text.as_bytes());
+    Ok(base64_encode(&mac.finalize().into_bytes()))
 }
 
 /// The value of a header as it is signed; empty when there is none.

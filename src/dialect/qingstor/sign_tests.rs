@@ -48,8 +48,13 @@ impl Vector {
         })
     }
 
-    fn head(&self) -> Parts {
-        let uri = format!("http://{}{}?{}", self.host, self.path, self.query);
+    fn now(&self) -> SystemTime {
+        UNIX_EPOCH + Duration::from_secs(self.time_unix)
+    }
+
+    /// The request without its date, with this query.
+    fn head(&self, query: &str) -> Parts {
+        let uri = format!("http://{}{}?{query}", self.host, self.path);
         let mut request = http::Request::builder().method(&*self.method).uri(uri);
         for (name, value) in self.headers.iter().filter(|(name, _)| name != "Date") {
             request = request.header(name, value);
@@ -61,21 +66,58 @@ impl Vector {
 #[test]
 fn the_vendors_signatures_come_out() {
     let Vectors { vectors, .. } = vectors();
-    assert_eq!(vectors.len(), 17);
-    // The one signature in a query is what the mock has to check; the client makes none.
-    let in_headers: Vec<_> = vectors.into_iter().filter(|vector| vector.mode == "header").collect();
-    assert_eq!(in_headers.len(), 16);
-    for vector in in_headers {
-        let mut head = vector.head();
-        let credentials = Credentials::new(&*vector.access_key, &*vector.secret_key);
-        let now = UNIX_EPOCH + Duration::from_secs(vector.time_unix);
-        vector.signer().sign_at(&mut head, &credentials, now).unwrap();
-        let text = vector.signer().string_to_sign(&head).unwrap();
-        assert_eq!(text, vector.string_to_sign, "{}", vector.name);
-        let authorization = &head.headers[AUTHORIZATION];
-        assert_eq!(authorization, &*vector.authorization, "{}", vector.name);
-        assert!(authorization.is_sensitive());
+    let (mut in_headers, mut in_queries) = (0, 0);
+    for vector in &vectors {
+        match &*vector.mode {
+            "header" => {
+                prove_in_header(vector);
+                in_headers += 1;
+            }
+            "query" => {
+                prove_in_query(vector);
+                in_queries += 1;
+            }
+            other => panic!("{}: mode {other}", vector.name),
+        }
     }
+    assert_eq!((in_headers, in_queries, in_headers + in_queries), (16, 1, vectors.len()));
+}
+
+fn prove_in_header(vector: &Vector) {
+    let mut head = vector.head(&vector.query);
+    let credentials = Credentials::new(&*vector.access_key, &*vector.secret_key);
+    vector.signer().sign_at(&mut head, &credentials, vector.now()).unwrap();
+    let own_date = head.headers.contains_key(OWN_DATE);
+    let date = if own_date { "" } else { head.headers[DATE].to_str().unwrap() };
+    let text = vector.signer().string_to_sign(&head, date).unwrap();
+    assert_eq!(text, vector.string_to_sign, "{}", vector.name);
+    let authorization = &head.headers[AUTHORIZATION];
+    assert_eq!(authorization, &*vector.authorization, "{}", vector.name);
+    assert!(authorization.is_sensitive());
+}
+
+fn prove_in_query(vector: &Vector) {
+    // The SDK's request before it was signed: it puts what signs behind.
+    let (own, _) = vector.query.split_once("&signature=").unwrap();
+    let (head, valid) = (vector.head(own), Duration::from_secs(300));
+    let text = vector.signer().string_to_sign(&head, "1700000300").unwrap();
+    assert_eq!(text, vector.string_to_sign, "{}", vector.name);
+    let credentials = Credentials::new(&*vector.access_key, &*vector.secret_key);
+    let uri = vector.signer().presign_at(&head, &credentials, vector.now(), valid).unwrap();
+    let expected = format!("http://{}{}?{}", vector.host, vector.path, vector.authorization);
+    assert_eq!(uri.to_string(), expected, "{}", vector.name);
+}
+
+#[test]
+fn an_address_without_parameters_gets_those_of_the_signature_alone() {
+    let head = vectors().vectors[0].head("");
+    let credentials = Credentials::new("AK/+", "hush");
+    let uri = Signer::new("").presign(&head, &credentials, Duration::from_secs(60)).unwrap();
+    let query = uri.query().unwrap();
+    assert!(query.starts_with("signature=") && query.contains("&access_key_id=AK%2F%2B&"));
+    let end = query.split_once("&expires=").unwrap().1.parse().unwrap();
+    let left = Duration::from_secs(end) - SystemClock.now().duration_since(UNIX_EPOCH).unwrap();
+    assert!(left <= Duration::from_secs(60) && left > Duration::from_secs(30), "{left:?}");
 }
 
 /// Our path of each key is the vendor's, in both styles.
@@ -101,7 +143,7 @@ fn every_sub_resource_of_the_sdk_is_covered() {
 
 #[test]
 fn the_present_is_signed_for() {
-    let mut head = vectors().vectors[0].head();
+    let mut head = vectors().vectors[0].head("");
     let credentials = Credentials::new("AK", "hush");
     Signer::new("").sign(&mut head, &credentials).unwrap();
     let date = httpdate::parse_http_date(head.headers[DATE].to_str().unwrap()).unwrap();
@@ -110,5 +152,7 @@ fn the_present_is_signed_for() {
     assert!(!format!("{head:?}").contains("QS AK:"));
     let temporary = credentials.with_token(Some("token"));
     let refused = Signer::new("").sign(&mut head, &temporary).unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::BadCredentials);
+    let refused = Signer::new("").presign(&head, &temporary, Duration::from_secs(60)).unwrap_err();
     assert_eq!(refused.kind, ErrorKind::BadCredentials);
 }

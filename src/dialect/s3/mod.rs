@@ -7,9 +7,11 @@ mod codes;
 mod place;
 mod sign;
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName};
+use http::{HeaderMap, HeaderName, Uri};
 use md5::{Digest, Md5};
 use reqsign_core::hash::hex_sha256;
 
@@ -187,6 +189,15 @@ impl Flavor for S3 {
 
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure> {
         self.signer.sign(head, credentials).await
+    }
+
+    async fn presign(
+        &self,
+        head: Parts,
+        credentials: &Credentials,
+        valid: Duration,
+    ) -> Result<Uri, Failure> {
+        self.signer.presign(&head, credentials, valid).await
     }
 
     fn body_extension(&self, headers: &mut HeaderMap, body: &Payload) -> Result<(), Failure> {

@@ -9,8 +9,11 @@
 //! Documents are covered by their SHA-256. Content is `UNSIGNED-PAYLOAD`, over https and plain http alike:
 //! it is protected by its checksum or MD5, which are headers and so covered. Nothing is ever sent
 //! `aws-chunked`, so servers that refuse that are fine.
+//!
+//! The signature stands in a header, or in the query of an address that is given away.
 
 use std::fmt;
+use std::time::Duration;
 
 use http::request::Parts;
 use http::uri::InvalidUri;
@@ -20,6 +23,7 @@ use reqsign_core::hash::hex_sha256;
 use reqsign_core::{Context, SignRequest};
 
 use crate::dialect::failure::{Failure, Repeat};
+use crate::dialect::request::with_query;
 use crate::dialect::{Credentials, headers};
 use crate::store::ErrorKind;
 
@@ -51,26 +55,11 @@ impl Signer {
         head: &mut Parts,
         credentials: &Credentials,
     ) -> Result<(), Failure> {
-        let Credentials { access_key_id, secret_access_key, session_token, .. } = credentials;
-        let credential = Credential {
-            access_key_id: access_key_id.clone(),
-            secret_access_key: secret_access_key.expose().to_owned(),
-            session_token: session_token.as_ref().map(|token| token.expose().to_owned()),
-            expires_in: None,
-        };
         let empty = head.headers.get(header::CONTENT_LENGTH).is_none_or(|length| length == "0");
         if empty && !head.headers.contains_key(CONTENT_SHA256) {
             headers::set(&mut head.headers, CONTENT_SHA256, &hex_sha256(b""))?;
         }
-        let failed =
-            |message: String| Failure::new(ErrorKind::BadCredentials, Repeat::Never, message);
-        let mut meant = head.clone();
-        meant.uri = with_slashes(&head.uri).map_err(|error| failed(error.to_string()))?;
-        meant.headers.values_mut().for_each(collapse);
-        self.signer
-            .sign_request(&self.context, &mut meant, Some(&credential), None)
-            .await
-            .map_err(|error| failed(error.to_string()))?;
+        let mut meant = self.sign_for(head, credentials, None).await?;
         for name in ADDED {
             if let Some(value) = meant.headers.remove(&name) {
                 head.headers.insert(name, value);
@@ -78,6 +67,46 @@ impl Signer {
         }
         Ok(())
     }
+
+    /// The address of the request with a signature in its query, good from now on for so long.
+    pub(super) async fn presign(
+        &self,
+        head: &Parts,
+        credentials: &Credentials,
+        valid: Duration,
+    ) -> Result<Uri, Failure> {
+        let meant = self.sign_for(head, credentials, Some(valid)).await?;
+        let query = meant.uri.query().unwrap_or_default();
+        with_query(&head.uri, query).map_err(|error| failed(error.to_string()))
+    }
+
+    /// The request as the signature means it, signed.
+    async fn sign_for(
+        &self,
+        head: &Parts,
+        credentials: &Credentials,
+        valid: Option<Duration>,
+    ) -> Result<Parts, Failure> {
+        let Credentials { access_key_id, secret_access_key, session_token, .. } = credentials;
+        let credential = Credential {
+            access_key_id: access_key_id.clone(),
+            secret_access_key: secret_access_key.expose().to_owned(),
+            session_token: session_token.as_ref().map(|token| token.expose().to_owned()),
+            expires_in: None,
+        };
+        let mut meant = head.clone();
+        meant.uri = with_slashes(&head.uri).map_err(|error| failed(error.to_string()))?;
+        meant.headers.values_mut().for_each(collapse);
+        self.signer
+            .sign_request(&self.context, &mut meant, Some(&credential), valid)
+            .await
+            .map_err(|error| failed(error.to_string()))?;
+        Ok(meant)
+    }
+}
+
+fn failed(message: String) -> Failure {
+    Failure::new(ErrorKind::BadCredentials, Repeat::Never, message)
 }
 
 fn with_slashes(uri: &Uri) -> Result<Uri, InvalidUri> {

@@ -1,8 +1,9 @@
 //! The signature against the vendor's: an independent computation (the page "Signature Calculations for
 //! the Authorization Header", written from its text) reproduces every signature that the vendor's SDK
-//! made, and then every signature that our signer makes now.
+//! made, and then every signature that our signer makes now, in a header and in a query.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use hmac::{Hmac, KeyInit, Mac};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
@@ -157,10 +158,9 @@ fn the_recomputation_reproduces_the_vendors_signatures() {
     }
 }
 
-/// The wire requests of the SDK, and some keys of our own.
-fn requests() -> Vec<Vector> {
-    let mut requests: Vec<_> =
-        vectors().into_iter().filter(|vector| vector.mode == "header").collect();
+/// Requests for some keys of our own.
+fn our_requests() -> Vec<Vector> {
+    let mut requests = Vec::new();
     for key in ["a/../b", "./x", "a/..", "a//b", "+~* %2F%41?#&=", "中文/文件"] {
         requests.push(Vector {
             name: key.into(),
@@ -188,54 +188,126 @@ fn requests() -> Vec<Vector> {
     requests
 }
 
+impl Vector {
+    fn token(&self) -> Option<&str> {
+        Some(self.security_token.as_str()).filter(|token| !token.is_empty())
+    }
+
+    fn credentials(&self) -> Credentials {
+        Credentials::new(&*self.access_key, &*self.secret_key).with_token(self.token())
+    }
+}
+
 #[tokio::test]
 async fn our_signatures_are_what_the_recomputation_says() {
-    for vector in requests() {
-        let uri = format!("{}://{}{}?{}", vector.scheme, vector.host, vector.path, vector.query);
-        let mut request = http::Request::builder().method(&*vector.method).uri(uri);
-        for (name, value) in &vector.headers {
-            let name = name.to_ascii_lowercase();
-            if !matches!(&*name, "x-amz-date" | "x-amz-security-token") {
-                request = request.header(name, value);
+    let vectors = vectors();
+    let (mut in_headers, mut in_queries) = (0, 0);
+    for vector in &vectors {
+        match &*vector.mode {
+            "header" => {
+                prove_in_header(vector).await;
+                in_headers += 1;
             }
+            "query" => {
+                prove_in_query_as_the_sdk(vector).await;
+                in_queries += 1;
+            }
+            other => panic!("{}: mode {other}", vector.name),
         }
-        let (mut head, ()) = request.body(()).unwrap().into_parts();
-        let before = head.clone();
-        let token = Some(vector.security_token.as_str()).filter(|token| !token.is_empty());
-        let credentials = Credentials::new(vector.access_key.as_str(), vector.secret_key.as_str())
-            .with_token(token);
-        Signer::new(&vector.region).sign(&mut head, &credentials).await.unwrap();
-
-        // What was there goes out as it was.
-        assert_eq!(head.uri, before.uri);
-        assert!(before.headers.iter().all(|(name, value)| head.headers[name] == value));
-        assert!(head.headers["authorization"].is_sensitive());
-        if let Some(token) = token {
-            assert_eq!(head.headers["x-amz-security-token"], token);
-            assert!(head.headers["x-amz-security-token"].is_sensitive());
-        }
-        let pair = |(name, value): (&HeaderName, &HeaderValue)| {
-            (name.to_string(), value.to_str().unwrap().to_owned())
-        };
-        let wire = Wire {
-            method: vector.method.clone(),
-            path: head.uri.path().to_owned(),
-            query: head.uri.query().unwrap_or_default().to_owned(),
-            headers: lower(head.headers.iter().map(pair)),
-        };
-        let authorization = &wire.headers["authorization"];
-        let signed = field(authorization, "SignedHeaders");
-        // Everything is covered.
-        let names = wire.headers.keys().filter(|name| *name != "authorization");
-        assert_eq!(names.map(String::as_str).collect::<Vec<_>>().join(";"), signed);
-        let canonical = wire.canonical(signed, &wire.headers["x-amz-content-sha256"]);
-        let time = &wire.headers["x-amz-date"];
-        let (_, expected) = signature(&vector.secret_key, time, &vector.region, &canonical);
-        assert_eq!(field(authorization, "Signature"), expected, "{}", vector.name);
-        let scope = format!("{}/{}/s3/aws4_request", &time[..8], vector.region);
-        let credential = format!("{}/{scope}", vector.access_key);
-        assert_eq!(field(authorization, "Credential"), credential);
     }
+    assert_eq!((in_headers, in_queries, in_headers + in_queries), (18, 2, vectors.len()));
+    for vector in our_requests() {
+        prove_in_header(&vector).await;
+        prove_in_query(&vector, &vector.query).await;
+    }
+}
+
+async fn prove_in_header(vector: &Vector) {
+    let uri = format!("{}://{}{}?{}", vector.scheme, vector.host, vector.path, vector.query);
+    let mut request = http::Request::builder().method(&*vector.method).uri(uri);
+    for (name, value) in &vector.headers {
+        let name = name.to_ascii_lowercase();
+        if !matches!(&*name, "x-amz-date" | "x-amz-security-token") {
+            request = request.header(name, value);
+        }
+    }
+    let (mut head, ()) = request.body(()).unwrap().into_parts();
+    let before = head.clone();
+    let (token, credentials) = (vector.token(), vector.credentials());
+    Signer::new(&vector.region).sign(&mut head, &credentials).await.unwrap();
+
+    // What was there goes out as it was.
+    assert_eq!(head.uri, before.uri);
+    assert!(before.headers.iter().all(|(name, value)| head.headers[name] == value));
+    assert!(head.headers["authorization"].is_sensitive());
+    if let Some(token) = token {
+        assert_eq!(head.headers["x-amz-security-token"], token);
+        assert!(head.headers["x-amz-security-token"].is_sensitive());
+    }
+    let pair = |(name, value): (&HeaderName, &HeaderValue)| {
+        (name.to_string(), value.to_str().unwrap().to_owned())
+    };
+    let wire = Wire {
+        method: vector.method.clone(),
+        path: head.uri.path().to_owned(),
+        query: head.uri.query().unwrap_or_default().to_owned(),
+        headers: lower(head.headers.iter().map(pair)),
+    };
+    let authorization = &wire.headers["authorization"];
+    let signed = field(authorization, "SignedHeaders");
+    // Everything is covered.
+    let names = wire.headers.keys().filter(|name| *name != "authorization");
+    assert_eq!(names.map(String::as_str).collect::<Vec<_>>().join(";"), signed);
+    let canonical = wire.canonical(signed, &wire.headers["x-amz-content-sha256"]);
+    let time = &wire.headers["x-amz-date"];
+    let (_, expected) = signature(&vector.secret_key, time, &vector.region, &canonical);
+    assert_eq!(field(authorization, "Signature"), expected, "{}", vector.name);
+    let scope = format!("{}/{}/s3/aws4_request", &time[..8], vector.region);
+    let credential = format!("{}/{scope}", vector.access_key);
+    assert_eq!(field(authorization, "Credential"), credential);
+}
+
+/// Proves a link to the object of a vector; gives it as it is on the wire.
+async fn prove_in_query(vector: &Vector, query: &str) -> Wire {
+    let uri = format!("{}://{}{}?{query}", vector.scheme, vector.host, vector.path);
+    let request = http::Request::builder().method("GET").uri(&uri).header("host", &vector.host);
+    let (head, ()) = request.body(()).unwrap().into_parts();
+    let (signer, valid) = (Signer::new(&vector.region), Duration::from_secs(300));
+    let link = signer.presign(&head, &vector.credentials(), valid).await.unwrap();
+    // What was there is there as it was.
+    assert!(link.to_string().starts_with(&uri), "{link}");
+    let wire = Wire {
+        method: "GET".into(),
+        path: link.path().to_owned(),
+        query: link.query().unwrap().to_owned(),
+        headers: lower([("host".to_owned(), vector.host.clone())].into_iter()),
+    };
+    assert_eq!(wire.parameter("X-Amz-Algorithm"), "AWS4-HMAC-SHA256");
+    assert_eq!(wire.parameter("X-Amz-Expires"), "300");
+    assert_eq!(wire.parameter("X-Amz-SignedHeaders"), "host");
+    let time = wire.parameter("X-Amz-Date");
+    let scope = format!("{}/{}/s3/aws4_request", &time[..8], vector.region);
+    assert_eq!(wire.parameter("X-Amz-Credential"), format!("{}/{scope}", vector.access_key));
+    let tokens = wire.parameters().into_iter().filter(|(name, _)| name == "X-Amz-Security-Token");
+    let tokens: Vec<String> = tokens.map(|(_, value)| value).collect();
+    assert_eq!(tokens, Vec::from_iter(vector.token()), "{}", vector.name);
+    let canonical = wire.canonical("host", "UNSIGNED-PAYLOAD");
+    let (_, expected) = signature(&vector.secret_key, &time, &vector.region, &canonical);
+    assert_eq!(wire.parameter("X-Amz-Signature"), expected, "{}", vector.name);
+    wire
+}
+
+/// At the time of the SDK our link would be the SDK's, but for the order of its parameters.
+async fn prove_in_query_as_the_sdk(vector: &Vector) {
+    assert_eq!(vector.method, "GET");
+    let (own, _) = vector.query.split_once("&X-Amz-").unwrap();
+    let mut ours = prove_in_query(vector, own).await;
+    let (now, then) = (ours.parameter("X-Amz-Date"), "20231114T221320Z");
+    ours.query = ours.query.replace(&now, then).replace(&now[..8], &then[..8]);
+    let canonical = ours.canonical("host", "UNSIGNED-PAYLOAD");
+    assert_eq!(canonical, vector.canonical_request, "{}", vector.name);
+    let (_, found) = signature(&vector.secret_key, then, &vector.region, &canonical);
+    assert_eq!(vector.authorization.split_once("&X-Amz-Signature=").unwrap().1, found);
 }
 
 /// Bodies of content are not hashed; requests without a body are.

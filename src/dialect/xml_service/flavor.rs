@@ -4,8 +4,8 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use http::HeaderMap;
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 
 use crate::dialect::failure::{Failure, Repeat};
 use crate::dialect::properties::PropertyRules;
@@ -44,7 +44,8 @@ pub(crate) struct Words {
     pub(crate) customer_key_for_parts: bool,
 }
 
-/// One of the three services, for one bucket. Pure but for [`sign`](Self::sign), which reads the clock.
+/// One of the three services, for one bucket. Pure but for [`sign`](Self::sign) and [`presign`](Self::presign), which
+/// read the clock.
 #[async_trait]
 pub(crate) trait Flavor: Send + Sync + Debug + 'static {
     fn limits(&self) -> &'static Limits;
@@ -68,6 +69,14 @@ pub(crate) trait Flavor: Send + Sync + Debug + 'static {
 
     /// Adds the signature, made for now.
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure>;
+
+    /// See [`Dialect::presign`](crate::dialect::Dialect::presign).
+    async fn presign(
+        &self,
+        head: Parts,
+        credentials: &Credentials,
+        valid: Duration,
+    ) -> Result<Uri, Failure>;
 
     /// The extension of PUT and Upload Part; see [`Draft::extension`](crate::dialect::request::Draft).
     fn body_extension(&self, _headers: &mut HeaderMap, _body: &Payload) -> Result<(), Failure> {

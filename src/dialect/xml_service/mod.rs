@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{HeaderMap, HeaderName, Method, StatusCode, Uri, header};
 use md5::{Digest, Md5};
 use reqsign_core::hash::base64_encode;
 
@@ -380,6 +380,15 @@ impl<F: Flavor> Dialect for XmlService<F> {
 
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure> {
         self.flavor.sign(head, credentials).await
+    }
+
+    async fn presign(
+        &self,
+        head: Parts,
+        credentials: &Credentials,
+        valid: Duration,
+    ) -> Result<Uri, Failure> {
+        self.flavor.presign(head, credentials, valid).await
     }
 
     fn read_head(&self, answer: &Answer) -> Result<ObjectInfo, Failure> {
