@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand,
 use super::definition::Described;
 use super::kind::{Kind, Time};
 use super::options;
+use crate::dialect::{LONGEST_LINK, LinkError};
 
 /// Mounts an object-storage bucket as a directory
 #[derive(Debug, Parser)]
@@ -29,6 +30,8 @@ pub(super) enum TypedCommand {
     Umount(UmountArgs),
     /// Try what a mount would do, and name the mistake if it would fail
     Check(CheckArgs),
+    /// Print an address with which anybody may read one object for some time
+    Link(LinkArgs),
     /// Serve an object store on this machine for tests and trials
     Mock(MockArgs),
 }
@@ -74,6 +77,29 @@ pub(super) struct CheckArgs {
     /// Also write, copy and remove a small object
     #[arg(long)]
     pub(super) write: bool,
+    /// Read options from a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Options as in fstab: -o name=value,name,…
+    #[arg(short = 'o', value_name = "OPTIONS")]
+    pub(super) mount_options: Vec<String>,
+    #[command(flatten)]
+    pub(super) options: TypedOptions,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Takes the options of partfs mount, from the same places. Asks nothing of the service: \
+    whether the object is there, and whether the keys may read it, shows when the address is used. Whoever \
+    has the address may read the object until it ends; it cannot be taken back but with the keys."
+)]
+pub(super) struct LinkArgs {
+    /// The object: cos://BUCKET-APPID/KEY, oss://…, qingstor://… or s3://…; KEY is not percent-encoded
+    #[arg(value_name = "URL")]
+    pub(super) url: String,
+    /// How long the address is good, such as 30m, 12h or 7d; 7 days at most
+    #[arg(long, value_name = "TIME", default_value = "1h", value_parser = validity)]
+    pub(super) valid: Duration,
     /// Read options from a TOML file
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,
@@ -133,6 +159,12 @@ pub(super) enum Etags {
 
 fn time(text: &str) -> Result<Duration, String> {
     Time { min: Duration::ZERO, max: Duration::from_secs(7 * 86_400) }.parse(text)
+}
+
+fn validity(text: &str) -> Result<Duration, String> {
+    let valid = Time { min: Duration::ZERO, max: Duration::MAX }.parse(text)?;
+    let possible = (Duration::from_secs(1)..=LONGEST_LINK).contains(&valid);
+    possible.then_some(valid).ok_or_else(|| LinkError::Validity.to_string())
 }
 
 /// The flags that the table defines, by name.

@@ -8,6 +8,7 @@ mod credentials;
 mod definition;
 mod environment;
 mod kind;
+mod link;
 mod mount_options;
 mod object_properties;
 mod options;
@@ -23,7 +24,7 @@ use std::io::{self, Write};
 use clap::Parser;
 
 use crate::mock::MockConfig;
-use crate::mount::{CheckConfig, MountConfig, UmountConfig};
+use crate::mount::{CheckConfig, LinkConfig, MountConfig, UmountConfig};
 
 pub use reference::configuration_reference;
 
@@ -36,6 +37,8 @@ pub enum Command {
     Umount(UmountConfig),
     /// Check a bucket.
     Check(Box<CheckConfig>),
+    /// Make a link to an object.
+    Link(Box<LinkConfig>),
     /// Serve the mock.
     Mock(MockCommand),
 }
@@ -101,6 +104,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         args::TypedCommand::Umount(args) => resolve::umount(args).map(Command::Umount),
         args::TypedCommand::Check(args) => {
             resolve::check(args, environment).map(|config| Command::Check(Box::new(config)))
+        }
+        args::TypedCommand::Link(args) => {
+            link::link(args, environment).map(|config| Command::Link(Box::new(config)))
         }
         args::TypedCommand::Mock(args) => resolve::mock(args, &environment).map(Command::Mock),
     };

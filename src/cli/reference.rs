@@ -35,6 +35,13 @@ Besides these, `partfs mount` has `--foreground` (`-f`), which keeps it in the f
 log to standard error. With `--foreground` under systemd (`NOTIFY_SOCKET`), readiness and stopping are
 reported to systemd.
 
+`partfs check URL` and `partfs link URL` take the same options from the same places. `partfs link` prints an
+address of one object (its `URL` is `cos://BUCKET-APPID/KEY` and so on, with the whole key as it is, not
+percent-encoded) with which anybody may read it for the time of `--valid`: an hour, or what is given, at
+most 7 days. Of the options, those that say where the bucket is and which keys are used matter to it; with
+`sse_c_key_file`, `requester_pays` or `anonymous` it is refused. Temporary keys are in the address with their
+token, and it ends with them.
+
 ## Credentials
 
 Keys are never given on the command line. The first of these places that has some counts; one that

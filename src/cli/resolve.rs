@@ -142,15 +142,15 @@ fn start(args: &MountArgs, environment: &Environment) -> Start {
 }
 
 /// What was typed that other places can say as well.
-struct Typed {
-    url: Option<String>,
-    mountpoint: Option<String>,
-    config: Option<PathBuf>,
-    mount_options: Vec<String>,
-    options: TypedOptions,
+pub(super) struct Typed {
+    pub(super) url: Option<String>,
+    pub(super) mountpoint: Option<String>,
+    pub(super) config: Option<PathBuf>,
+    pub(super) mount_options: Vec<String>,
+    pub(super) options: TypedOptions,
 }
 
-fn settings(args: Typed, environment: Environment) -> Result<Settings, Refusal> {
+pub(super) fn settings(args: Typed, environment: Environment) -> Result<Settings, Refusal> {
     let mut flags = args.options.0;
     flags.extend(args.url.map(|url| ("url", url)));
     flags.extend(args.mountpoint.map(|mountpoint| ("mountpoint", mountpoint)));
@@ -162,11 +162,16 @@ fn settings(args: Typed, environment: Environment) -> Result<Settings, Refusal> 
     Ok(Settings { flags, mount_options, environment, file })
 }
 
+/// The option `prefix`: empty, or ending in `/`.
+pub(super) fn prefix(settings: &Settings) -> Result<String, Refusal> {
+    match settings.get(&options::PREFIX)? {
+        Some(text) => prefix_of(&text).map_err(|what| Refusal::new(format!("prefix: {what}"))),
+        None => Ok(String::new()),
+    }
+}
+
 fn source(url: &str, settings: &Settings) -> Result<(Source, String), Refusal> {
-    let prefix = match settings.get(&options::PREFIX)? {
-        Some(text) => prefix_of(&text).map_err(|what| Refusal::new(format!("prefix: {what}")))?,
-        None => String::new(),
-    };
+    let prefix = prefix(settings)?;
     match SourceUrl::parse(url)? {
         SourceUrl::Mock { dialect, dir } => {
             let places: [&dyn Described; 4] = [
@@ -196,7 +201,7 @@ fn source(url: &str, settings: &Settings) -> Result<(Source, String), Refusal> {
     }
 }
 
-fn connection(
+pub(super) fn connection(
     service: DialectName,
     bucket: String,
     settings: &Settings,

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::Refusal;
 use crate::dialect::DialectName;
 use crate::mock::MockDialect;
+use crate::store::Key;
 
 /// The URLs that are understood, for messages and documentation.
 pub(crate) const SCHEMES: &str = "cos://BUCKET-APPID[/PREFIX], oss://BUCKET[/PREFIX], \
@@ -45,6 +46,27 @@ impl SourceUrl {
             (Ok(service), None) => refuse(format!("write {service}://BUCKET[/PREFIX]")),
             (Err(_), _) => refuse(format!("this cannot be mounted; partfs mounts {SCHEMES}")),
         }
+    }
+}
+
+/// One object of a bucket, as `partfs link` takes it: service, bucket and key. The key is taken as it is
+/// typed; nothing is decoded and no slash is trimmed.
+pub(crate) fn object(url: &str) -> Result<(DialectName, String, Key), Refusal> {
+    let after_scheme = url.find("://").map_or(0, |at| at + 3);
+    let end = url[after_scheme..].find('/').map_or(url.len(), |at| after_scheme + at);
+    let (place, key) = (&url[..end], url.get(end + 1..).unwrap_or_default());
+    match SourceUrl::parse(place)? {
+        SourceUrl::Mock { .. } => Err(Refusal::new(format!(
+            "{url}: a link to the built-in mock would end with this command; start partfs mock and give \
+             its address as --endpoint"
+        ))),
+        SourceUrl::Bucket { .. } if key.is_empty() => {
+            Err(Refusal::new(format!("{place}: which object? Write {place}/KEY")))
+        }
+        SourceUrl::Bucket { service, bucket, .. } => match Key::new(key) {
+            Ok(key) => Ok((service, bucket, key)),
+            Err(error) => Err(Refusal::new(format!("{place}: {error}"))),
+        },
     }
 }
 
@@ -187,6 +209,35 @@ mod tests {
         assert!(refused("cos://B-1250000000").contains("lower-case"));
         assert!(refused("cos://b-1250000000/a/../b").contains(".."));
         assert!(refused("cos://").contains("missing"));
+    }
+
+    #[test]
+    fn an_object_has_a_key_as_it_is_typed() {
+        for (url, bucket, key) in [
+            ("oss://photos/a", "photos", "a"),
+            ("s3://photos/a//b/../ %41?x#y/", "photos", "a//b/../ %41?x#y/"),
+            ("cos://b-1250000000//a", "b-1250000000", "/a"),
+            ("qingstor://photos/s3://x", "photos", "s3://x"),
+        ] {
+            let (service, found, found_key) = object(url).unwrap();
+            assert!(url.starts_with(&format!("{service}://")));
+            assert_eq!((&*found, found_key.as_str()), (bucket, key), "{url}");
+        }
+        let long = format!("s3://photos/{}", "k".repeat(1025));
+        for (url, words) in [
+            ("s3://photos", "s3://photos: which object? Write s3://photos/KEY"),
+            ("s3://photos/", "which object"),
+            ("s3://Photos/a", "lower-case"),
+            ("cos://photos/a", "end in -APPID"),
+            ("mock:/srv/a", "partfs mock"),
+            ("mock:", "partfs mock"),
+            ("photos/a", "partfs mounts"),
+            ("", "partfs mounts"),
+            (&long, "longer than 1024"),
+        ] {
+            let refusal = object(url).unwrap_err().to_string();
+            assert!(refusal.contains(words), "{url}: {refusal}");
+        }
     }
 
     #[test]

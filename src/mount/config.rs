@@ -1,4 +1,4 @@
-//! What a mount and an unmount need to know. Made by `cli`, where every value has been checked.
+//! What each command needs to know. Made by `cli`, where every value has been checked.
 
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::dialect::{Connection, ObjectProperties};
 use crate::mock::MockDialect;
+use crate::store::Key;
 use crate::telemetry::LogConfig;
 
 /// One mount.
@@ -62,6 +63,17 @@ pub struct CheckConfig {
     pub prefix: String,
     /// Whether writing is tried as well.
     pub write: bool,
+}
+
+/// One link to an object.
+#[derive(Debug, Clone)]
+pub struct LinkConfig {
+    /// The bucket.
+    pub connection: Box<Connection>,
+    /// The whole key.
+    pub key: Key,
+    /// How long the link is good.
+    pub valid: Duration,
 }
 
 /// What is mounted.

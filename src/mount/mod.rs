@@ -6,6 +6,7 @@ pub mod check;
 mod config;
 mod detach;
 mod layers;
+pub mod link;
 mod liveness;
 mod mountinfo;
 mod mountpoint;
@@ -29,7 +30,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::fs::FileSystem;
 use crate::{fuse, telemetry};
 
-pub use config::{CheckConfig, MountConfig, Source, Start, UmountConfig};
+pub use config::{CheckConfig, LinkConfig, MountConfig, Source, Start, UmountConfig};
 pub use layers::random_keys;
 pub use signals::StopSignals;
 

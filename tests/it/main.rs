@@ -8,6 +8,7 @@ mod conformance;
 mod faults;
 mod fs;
 mod layering;
+mod links;
 mod mount;
 mod properties;
 mod semantics;

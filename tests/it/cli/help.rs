@@ -6,7 +6,7 @@ use super::line;
 fn the_program_lists_its_commands() {
     let ran = line("--help");
     assert_eq!(ran.code, Some(0));
-    for command in ["mount", "umount", "mock"] {
+    for command in ["mount", "umount", "check", "link", "mock"] {
         assert!(ran.stdout.contains(&format!("\n  {command} ")), "{}", ran.stdout);
     }
     assert_eq!(line("").code, Some(2), "no command is a mistake");
@@ -20,6 +20,7 @@ fn each_command_has_help() {
             vec!["URL", "MOUNTPOINT", "--part-size <SIZE>", "[default: 8MiB]", "-o <OPTIONS>"],
         ),
         ("check", vec!["URL", "--write", "--region"]),
+        ("link", vec!["URL", "--valid <TIME>", "[default: 1h]", "--region"]),
         ("umount", vec!["MOUNTPOINT", "--lazy", "--timeout"]),
         ("mock", vec!["--listen", "--bucket", "--dir", "--etags", "--public"]),
     ] {

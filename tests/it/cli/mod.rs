@@ -3,6 +3,7 @@
 mod check;
 mod help;
 mod lifecycle;
+mod link;
 mod mistakes;
 mod mock;
 mod mountpoints;
