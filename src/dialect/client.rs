@@ -8,7 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use http::{HeaderMap, StatusCode};
 
-use crate::dialect::attempt::{Job, hex};
+use crate::dialect::attempt::Job;
 use crate::dialect::conditions::keep_to;
 use crate::dialect::credentials::CredentialCache;
 use crate::dialect::failure::{Failure, Repeat};
@@ -17,7 +17,7 @@ use crate::dialect::request::{Draft, Site};
 use crate::dialect::{ConnectError, Dialect, Stored, Timing};
 use crate::http::{Answer, Patience, Transport, Verdict};
 use crate::store::{
-    Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
+    Appended, ByteRange, Conditions, Content, CopyOptions, ErrorKind, Expected, Key, Limits,
     ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
     PartReceipt, PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload,
     UploadsPage, UploadsRequest,
@@ -160,34 +160,6 @@ impl Client {
             failed.push((key.clone(), error));
         }
         Ok(failed)
-    }
-}
-
-/// How many random bytes make a key that nobody else uses.
-const NONCE_BYTES: usize = 8;
-
-impl Client {
-    /// Gives an object other properties where it cannot be copied onto itself: by a copy beside it
-    /// that takes its name. Atomic at the key; a crash in between leaves the copy behind.
-    async fn copy_by_rename(&self, key: &Key, options: &CopyOptions) -> StoreResult<ObjectVersion> {
-        let failed = |message: String| {
-            StoreError::new(ErrorKind::InvalidKey, Operation::Copy, message).with_key(key.as_str())
-        };
-        let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|error| failed(error.to_string()))?;
-        let beside = Key::new(format!("{}.partfs-{}", key.as_str(), hex(&nonce)))
-            .map_err(|error| failed(error.to_string()))?;
-        let copied = self.copy(key, &beside, options).await?;
-        if let Err(error) = self.rename(&beside, key, None).await {
-            // What stays behind is named in the log by `delete`'s own failure at most.
-            drop(self.delete(&beside).await);
-            return Err(error);
-        }
-        let info = self.head(key).await?;
-        if info.version.size != copied.size {
-            return Err(failed("another writer replaced the object meanwhile".to_owned()));
-        }
-        Ok(info.version)
     }
 }
 
@@ -336,10 +308,10 @@ impl ObjectStore for Client {
         let mut job = self.job(Operation::Copy, to, self.dialect.copy(from, to, options))?;
         (job.patience, job.idle) = (self.long_patience(), self.long_idle());
         let copied = self.run(&job, |answer| self.dialect.read_copy(answer)).await?;
-        if let (Some(source), Some(etag)) = (&options.if_match, &copied.etag) {
-            return Ok(ObjectVersion { etag: etag.clone(), size: source.size });
+        if let Some(version) = self.told_of_copy(options.if_match.as_ref(), &copied) {
+            return Ok(version);
         }
-        // The answer has no size, or no ETag. Should somebody have replaced the copy meanwhile, then what is
+        // The answer has no size, or no ETag, or proves nothing. Should somebody have replaced the copy meanwhile, then what is
         // there now is what the caller has to know about.
         let info = self.head(to).await.map_err(|error| StoreError {
             operation: Operation::Copy,
@@ -354,15 +326,17 @@ impl ObjectStore for Client {
             let error = StoreError::new(ErrorKind::Corrupt, Operation::Copy, message);
             return Err(error.with_key(to.as_str()));
         }
+        self.check_copy(from, to, options.if_match.as_ref(), &info.version).await?;
         Ok(info.version)
     }
 
-    async fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> StoreResult<()> {
+    async fn rename(&self, from: &Key, to: &Key, source: &ObjectVersion) -> StoreResult<()> {
         self.check_key(Operation::Rename, from)?;
         self.check_key(Operation::Rename, to)?;
-        let mut job = self.job(Operation::Rename, to, self.dialect.rename(from, to, if_match))?;
+        let mut job =
+            self.job(Operation::Rename, to, self.dialect.rename(from, to, &source.etag))?;
         job.patience = self.long_patience();
-        self.rename_once(&job, to, if_match).await
+        self.rename_once(&job, from, to, source).await
     }
 
     async fn append(

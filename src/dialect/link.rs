@@ -15,7 +15,7 @@ use crate::dialect::credentials::CredentialCache;
 use crate::dialect::failure::Failure;
 use crate::dialect::request::Draft;
 use crate::dialect::{ConnectError, Connection, CredentialError, Credentials, Dialect, Encryption};
-use crate::store::Key;
+use crate::store::{Conditions, Key};
 
 /// The longest time for which a link can be good, in all services alike: what S3 and OSS (V4) take.
 pub const LONGEST_LINK: Duration = Duration::from_secs(7 * 86_400);
@@ -121,6 +121,6 @@ async fn address(
     valid: Duration,
 ) -> Result<Uri, Failure> {
     // What our own requests say in headers, plain readers do not.
-    let draft = Draft { headers: HeaderMap::new(), ..dialect.get(key, None, None)? };
+    let draft = Draft { headers: HeaderMap::new(), ..dialect.get(key, None, &Conditions::NONE)? };
     dialect.presign(draft.head(dialect.site())?, credentials, valid).await
 }

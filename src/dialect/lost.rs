@@ -250,37 +250,8 @@ impl Client {
         self.persist(job, attempt).await
     }
 
-    /// Renames; after an attempt of unknown fate a source that is gone means success when the
-    /// target is there (and is the same version, where that is known).
-    pub(super) async fn rename_once(
-        &self,
-        job: &Job<'_>,
-        to: &Key,
-        if_match: Option<&ETag>,
-    ) -> StoreResult<()> {
-        let doubt = AtomicBool::new(false);
-        let doubt = &doubt;
-        let attempt = |number| async move {
-            let Err(failure) = self.once(job, number, |_| Ok(())).await else {
-                return Verdict::Done(());
-            };
-            if failure.kind == ErrorKind::NotFound
-                && doubt.load(Ordering::Relaxed)
-                && let Ok(info) = self.look(to).await
-                && if_match.is_none_or(|etag| *etag == info.version.etag)
-            {
-                return Verdict::Done(());
-            }
-            if failure.fate_unknown() {
-                doubt.store(true, Ordering::Relaxed);
-            }
-            failure.verdict(number)
-        };
-        self.persist(job, attempt).await
-    }
-
     /// Looks at an object once.
-    async fn look(&self, key: &Key) -> Result<ObjectInfo, Failure> {
+    pub(super) async fn look(&self, key: &Key) -> Result<ObjectInfo, Failure> {
         let head = self.job(Operation::Head, key, self.dialect.head(key, &Conditions::NONE));
         let job = head.map_err(|error| Failure::unsayable(error.message))?;
         let look = self.once(&job, 1, |answer| self.dialect.read_head(answer));

@@ -18,6 +18,7 @@ mod failure;
 mod headers;
 mod link;
 mod lost;
+mod moves;
 mod oss;
 mod properties;
 mod qingstor;
@@ -143,6 +144,11 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     fn refuses_appends_alike(&self) -> bool {
         false
     }
+    /// Whether the good answer to a copy is one that the service gives to copies alone. Where it is that of a
+    /// PUT, an empty object may have been made by a service that does not know the header of the source.
+    fn tells_of_copies(&self) -> bool {
+        true
+    }
     /// Whether an object can be copied onto itself with other properties.
     fn copies_onto_itself(&self) -> bool {
         true
@@ -161,7 +167,7 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     fn delete_many(&self, keys: &[&Key]) -> Result<Draft, Failure>;
     fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Draft, Failure>;
     /// Only where [`Limits::rename`] is true.
-    fn rename(&self, _from: &Key, _to: &Key, _if_match: Option<&ETag>) -> Result<Draft, Failure> {
+    fn rename(&self, _from: &Key, _to: &Key, _if_match: &ETag) -> Result<Draft, Failure> {
         Err(Failure::unsayable("the service has no rename"))
     }
     /// Only where [`Limits::append`] is set.

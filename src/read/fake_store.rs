@@ -302,7 +302,7 @@ impl ObjectStore for FakeStore {
     async fn copy(&self, _: &Key, _: &Key, _: &CopyOptions) -> StoreResult<ObjectVersion> {
         unreachable!("readers only read")
     }
-    async fn rename(&self, _: &Key, _: &Key, _: Option<&ETag>) -> StoreResult<()> {
+    async fn rename(&self, _: &Key, _: &Key, _: &ObjectVersion) -> StoreResult<()> {
         unreachable!("readers only read")
     }
 

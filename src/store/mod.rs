@@ -105,9 +105,11 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
     /// Gives an object another key, on the server, with everything that belongs to it. Atomic: no
     /// reader sees both keys or neither. Only where [`Limits::rename`] is true; else
     /// [`ErrorKind::InvalidRequest`]. An object at `to` is replaced. A lost answer is resolved by
-    /// looking at both keys. With `if_match`, a source whose ETag differs is
-    /// [`ErrorKind::PreconditionFailed`].
-    async fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> StoreResult<()>;
+    /// looking at both keys. A source that is not `source` is [`ErrorKind::PreconditionFailed`].
+    ///
+    /// Success is proved: what is at `to` was `source`, or the call is
+    /// [`ErrorKind::InvalidAnswer`].
+    async fn rename(&self, from: &Key, to: &Key, source: &ObjectVersion) -> StoreResult<()>;
 
     /// Adds bytes at the end of an appendable object, which has `position` bytes; at position 0 an
     /// absent object is created, and only then `options` count. Atomic. A lost answer is resolved by

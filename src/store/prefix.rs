@@ -9,8 +9,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::store::{
-    Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, InvalidKey,
-    Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore,
+    Appended, ByteRange, Conditions, Content, CopyOptions, ErrorKind, Expected, InvalidKey, Key,
+    Limits, ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore,
     ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, StoreError,
     StoreResult, Upload, UploadsPage, UploadsRequest,
 };
@@ -143,9 +143,9 @@ impl ObjectStore for Prefixed {
         self.inner.copy(&from, &self.whole(to, Operation::Copy)?, options).await
     }
 
-    async fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> StoreResult<()> {
+    async fn rename(&self, from: &Key, to: &Key, source: &ObjectVersion) -> StoreResult<()> {
         let from = self.whole(from, Operation::Rename)?;
-        self.inner.rename(&from, &self.whole(to, Operation::Rename)?, if_match).await
+        self.inner.rename(&from, &self.whole(to, Operation::Rename)?, source).await
     }
 
     async fn append(

@@ -280,7 +280,7 @@ impl ObjectStore for FakeStore {
         Ok(state.set(to, bytes, options.replace.clone().unwrap_or_default()))
     }
 
-    async fn rename(&self, _: &Key, _: &Key, _: Option<&ETag>) -> StoreResult<()> {
+    async fn rename(&self, _: &Key, _: &Key, _: &ObjectVersion) -> StoreResult<()> {
         unused(Operation::Rename)
     }
 

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use crate::dialect::scripted::*;
 use crate::store::{
-    CopyOptions, ETag, ErrorKind, Expected, Key, ListRequest, ObjectStore, ObjectVersion,
-    PartNumber, PartReceipt, Payload, PutOptions, StoreResult, Upload, UploadId,
+    ETag, ErrorKind, Expected, Key, ListRequest, ObjectStore, ObjectVersion, PartNumber,
+    PartReceipt, Payload, PutOptions, StoreResult, Upload, UploadId,
 };
 
-const CONTENT: &[u8] = b"hello world";
+pub(super) const CONTENT: &[u8] = b"hello world";
 /// MD5 of that.
 const MD5: &str = "5eb63bbbe01eeed093cb22bb8f5acdc3";
-const MODIFIED: (&str, &str) = ("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT");
+pub(super) const MODIFIED: (&str, &str) = ("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT");
 
-fn key(text: &str) -> Key {
+pub(super) fn key(text: &str) -> Key {
     Key::new(text).unwrap()
 }
 
@@ -33,7 +33,7 @@ fn parts() -> Vec<PartReceipt> {
 }
 
 /// The ETag that Complete gives to the object of [`parts`].
-fn ours() -> ETag {
+pub(super) fn ours() -> ETag {
     super::etag_of(&upload(), &parts())
 }
 
@@ -41,20 +41,20 @@ fn expected() -> Expected {
     Expected { size: CONTENT.len() as u64, checksum: None, create_only: false }
 }
 
-fn head(size: u64, etag: &ETag) -> Vec<Act> {
+pub(super) fn head(size: u64, etag: &ETag) -> Vec<Act> {
     let size = size.to_string();
     say(200, &[("ETag", &etag.quoted()), MODIFIED, ("Content-Length", &size)], "")
 }
 
-fn refuse(status: u16, code: &str) -> Vec<Act> {
+pub(super) fn refuse(status: u16, code: &str) -> Vec<Act> {
     say(status, &[], &format!(r#"{{"code": "{code}", "message": "m", "request_id": "r"}}"#))
 }
 
-fn created(headers: &[(&str, &str)]) -> Vec<Act> {
+pub(super) fn created(headers: &[(&str, &str)]) -> Vec<Act> {
     say(201, headers, "")
 }
 
-async fn start(script: Vec<Vec<Act>>) -> (Scripted, Arc<dyn ObjectStore>) {
+pub(super) async fn start(script: Vec<Vec<Act>>) -> (Scripted, Arc<dyn ObjectStore>) {
     let server = Scripted::start(script).await;
     let store = server.qingstor();
     (server, store)
@@ -181,91 +181,6 @@ async fn refusals_end_a_complete_at_once() {
         assert_eq!(result.unwrap_err().kind, kind);
         assert_eq!(methods, ["POST"]);
     }
-}
-
-fn onto_itself() -> CopyOptions {
-    let metadata = [("mode", "33188")].into_iter().collect();
-    CopyOptions {
-        if_match: Some(ObjectVersion { etag: ETag::new("e"), size: 11 }),
-        replace: Some(PutOptions { metadata, ..PutOptions::default() }),
-        ..CopyOptions::default()
-    }
-}
-
-/// The name of a copy beside `k` in a target.
-fn beside(target: &str) -> String {
-    let name = target.strip_prefix("/examplebucket/").unwrap();
-    assert!(name.strip_prefix("k.partfs-").is_some_and(|nonce| nonce.len() == 16), "{name}");
-    name.to_owned()
-}
-
-#[tokio::test]
-async fn properties_are_replaced_by_a_copy_that_takes_the_name() {
-    let script = vec![created(&[("ETag", "\"c\"")]), created(&[]), head(11, &ETag::new("c"))];
-    let (server, store) = start(script).await;
-    let version = store.copy(&key("k"), &key("k"), &onto_itself()).await.unwrap();
-    assert_eq!(version, ObjectVersion { etag: ETag::new("c"), size: 11 });
-    let seen = server.seen();
-    let name = beside(&seen[0].target);
-    assert_eq!(seen[0].header("x-qs-copy-source"), Some("/examplebucket/k"));
-    assert_eq!(seen[0].header("x-qs-copy-source-if-match"), Some("\"e\""));
-    assert_eq!(seen[0].header("x-qs-metadata-directive"), Some("replace"));
-    assert_eq!(seen[0].header("x-qs-meta-mode"), Some("33188"));
-    assert_eq!((&*seen[1].method, &*seen[1].target), ("PUT", "/examplebucket/k"));
-    assert_eq!(seen[1].header("x-qs-move-source"), Some(&*format!("/examplebucket/{name}")));
-    assert_eq!((&*seen[2].method, &*seen[2].target), ("HEAD", "/examplebucket/k"));
-}
-
-#[tokio::test]
-async fn a_replacement_that_fails_leaves_nothing_behind() {
-    // The copy is refused: nothing was made.
-    let (server, store) = start(vec![refuse(412, "precondition_failed")]).await;
-    let refused = store.copy(&key("k"), &key("k"), &onto_itself()).await;
-    assert_eq!(refused.unwrap_err().kind, ErrorKind::PreconditionFailed);
-    assert_eq!(server.seen().len(), 1);
-
-    // The copy cannot take the name: it is removed, and the object is as it was.
-    let script =
-        vec![created(&[("ETag", "\"c\"")]), refuse(403, "permission_denied"), say(204, &[], "")];
-    let (server, store) = start(script).await;
-    let refused = store.copy(&key("k"), &key("k"), &onto_itself()).await;
-    assert_eq!(refused.unwrap_err().kind, ErrorKind::AccessDenied);
-    let seen = server.seen();
-    let name = beside(&seen[0].target);
-    assert_eq!(seen.len(), 3);
-    assert_eq!(
-        (&*seen[2].method, &*seen[2].target),
-        ("DELETE", &*format!("/examplebucket/{name}"))
-    );
-}
-
-#[tokio::test]
-async fn a_copy_without_an_etag_is_looked_at() {
-    let script = vec![created(&[]), head(11, &ETag::new("found"))];
-    let (server, store) = start(script).await;
-    let options = CopyOptions { replace: None, ..onto_itself() };
-    let version = store.copy(&key("a"), &key("b"), &options).await.unwrap();
-    assert_eq!(version.etag, ETag::new("found"));
-    assert_eq!(server.lines(), ["PUT /examplebucket/b", "HEAD /examplebucket/b"]);
-}
-
-#[tokio::test]
-async fn a_move_whose_answer_was_lost_is_found_done() {
-    let etag = ETag::new("e");
-    let gone = || refuse(404, "object_not_exists");
-    let (server, store) = start(vec![vec![], gone(), head(11, &etag)]).await;
-    store.rename(&key("a"), &key("b"), Some(&etag)).await.unwrap();
-    let methods: Vec<_> = server.seen().iter().map(|seen| seen.method.clone()).collect();
-    assert_eq!(methods, ["PUT", "PUT", "HEAD"]);
-    // Nobody moved anything: the source is not there.
-    let (_server, store) = start(vec![gone()]).await;
-    let refused = store.rename(&key("a"), &key("b"), Some(&etag)).await;
-    assert_eq!(refused.unwrap_err().kind, ErrorKind::NotFound);
-    // Nothing but the service's own word counts.
-    let login = say(200, &[], "<html>log in</html>");
-    let (_server, store) = start(vec![login; 4]).await;
-    let lie = store.rename(&key("a"), &key("b"), Some(&etag)).await;
-    assert_eq!(lie.unwrap_err().kind, ErrorKind::InvalidAnswer);
 }
 
 #[tokio::test]

@@ -225,7 +225,6 @@ impl Dialect for QingStor {
         match operation {
             Operation::Get => &[StatusCode::OK, StatusCode::PARTIAL_CONTENT],
             Operation::Delete | Operation::AbortUpload => &[StatusCode::NO_CONTENT],
-            // Nothing in its answer but the status tells that a move was made.
             Operation::Rename => &[StatusCode::CREATED],
             Operation::Put
             | Operation::Copy
@@ -254,6 +253,11 @@ impl Dialect for QingStor {
 
     fn refuses_appends_alike(&self) -> bool {
         true
+    }
+
+    fn tells_of_copies(&self) -> bool {
+        // Status 201 without a document, as for every PUT.
+        false
     }
 
     fn copies_onto_itself(&self) -> bool {
@@ -332,12 +336,10 @@ impl Dialect for QingStor {
         Ok(draft)
     }
 
-    fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> Result<Draft, Failure> {
+    fn rename(&self, from: &Key, to: &Key, if_match: &ETag) -> Result<Draft, Failure> {
         let mut draft = self.on_object(Method::PUT, to)?;
         headers::set(&mut draft.headers, MOVE_SOURCE, &self.source(from))?;
-        if let Some(etag) = if_match {
-            headers::set(&mut draft.headers, MOVE_IF_MATCH, &etag.quoted())?;
-        }
+        headers::set(&mut draft.headers, MOVE_IF_MATCH, &if_match.quoted())?;
         Ok(draft)
     }
 
@@ -526,6 +528,8 @@ impl Dialect for QingStor {
 
 #[cfg(test)]
 mod flow_tests;
+#[cfg(test)]
+mod move_tests;
 #[cfg(test)]
 #[path = "qingstor_tests.rs"]
 mod tests;

@@ -186,7 +186,7 @@ fn copies_and_moves_name_their_source() {
     ]);
     assert_eq!(headers, expected);
 
-    let (line, headers) = told(service.rename(&from, &to, Some(&ETag::new("e"))).unwrap());
+    let (line, headers) = told(service.rename(&from, &to, &ETag::new("e")).unwrap());
     assert_eq!(line, "PUT /c");
     let expected =
         pairs(&[("x-qs-move-source", "/mybucket/a%20b"), ("x-qs-move-source-if-match", "\"e\"")]);
@@ -221,7 +221,7 @@ fn a_customer_key_goes_where_it_is_taken() {
     assert_eq!(both.iter().filter(|name| name.starts_with("x-qs-copy-source-")).count(), 3);
     for without in [
         service.delete(&k),
-        service.rename(&k, &key("c"), None),
+        service.rename(&k, &key("c"), &ETag::new("e")),
         service.abort_upload(&upload()),
         service.list_parts(&upload(), None),
     ] {

@@ -1,4 +1,4 @@
-//! rename of a file by the service itself, where it has that: one request instead of two, and no copy.
+//! rename of a file by the service itself, where it has that: no bytes are copied.
 //!
 //! Between the request and its answer the object is at either key, and nobody can be told which. So this
 //! is for closed files only; readers and writers need the source until they have been told of the copy.
@@ -29,7 +29,7 @@ impl FileSystem {
             return Ok(None);
         }
         let Some((moving, object)) = Moving::begin(self, source) else { return Ok(None) };
-        let moved = self.store.rename(old_key, new_key, Some(&object.version.etag)).await;
+        let moved = self.store.rename(old_key, new_key, &object.version).await;
         // What is known of the source is wrong now, or not certain.
         self.known.forget(old_key.as_str());
         match moved {

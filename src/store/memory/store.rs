@@ -12,7 +12,7 @@ use super::{
 };
 use crate::store::{
     AppendLimits, Appended, ByteRange, Checksum, ChecksumKind, Conditions, Content, CopyOptions,
-    ETag, ErrorKind, Expected, Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload,
+    ErrorKind, Expected, Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload,
     ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
     PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage, UploadsRequest,
 };
@@ -310,13 +310,12 @@ impl ObjectStore for MemoryStore {
         Ok(at.check(copied.await)?.version())
     }
 
-    async fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> StoreResult<()> {
+    async fn rename(&self, from: &Key, to: &Key, source: &ObjectVersion) -> StoreResult<()> {
         let at = self.receive(Operation::Rename, to)?;
         if !self.limits.rename {
             return Err(at.error(ErrorKind::InvalidRequest, "objects cannot be renamed here"));
         }
-        let conditions = if_match.map(Conditions::matching).unwrap_or_default();
-        let source = self.source(&at, from, &conditions)?;
+        let source = self.source(&at, from, &Conditions::matching(&source.etag))?;
         at.check(self.bucket.rename(&source, to).await)
     }
 

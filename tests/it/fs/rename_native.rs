@@ -26,7 +26,7 @@ async fn spent(world: &World, from: &str, to: &str) -> Vec<Operation> {
 }
 
 #[tokio::test]
-async fn a_closed_file_is_moved_by_one_request() {
+async fn a_closed_file_is_moved_and_not_copied() {
     let world = World::that_renames();
     let content = pattern(1, 5 * PART as usize);
     world.put("a", &content).await.unwrap();

@@ -156,9 +156,9 @@ impl ObjectStore for Failing {
         answer
     }
 
-    async fn rename(&self, from: &Key, to: &Key, if_match: Option<&ETag>) -> StoreResult<()> {
+    async fn rename(&self, from: &Key, to: &Key, source: &ObjectVersion) -> StoreResult<()> {
         self.check(Operation::Rename)?;
-        let answer = self.inner.rename(from, to, if_match).await;
+        let answer = self.inner.rename(from, to, source).await;
         self.pass(Operation::Rename).await;
         answer
     }
