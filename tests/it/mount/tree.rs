@@ -52,13 +52,19 @@ fn tree_survives(setup: Setup) {
     mounted.sh(&format!("rsync -a {from}/ tree/"));
     let objects = mounted.keys().iter().filter(|key| !key.ends_with('/')).count();
     assert_eq!(objects, files + 1, "one object per file");
-    // rsync writes under another name and renames: a PUT, a COPY and a DELETE for each file, and
-    // nothing that is asked of each file.
+    // rsync writes under another name and renames: a PUT, a COPY and a DELETE for each file.
     let directories = mounted.keys().len() - objects;
     let asked = mounted.requests_of(Operation::Head) + mounted.requests_of(Operation::List);
     assert_eq!(mounted.requests_of(Operation::Copy) as usize, objects);
     assert_eq!(mounted.requests_of(Operation::Delete) as usize, objects);
-    assert!(asked as usize <= 4 * directories + 20, "{asked} HEAD and LIST");
+    // Of each file nothing is asked, and of no directory: it was made here, so that its names and its
+    // marker are known. `tree` is looked up three times before it is there, by a HEAD and a LIST each.
+    // The kernel may forget a directory when memory is short, which costs up to two more; that is for
+    // few of them.
+    assert!(
+        asked as usize <= 3 * 2 + directories / 2,
+        "{asked} HEAD and LIST, {directories} directories"
+    );
     mounted.remount();
     mounted.sh("cd tree && md5sum --quiet -c sums");
     let second = mounted.sh(&format!("rsync -ai {from}/ tree/"));
@@ -66,7 +72,9 @@ fn tree_survives(setup: Setup) {
     assert_eq!(mounted.open_uploads(), 0);
 }
 
-/// Requests are counted: a busy machine must not make answers too old to be believed.
+/// Requests are counted: a busy machine must not make answers too old to be believed. For each directory
+/// that rsync fills when its listing has grown old, up to 7 names are asked for by a HEAD and a LIST each
+/// before it is listed once, after a LIST and a HEAD of the directory itself: 17 requests, each time.
 fn unhurried() -> Setup {
     Setup { attr_ttl: Duration::from_secs(600), ..Setup::default() }
 }
