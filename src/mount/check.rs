@@ -10,7 +10,7 @@ use super::{MountError, Outcome, layers, runtime};
 use crate::clock::{Clock, SystemClock};
 use crate::store::{
     ByteRange, Conditions, CopyOptions, ErrorKind, Expected, Key, ListRequest, ListedObject,
-    ObjectStore, PartNumber, Payload, PutOptions, StoreError, StoreResult, UploadsRequest,
+    ObjectStore, PartNumber, Payload, PutOptions, StoreError, StoreResult, Upload, UploadsRequest,
 };
 
 /// What is written and removed again.
@@ -156,9 +156,45 @@ async fn try_writing(store: &dyn ObjectStore, report: &mut Report) {
 
 async fn multipart(store: &dyn ObjectStore, key: &Key) -> StoreResult<()> {
     let upload = store.start_upload(key, &PutOptions::default()).await?;
+    let done = fill(store, &upload).await;
+    if done.is_err() {
+        // That failure is what is told; whether uploads can be aborted is tried next by itself.
+        let _ = store.abort_upload(&upload).await;
+    }
+    done
+}
+
+/// Sends the one part of an upload and completes it.
+async fn fill(store: &dyn ObjectStore, upload: &Upload) -> StoreResult<()> {
     let checksum = store.limits().checksum.map(|kind| kind.of(CONTENT));
     let payload = Payload::from(CONTENT.to_vec()).with_checksum(checksum);
-    let part = store.put_part(&upload, PartNumber::FIRST, payload).await?;
+    let part = store.put_part(upload, PartNumber::FIRST, payload).await?;
     let expected = Expected { size: CONTENT.len() as u64, checksum, create_only: false };
-    store.complete_upload(&upload, &[part], &expected).await.map(drop)
+    store.complete_upload(upload, &[part], &expected).await.map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::memory::{
+        BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS, UploadsQuery,
+    };
+    use crate::store::{Limits, Operation};
+
+    #[tokio::test]
+    async fn an_upload_that_fails_is_aborted() {
+        let key = Key::new("k").unwrap();
+        // One that takes no part of this size, and one that takes it.
+        for limits in [Limits { part_max_bytes: 1, ..SMALL_LIMITS }, SMALL_LIMITS] {
+            let works = limits.part_max_bytes > 1;
+            let bucket =
+                MemoryBucket::new(BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock)));
+            let store = MemoryStore::new(Arc::clone(&bucket), limits);
+            assert_eq!(multipart(&store, &key).await.is_ok(), works);
+            let query = UploadsQuery { max: 10, ..UploadsQuery::default() };
+            assert!(bucket.list_uploads(query).0.is_empty());
+            assert_eq!(bucket.requests_of(Operation::StartUpload), 1);
+            assert_eq!(bucket.requests_of(Operation::AbortUpload), u64::from(!works));
+        }
+    }
 }
