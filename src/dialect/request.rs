@@ -7,7 +7,7 @@ use http::{HeaderMap, Method, Uri, header};
 use crate::dialect::encode;
 use crate::dialect::failure::Failure;
 use crate::dialect::headers;
-use crate::store::Payload;
+use crate::store::{ListRequest, Payload, UploadsRequest};
 
 /// Where the bucket is reached.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,6 +61,36 @@ impl Draft {
     /// Adds a parameter.
     pub(crate) fn with(mut self, name: &'static str, value: impl Into<String>) -> Self {
         self.query.push((name, Some(value.into())));
+        self
+    }
+
+    /// Adds where a listing of objects is limited to and where it goes on. All services name it alike.
+    pub(crate) fn objects(self, request: &ListRequest) -> Self {
+        let draft = self.limited(&request.prefix, request.by_directory);
+        match &request.after {
+            Some(after) => draft.with("marker", &**after),
+            None => draft,
+        }
+    }
+
+    /// The same of a listing of uploads. `markers` are the service's names of the key and of the upload
+    /// that were last.
+    pub(crate) fn uploads(self, request: &UploadsRequest, markers: [&'static str; 2]) -> Self {
+        let draft = self.limited(&request.prefix, request.by_directory);
+        let [key, upload] = markers;
+        match &request.after {
+            Some(after) => draft.with(key, &*after.key).with(upload, &*after.upload_id),
+            None => draft,
+        }
+    }
+
+    fn limited(mut self, prefix: &str, by_directory: bool) -> Self {
+        if !prefix.is_empty() {
+            self = self.with("prefix", prefix);
+        }
+        if by_directory {
+            self = self.with("delimiter", "/");
+        }
         self
     }
 

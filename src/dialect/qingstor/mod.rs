@@ -291,17 +291,7 @@ impl Dialect for QingStor {
             0 => LIMITS.list_page,
             asked => asked.min(LIMITS.list_page),
         };
-        let mut draft = self.on_bucket(Method::GET).with("limit", most.to_string());
-        if !request.prefix.is_empty() {
-            draft = draft.with("prefix", &*request.prefix);
-        }
-        if request.by_directory {
-            draft = draft.with("delimiter", "/");
-        }
-        if let Some(after) = &request.after {
-            draft = draft.with("marker", &**after);
-        }
-        Ok(draft)
+        Ok(self.on_bucket(Method::GET).with("limit", most.to_string()).objects(request))
     }
 
     fn put(&self, key: &Key, payload: Payload, options: &PutOptions) -> Result<Draft, Failure> {
@@ -422,18 +412,8 @@ impl Dialect for QingStor {
     }
 
     fn list_uploads(&self, request: &UploadsRequest) -> Result<Draft, Failure> {
-        let mut draft = self.on_bucket(Method::GET).flag("uploads").with("limit", "1000");
-        if !request.prefix.is_empty() {
-            draft = draft.with("prefix", &*request.prefix);
-        }
-        if request.by_directory {
-            draft = draft.with("delimiter", "/");
-        }
-        if let Some(after) = &request.after {
-            draft =
-                draft.with("key_marker", &*after.key).with("upload_id_marker", &*after.upload_id);
-        }
-        Ok(draft)
+        let draft = self.on_bucket(Method::GET).flag("uploads").with("limit", "1000");
+        Ok(draft.uploads(request, ["key_marker", "upload_id_marker"]))
     }
 
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure> {

@@ -197,16 +197,7 @@ impl<F: Flavor> Dialect for XmlService<F> {
         };
         let mut draft = self.on_bucket(Method::GET).with("encoding-type", "url");
         self.applied.any_request(&mut draft.headers)?;
-        if !request.prefix.is_empty() {
-            draft = draft.with("prefix", &*request.prefix);
-        }
-        if request.by_directory {
-            draft = draft.with("delimiter", "/");
-        }
-        if let Some(after) = &request.after {
-            draft = draft.with("marker", &**after);
-        }
-        Ok(draft.with("max-keys", most.to_string()))
+        Ok(draft.objects(request).with("max-keys", most.to_string()))
     }
 
     fn put(&self, key: &Key, payload: Payload, options: &PutOptions) -> Result<Draft, Failure> {
@@ -365,17 +356,7 @@ impl<F: Flavor> Dialect for XmlService<F> {
             .with("encoding-type", "url")
             .with("max-uploads", "1000");
         self.applied.any_request(&mut draft.headers)?;
-        if !request.prefix.is_empty() {
-            draft = draft.with("prefix", &*request.prefix);
-        }
-        if request.by_directory {
-            draft = draft.with("delimiter", "/");
-        }
-        if let Some(after) = &request.after {
-            draft =
-                draft.with("key-marker", &*after.key).with("upload-id-marker", &*after.upload_id);
-        }
-        Ok(draft)
+        Ok(draft.uploads(request, ["key-marker", "upload-id-marker"]))
     }
 
     async fn sign(&self, head: &mut Parts, credentials: &Credentials) -> Result<(), Failure> {
