@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use partfs::store::{
-    Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
+    Appended, ByteRange, Conditions, Content, CopyOptions, ErrorKind, Expected, Key, Limits,
     ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
     PartReceipt, PartsPage, Payload, PutOptions, StoreError, StoreResult, Upload, UploadsPage,
     UploadsRequest,
