@@ -139,6 +139,12 @@ impl Attr {
     }
 }
 
+/// The entries that attributes are stored in, at their longest: what must be left free for them.
+pub fn longest_entries() -> [(&'static str, &'static str); 4] {
+    let number = "4294967295";
+    [("mode", "65535"), ("uid", number), ("gid", number), ("mtime", "-253402300799.999999999")]
+}
+
 /// Whether an object's metadata makes it a symbolic link (s3fs convention).
 pub fn is_symlink(metadata: &Metadata) -> bool {
     metadata

@@ -33,6 +33,7 @@ pub enum Meaning {
     Busy,
     QuotaExceeded,
     NoSpace,
+    NoAttribute,
     TooManyOpenFiles,
     TimedOut,
     Io,

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use crate::fs::attr::{Attr, Defaults, Kind};
 use crate::fs::error::FsError;
 use crate::fs::name::Name;
+use crate::fs::xattr::Xattrs;
 use crate::read::FileReader;
 use crate::store::{Checksum, ListedObject, Metadata, ObjectInfo, ObjectVersion, StandardHeaders};
 use crate::write::FileWriter;
@@ -123,6 +124,9 @@ pub struct State {
     pub attr_pending: bool,
     /// The modification time was set by the user and must be stored as it is.
     pub mtime_set: bool,
+    /// Extended attributes that were changed here; `None` while they are what the metadata of `object`
+    /// says.
+    pub xattrs: Option<Xattrs>,
     /// Removed or replaced; open handles still work, nothing is ever published.
     pub unlinked: bool,
     /// A commit failed after the last handle was gone; told once to the next open.
@@ -175,6 +179,7 @@ impl Inode {
             commits: 0,
             attr_pending: false,
             mtime_set: false,
+            xattrs: None,
             unlinked: false,
             failure: None,
             failure_reported: false,
@@ -327,5 +332,6 @@ impl State {
             defaults,
         );
         self.object = Some(object);
+        self.xattrs = None;
     }
 }

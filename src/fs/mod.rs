@@ -28,10 +28,11 @@ pub mod inodes;
 mod known;
 pub mod name;
 pub mod ops;
+pub mod xattr;
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64};
 use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
@@ -59,6 +60,7 @@ pub use self::ops::drain::DrainReport;
 pub use self::ops::lookup::Entry;
 pub use self::ops::open::{OpenMode, Opened};
 pub use self::ops::rename::RenameFlags;
+pub use self::ops::xattr::SetXattr;
 
 /// What the user may decide about names and attributes.
 #[derive(Debug, Clone)]
@@ -106,6 +108,8 @@ pub struct FileSystem {
     draining: watch::Sender<bool>,
     /// Keys met in listings that no file name can show.
     hidden_keys: AtomicU64,
+    /// Extended attributes that cannot be read were met, and the log has said so.
+    unreadable_xattrs: AtomicBool,
 }
 
 impl FileSystem {
@@ -144,6 +148,7 @@ impl FileSystem {
             background: Background::new(),
             draining: watch::Sender::new(false),
             hidden_keys: AtomicU64::new(0),
+            unreadable_xattrs: AtomicBool::new(false),
         })
     }
 

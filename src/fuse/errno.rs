@@ -29,6 +29,8 @@ pub(super) fn errno(meaning: Meaning) -> Errno {
         // The bucket's quota; a full local disk is NoSpace.
         Meaning::QuotaExceeded => Errno::EDQUOT,
         Meaning::NoSpace => Errno::ENOSPC,
+        // What Linux calls ENOATTR of other systems.
+        Meaning::NoAttribute => Errno::ENODATA,
         // The daemon's own descriptors: the system's table as far as the caller can tell.
         Meaning::TooManyOpenFiles => Errno::ENFILE,
         Meaning::TimedOut => Errno::ETIMEDOUT,

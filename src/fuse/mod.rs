@@ -16,15 +16,15 @@ use std::time::{Duration, SystemTime};
 use fuser::{
     BsdFileFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags, KernelConfig, LockOwner,
     OpenFlags, RenameFlags as KernelRenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, Request,
-    TimeOrNow, WriteFlags,
+    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
+    Request, TimeOrNow, WriteFlags,
 };
 use tokio::runtime::Handle as Runtime;
 
 use crate::fs::ops::attributes::Space;
 use crate::fs::ops::create::Maker;
 use crate::fs::{
-    DirItem, Entry, FileSystem, FsResult, HandleNo, InodeNo, Opened, RenameFlags, SetAttr,
+    DirItem, Entry, FileSystem, FsResult, HandleNo, InodeNo, Opened, RenameFlags, SetAttr, SetXattr,
 };
 use crate::fuse::convert::{
     GENERATION, attributes, file_type, inode, open_flags, open_mode, set_time,
@@ -87,6 +87,23 @@ fn answer_open(reply: ReplyOpen, ino: InodeNo, opened: FsResult<Opened>) {
     }
 }
 
+/// `size` is the room the caller has; 0 asks how much it needs.
+fn answer_xattr(
+    reply: ReplyXattr,
+    operation: &'static str,
+    ino: InodeNo,
+    size: u32,
+    found: FsResult<Vec<u8>>,
+) {
+    match found {
+        // The limits of metadata are far below 4 GiB.
+        Ok(data) if size == 0 => reply.size(data.len() as u32),
+        Ok(data) if data.len() > size as usize => reply.error(Errno::ERANGE),
+        Ok(data) => reply.data(&data),
+        Err(error) => refuse(reply, operation, ino.0, &error),
+    }
+}
+
 fn answer_create(reply: ReplyCreate, parent: InodeNo, created: FsResult<(Entry, Opened)>) {
     match created {
         Ok((entry, opened)) => reply.created(
@@ -119,6 +136,9 @@ impl Filesystem for Adapter {
             // A file open for writing can still be mapped.
             InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
             InitFlags::FUSE_CACHE_SYMLINKS,
+            // Nothing has set-id bits or capabilities, so there is nothing to take away from a file that
+            // is written, and the kernel need not ask for them at each write.
+            InitFlags::FUSE_HANDLE_KILLPRIV_V2,
         ];
         for flag in wanted {
             // An old kernel does without; nothing depends on these for being right.
@@ -512,6 +532,61 @@ impl Filesystem for Adapter {
         let (ino, number) = (inode(ino), handle(number));
         self.later(move |fs| async move {
             answer_empty(reply, "fsync", ino, fs.fsync_directory(number).await);
+        });
+    }
+
+    fn setxattr(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        name: &OsStr,
+        value: &[u8],
+        flags: i32,
+        _position: u32,
+        reply: ReplyEmpty,
+    ) {
+        let (ino, name, value) = (inode(ino), name.to_owned(), value.to_owned());
+        let how = SetXattr {
+            create: flags & libc::XATTR_CREATE != 0,
+            replace: flags & libc::XATTR_REPLACE != 0,
+        };
+        self.later(move |fs| async move {
+            answer_empty(reply, "setxattr", ino, fs.setxattr(ino, &name, &value, how).await);
+        });
+    }
+
+    fn getxattr(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        name: &OsStr,
+        size: u32,
+        reply: ReplyXattr,
+    ) {
+        let ino = inode(ino);
+        if let Some(found) = self.fs.try_getxattr(ino, name) {
+            return answer_xattr(reply, "getxattr", ino, size, found);
+        }
+        let name = name.to_owned();
+        self.later(move |fs| async move {
+            answer_xattr(reply, "getxattr", ino, size, fs.getxattr(ino, &name).await);
+        });
+    }
+
+    fn listxattr(&self, _request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+        let ino = inode(ino);
+        if let Some(found) = self.fs.try_listxattr(ino) {
+            return answer_xattr(reply, "listxattr", ino, size, found);
+        }
+        self.later(move |fs| async move {
+            answer_xattr(reply, "listxattr", ino, size, fs.listxattr(ino).await);
+        });
+    }
+
+    fn removexattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+        let (ino, name) = (inode(ino), name.to_owned());
+        self.later(move |fs| async move {
+            answer_empty(reply, "removexattr", ino, fs.removexattr(ino, &name).await);
         });
     }
 

@@ -2,7 +2,7 @@
 
 use fuser::{
     Errno, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty,
-    ReplyEntry, ReplyOpen, ReplyWrite,
+    ReplyEntry, ReplyOpen, ReplyWrite, ReplyXattr,
 };
 use tracing::{debug, warn};
 
@@ -34,7 +34,8 @@ refuse!(
     ReplyEmpty,
     ReplyEntry,
     ReplyOpen,
-    ReplyWrite
+    ReplyWrite,
+    ReplyXattr
 );
 
 /// Answers with a failure and logs it once, as loud as it deserves.

@@ -42,6 +42,14 @@ impl Metadata {
     pub fn bytes(&self) -> usize {
         self.0.iter().map(|(name, value)| name.len() + value.len()).sum()
     }
+
+    /// What [`bytes`](Self::bytes) may become on its way: clients percent-encode what is not printable
+    /// ASCII, with three bytes for each, and the `%` then too.
+    pub fn bytes_at_most(&self) -> usize {
+        let encoded = |byte: u8| if matches!(byte, b'!'..=b'~') && byte != b'%' { 1 } else { 3 };
+        let value_bytes = |value: &String| value.bytes().map(encoded).sum::<usize>();
+        self.0.iter().map(|(name, value)| name.len() + value_bytes(value)).sum()
+    }
 }
 
 impl<N: Into<String>, V: Into<String>> FromIterator<(N, V)> for Metadata {

@@ -5,11 +5,11 @@ use std::sync::atomic::Ordering;
 
 use tracing::debug;
 
-use crate::fs::FileSystem;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
 use crate::fs::holders::{Holding, process_of};
 use crate::fs::inode::{Inode, Object};
+use crate::fs::{FileSystem, xattr};
 use crate::store::Key;
 use crate::write::Committed;
 
@@ -161,7 +161,8 @@ impl FileSystem {
             let wanted = state.put_options(inode, false).metadata;
             let stored = state.object.as_ref().and_then(|object| object.metadata.as_ref());
             let differ = stored.is_some_and(|stored| {
-                ["mode", "uid", "gid"].iter().any(|name| stored.get(name) != wanted.get(name))
+                let names = ["mode", "uid", "gid", xattr::ENTRY];
+                names.iter().any(|name| stored.get(name) != wanted.get(name))
                     || state.mtime_set && stored.get("mtime") != wanted.get("mtime")
             });
             state.attr_pending = differ;

@@ -169,6 +169,9 @@ impl State {
         } else {
             metadata.remove("mtime");
         }
+        if let Some(xattrs) = &self.xattrs {
+            xattrs.store(&mut metadata);
+        }
         PutOptions {
             headers: object.map(|object| object.headers.clone()).unwrap_or_default(),
             storage_class: object.and_then(|object| object.storage_class.clone()),

@@ -13,3 +13,4 @@ pub mod rename;
 mod rename_directory;
 mod rename_native;
 pub mod settle;
+pub mod xattr;

@@ -11,3 +11,4 @@ mod rename_native;
 mod rename_open;
 mod truncation;
 mod writes;
+mod xattr;

@@ -7,3 +7,4 @@ mod programs;
 mod reads;
 mod tree;
 mod writes;
+mod xattr;
