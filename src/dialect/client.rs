@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 
 use crate::dialect::attempt::Job;
 use crate::dialect::conditions::keep_to;
+use crate::dialect::create_only::CreateOnly;
 use crate::dialect::credentials::CredentialCache;
 use crate::dialect::failure::{Failure, Repeat};
 use crate::dialect::lost::checksum_of;
@@ -37,6 +38,7 @@ pub(crate) struct Client {
     pub(super) credentials: CredentialCache,
     pub(super) transport: Transport,
     pub(super) timing: Timing,
+    create_only: CreateOnly,
 }
 
 impl Client {
@@ -48,7 +50,8 @@ impl Client {
         let Site { tls, authority } = dialect.site();
         let host = authority.rsplit_once(':').map_or(&**authority, |(host, _)| host);
         let transport = Transport::to(*tls, timing.connect, host)?;
-        Ok(Self { dialect, credentials, transport, timing })
+        let create_only = CreateOnly::default();
+        Ok(Self { dialect, credentials, transport, timing, create_only })
     }
 
     /// Time for an operation that moves `bytes` of content.
@@ -163,6 +166,18 @@ impl Client {
     }
 }
 
+impl Client {
+    fn read_put(
+        &self,
+        job: &Job<'_>,
+        payload: &Payload,
+        answer: &Answer,
+    ) -> Result<ObjectVersion, Failure> {
+        let stored = self.intact(job, payload, self.dialect.read_stored(answer)?)?;
+        Ok(ObjectVersion { etag: stored.etag, size: payload.len() })
+    }
+}
+
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for Client {
@@ -253,16 +268,20 @@ impl ObjectStore for Client {
         self.check_key(Operation::Put, key)?;
         self.check_size(Operation::Put, key, payload.len(), self.limits().put_bytes)?;
         let payload = self.with_checksum(payload).await;
-        let draft = self.dialect.put(key, payload.clone(), options);
-        let job = self.job(Operation::Put, key, draft)?;
-        let read = |answer: &Answer| {
-            let stored = self.intact(&job, &payload, self.dialect.read_stored(answer)?)?;
-            Ok(ObjectVersion { etag: stored.etag, size: payload.len() })
-        };
-        if options.create_only && self.limits().create_only {
-            return self.create(&job, key, &payload, read).await;
+        let create_only = options.create_only && self.limits().create_only;
+        if create_only && self.create_only.is_possible() {
+            let draft = self.dialect.put(key, payload.clone(), options);
+            let job = self.job(Operation::Put, key, draft)?;
+            let read = |answer: &Answer| self.read_put(&job, &payload, answer);
+            match self.create(&job, key, &payload, read).await {
+                Err(error) if self.create_only.is_missing(&error) => {}
+                created => return created,
+            }
         }
-        self.run(&job, read).await
+        let options = PutOptions { create_only: false, ..options.clone() };
+        let draft = self.dialect.put(key, payload.clone(), &options);
+        let job = self.job(Operation::Put, key, draft)?;
+        self.run(&job, |answer| self.read_put(&job, &payload, answer)).await
     }
 
     async fn delete(&self, key: &Key) -> StoreResult<()> {
@@ -439,7 +458,16 @@ impl ObjectStore for Client {
             let error = StoreError::new(ErrorKind::InvalidPart, Operation::CompleteUpload, message);
             return Err(error.with_key(upload.key.as_str()));
         }
-        self.complete(upload, parts, expected).await
+        let without = Expected { create_only: false, ..*expected };
+        if !(expected.create_only && self.create_only.is_possible()) {
+            return self.complete(upload, parts, &without).await;
+        }
+        match self.complete(upload, parts, expected).await {
+            Err(error) if self.create_only.is_missing(&error) => {
+                self.complete(upload, parts, &without).await
+            }
+            completed => completed,
+        }
     }
 
     async fn abort_upload(&self, upload: &Upload) -> StoreResult<()> {

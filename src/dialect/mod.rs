@@ -12,6 +12,7 @@ mod clock_skew;
 mod conditions;
 mod connection;
 mod cos;
+mod create_only;
 mod credentials;
 mod encode;
 mod failure;

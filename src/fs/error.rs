@@ -142,9 +142,10 @@ impl From<WriteError> for FsError {
     fn from(error: WriteError) -> Self {
         let detail = error.to_string();
         let meaning = match error {
-            // A writer that fails because its key vanished must not say ENOENT to `write(2)`.
+            // A writer that fails because its key vanished must not say ENOENT to `write(2)`. That it
+            // exists is told to who made it with O_EXCL only.
             WriteError::Store(error) => match Self::from(&error).meaning {
-                Meaning::NotFound | Meaning::Exists => Meaning::Io,
+                Meaning::NotFound => Meaning::Io,
                 meaning => meaning,
             },
             WriteError::Staging { os_code, .. } => match os_code {

@@ -127,6 +127,8 @@ pub struct State {
     /// Extended attributes that were changed here; `None` while they are what the metadata of `object`
     /// says.
     pub xattrs: Option<Xattrs>,
+    /// Made with `O_EXCL`: its first publication must not replace anything.
+    pub exclusive: bool,
     /// Removed or replaced; open handles still work, nothing is ever published.
     pub unlinked: bool,
     /// A commit failed after the last handle was gone; told once to the next open.
@@ -180,6 +182,7 @@ impl Inode {
             attr_pending: false,
             mtime_set: false,
             xattrs: None,
+            exclusive: false,
             unlinked: false,
             failure: None,
             failure_reported: false,

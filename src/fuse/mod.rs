@@ -339,12 +339,12 @@ impl Filesystem for Adapter {
         reply: ReplyCreate,
     ) {
         let (parent, maker) = (inode(parent), maker(request, mode));
-        if let Some(created) = self.fs.try_create(parent, name, maker) {
+        let exclusive = flags & libc::O_EXCL != 0;
+        if let Some(created) = self.fs.try_create(parent, name, maker, exclusive) {
             return answer_create(reply, parent, created);
         }
         let name = name.to_owned();
         let mode = open_mode(OpenFlags(flags));
-        let exclusive = flags & libc::O_EXCL != 0;
         self.later(move |fs| async move {
             let created = fs.create(parent, &name, maker, mode, exclusive).await;
             answer_create(reply, parent, created);

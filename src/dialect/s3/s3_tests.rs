@@ -281,15 +281,43 @@ async fn a_conflict_of_two_writers_is_tried_again() {
     assert_eq!((error.kind, error.attempts), (ErrorKind::AlreadyExists, 2));
 }
 
+/// It could be the checksum that is not implemented: one more attempt without. Then it is the condition, and
+/// nobody asks again.
 #[tokio::test]
-async fn a_server_without_create_only_is_named() {
-    // It could be the checksum that is not implemented: one more attempt without.
-    let server = Scripted::start(vec![refuse(501, "NotImplemented"); 2]).await;
+async fn a_server_without_create_only_is_asked_once() {
+    let stored = || say(200, &[("ETag", "\"d41d8cd98f00b204e9800998ecf8427e\"")], "");
+    let refused = || refuse(501, "NotImplemented");
+    let server = Scripted::start(vec![refused(), refused(), stored(), stored()]).await;
     let options = PutOptions { create_only: true, ..PutOptions::default() };
     let store = server.store_as(here(None, None));
-    let error = store.put(&key("k"), Payload::default(), &options).await.unwrap_err();
-    assert_eq!((error.kind, error.attempts), (ErrorKind::InvalidRequest, 2));
-    assert!(error.message.contains("If-None-Match"), "{error}");
+    for _ in 0..2 {
+        store.put(&key("k"), Payload::default(), &options).await.unwrap();
+    }
+    let asked: Vec<_> =
+        server.seen().iter().map(|seen| seen.header("if-none-match").is_some()).collect();
+    assert_eq!(asked, [true, true, false, false]);
+}
+
+#[tokio::test]
+async fn a_server_without_create_only_completes_uploads() {
+    let etag = "d41d8cd98f00b204e9800998ecf8427e-1";
+    let done = format!(
+        "<CompleteMultipartUploadResult><ETag>\"{etag}\"</ETag></CompleteMultipartUploadResult>"
+    );
+    let length = ("Content-Length", "5");
+    let head =
+        say(200, &[("ETag", etag), length, ("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT")], "");
+    let server =
+        Scripted::start(vec![refuse(501, "NotImplemented"), say(200, &[], &done), head]).await;
+    let store = server.store_as(here(None, None));
+    let part =
+        PartReceipt { number: PartNumber::FIRST, etag: ETag::new("a"), size: 5, checksum: None };
+    let upload = Upload { key: key("k"), id: UploadId::new("U") };
+    let expected = Expected { size: 5, checksum: None, create_only: true };
+    store.complete_upload(&upload, &[part], &expected).await.unwrap();
+    let asked: Vec<_> =
+        server.seen().iter().map(|seen| seen.header("if-none-match").is_some()).collect();
+    assert_eq!(asked, [true, false, false]);
 }
 
 /// A repeat meets the object of the first attempt; without checksums its MD5 tells.

@@ -36,13 +36,14 @@ impl FileSystem {
         parent: InodeNo,
         name: &OsStr,
         maker: Maker,
+        exclusive: bool,
     ) -> Option<FsResult<(Entry, Opened)>> {
         let answer = (|| {
             self.check_writable()?;
             let name = Name::from_kernel(name)?;
             let parent = self.directory(parent)?;
             match self.recall(&parent, &name) {
-                Some(None) => self.create_new(&parent, &name, maker).map(Some),
+                Some(None) => self.create_new(&parent, &name, maker, exclusive).map(Some),
                 Some(Some(_)) | None => Ok(None),
             }
         })();
@@ -50,7 +51,9 @@ impl FileSystem {
     }
 
     /// Creates a file and opens it for writing. Makes no request: the object appears with the commit.
-    /// A file that exists is opened (and with `exclusive` refused with [`Meaning::Exists`]).
+    /// A file that exists is opened (and with `exclusive` refused with [`Meaning::Exists`]). What is made
+    /// `exclusive` replaces nothing that others have stored meanwhile, where the service can promise that:
+    /// its commit is refused then.
     pub async fn create(
         self: &Arc<Self>,
         parent: InodeNo,
@@ -63,7 +66,7 @@ impl FileSystem {
         let name = Name::from_kernel(name)?;
         let parent = self.directory(parent)?;
         match self.resolve(&parent, &name).await? {
-            None => self.create_new(&parent, &name, maker),
+            None => self.create_new(&parent, &name, maker, exclusive),
             Some(_) if exclusive => Err(Meaning::Exists.into()),
             Some(inode) => {
                 let opened = self.open(inode.ino, mode, maker.pid).await?;
@@ -78,8 +81,9 @@ impl FileSystem {
         parent: &Inode,
         name: &Name,
         maker: Maker,
+        exclusive: bool,
     ) -> FsResult<(Entry, Opened)> {
-        let inode = self.new_file(parent, name, maker)?;
+        let inode = self.new_file(parent, name, maker, exclusive)?;
         let opened =
             self.add_handle(&inode, OpenMode { write: true, truncate: false }, maker.pid)?;
         // To create is to write: an empty file too is published by the close of its maker.
@@ -89,10 +93,17 @@ impl FileSystem {
     }
 
     /// A file that nobody has stored yet: its writer is dirty from the start.
-    fn new_file(&self, parent: &Inode, name: &Name, maker: Maker) -> FsResult<Arc<Inode>> {
+    fn new_file(
+        &self,
+        parent: &Inode,
+        name: &Name,
+        maker: Maker,
+        exclusive: bool,
+    ) -> FsResult<Arc<Inode>> {
         self.check_key(parent, name)?;
         let attr = Attr::new(maker.mode, maker.uid, maker.gid, self.clock.now());
         let inode = self.inodes.obtain(parent.ino, name, Kind::File, false, || (attr, None));
+        inode.state().exclusive = exclusive;
         self.writer(&inode)?;
         parent.state().name_added(name, Kind::File);
         Ok(inode)
@@ -106,7 +117,7 @@ impl FileSystem {
         maker: Maker,
     ) -> FsResult<Entry> {
         let (parent, name) = self.free_name(parent, name).await?;
-        let inode = self.new_file(&parent, &name, maker)?;
+        let inode = self.new_file(&parent, &name, maker, true)?;
         self.inodes.remember(inode.ino);
         let hold = self.hold_writer(&inode);
         let done = self.commit(&inode).await;
@@ -131,7 +142,8 @@ impl FileSystem {
         let attr = Attr::new(maker.mode, maker.uid, maker.gid, self.clock.now());
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
         let key = path.marker_key(self.store.limits())?;
-        let object = self.put_marker(&key, &attr).await?;
+        let object = self.put_marker(&key, &attr).await;
+        let object = object.inspect_err(|error| self.doubt_names(&parent, error))?;
         self.known.put(key.as_str(), &object);
         let entry = attr.clone();
         let inode = self
@@ -155,7 +167,8 @@ impl FileSystem {
         attr.store_owner_and_mode(Kind::Directory, &mut metadata);
         attr.store_mtime(&mut metadata);
         let headers = StandardHeaders::of_type(DIRECTORY_TYPE);
-        let options = PutOptions { headers, metadata, ..PutOptions::default() };
+        // Programs take a lock by making a directory or a link.
+        let options = PutOptions { headers, metadata, create_only: true, ..PutOptions::default() };
         let version = self.store.put(key, Payload::default(), &options).await?;
         Ok(Object {
             version,
@@ -186,11 +199,12 @@ impl FileSystem {
         attr.size = target.len() as u64;
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
         let key = path.file_key(self.store.limits())?;
-        let mut options = PutOptions::default();
+        let mut options = PutOptions { create_only: true, ..PutOptions::default() };
         attr.store_owner_and_mode(Kind::Symlink, &mut options.metadata);
         attr.store_mtime(&mut options.metadata);
         let payload = Payload::from(Bytes::copy_from_slice(target.as_bytes()));
-        let version = self.store.put(&key, payload, &options).await?;
+        let stored = self.store.put(&key, payload, &options).await.map_err(FsError::from);
+        let version = stored.inspect_err(|error| self.doubt_names(&parent, error))?;
         let object = Object {
             version,
             checksum: None,
@@ -221,6 +235,16 @@ impl FileSystem {
         match self.resolve(&parent, &name).await? {
             None => Ok((parent, name)),
             Some(_) => Err(Meaning::Exists.into()),
+        }
+    }
+
+    /// A name turned out to exist that we believed to be free: what is known of the directory's names is
+    /// not believed any more.
+    pub(in crate::fs) fn doubt_names(&self, parent: &Inode, error: &FsError) {
+        if error.meaning() == Meaning::Exists {
+            let mut state = parent.state();
+            state.names_changed += 1;
+            state.listing = None;
         }
     }
 

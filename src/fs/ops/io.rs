@@ -176,7 +176,7 @@ impl State {
             headers: object.map(|object| object.headers.clone()).unwrap_or_default(),
             storage_class: object.and_then(|object| object.storage_class.clone()),
             metadata,
-            create_only: false,
+            create_only: self.exclusive && object.is_none(),
         }
     }
 }

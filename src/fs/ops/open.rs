@@ -196,6 +196,11 @@ impl FileSystem {
         if !reported {
             error!(path, %failure, "the file could not be stored after its last close");
         }
+        if let Some((parent, _)) = self.inodes.place(inode.ino)
+            && let Some(parent) = self.inodes.get(parent)
+        {
+            self.doubt_names(&parent, &failure);
+        }
         self.drop_if_never_stored(inode);
         if pending {
             self.settle_later(inode);

@@ -14,7 +14,7 @@ use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::name::{Name, TreePath};
 use crate::fs::{FileSystem, control};
 use crate::store::{CopyOptions, Key, PutOptions, copy_object};
-use crate::write::WriteError;
+use crate::write::{FileWriter, WriteError};
 
 /// So often a rename begins anew because of what happens meanwhile.
 pub(super) const ROUNDS: usize = 8;
@@ -141,7 +141,10 @@ impl FileSystem {
             state.writer.clone().filter(|writer| writer.is_dirty() && !state.is_stored())
         };
         let Some(writer) = writer else { return false };
+        // The new name may be anybody's: a rename replaces.
+        let exclusive = self.set_exclusive(source, &writer, false);
         if writer.retarget(new_key.clone(), None).await.is_err() {
+            self.set_exclusive(source, &writer, exclusive);
             return false;
         }
         // A publication that was on its way has ended by now, at the old key.
@@ -151,6 +154,16 @@ impl FileSystem {
             let _ = writer.retarget(old_key.clone(), None).await;
         }
         stays
+    }
+
+    /// Whether the first publication must not replace anything; says whether that was so before.
+    fn set_exclusive(&self, inode: &Inode, writer: &FileWriter, exclusive: bool) -> bool {
+        let mut state = inode.state();
+        let before = std::mem::replace(&mut state.exclusive, exclusive);
+        if before != exclusive {
+            writer.set_options(state.put_options(inode, false));
+        }
+        before
     }
 
     /// Copies the object of a file to its new key, with attributes that wait to be stored, and makes

@@ -3,6 +3,7 @@
 mod attributes;
 mod belief;
 mod early;
+mod exclusive;
 mod failures;
 mod names;
 mod readdir;

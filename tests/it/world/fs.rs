@@ -50,6 +50,18 @@ impl World {
         Self::over(MemoryBucket::new(options), limits)
     }
 
+    /// As [`new`](Self::new), of a service that always replaces.
+    pub fn without_create_only() -> Self {
+        let options = BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock));
+        Self::over(MemoryBucket::new(options), Limits { create_only: false, ..SMALL_LIMITS })
+    }
+
+    /// Another mount of the same bucket, as [`without_create_only`](Self::without_create_only).
+    pub fn without_create_only_over(other: &Self) -> Self {
+        let limits = Limits { create_only: false, ..SMALL_LIMITS };
+        Self::over(Arc::clone(&other.bucket), limits)
+    }
+
     /// Another mount of the same bucket, with nothing in its memory.
     pub fn fresh(&self) -> Self {
         Self::over(Arc::clone(&self.bucket), SMALL_LIMITS)
@@ -127,9 +139,23 @@ impl World {
     }
 
     pub async fn create(&self, path: &str) -> FsResult<(InodeNo, HandleNo)> {
+        self.create_as(path, false).await
+    }
+
+    /// With O_EXCL.
+    pub async fn create_new(&self, path: &str) -> FsResult<(InodeNo, HandleNo)> {
+        self.create_as(path, true).await
+    }
+
+    async fn create_as(&self, path: &str, exclusive: bool) -> FsResult<(InodeNo, HandleNo)> {
         let (parent, name) = self.place(path).await?;
-        let mode = OpenMode { write: true, truncate: false };
-        let (entry, opened) = self.fs.create(parent, name, MAKER, mode, false).await?;
+        let (entry, opened) = match self.fs.try_create(parent, name, MAKER, exclusive) {
+            Some(created) => created?,
+            None => {
+                let mode = OpenMode { write: true, truncate: false };
+                self.fs.create(parent, name, MAKER, mode, exclusive).await?
+            }
+        };
         Ok((entry.ino, opened.handle))
     }
 
