@@ -1,8 +1,8 @@
 //! Attributes of files and how they live in object metadata, under the names that s3fs, cosfs, ossfs and
 //! rclone use: `mode`, `uid`, `gid` as decimal numbers, `mtime` as seconds with an optional fraction.
 //!
-//! Metadata is data that others can write: anything unreadable in it is ignored, and set-id, sticky and
-//! device bits are never believed.
+//! Metadata is data that others can write: anything unreadable in it is ignored, and set-id and device
+//! bits, and sticky bits of files, are never believed.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -28,17 +28,25 @@ impl Kind {
             Self::Symlink => 0o120_000,
         }
     }
+
+    /// The mode bits that are believed and stored. Set-id bits could give others' programs the rights of
+    /// who mounts; the sticky bit only takes rights away, and means something on directories alone.
+    fn mode_mask(self) -> u32 {
+        match self {
+            Self::Directory => 0o1777,
+            Self::File | Self::Symlink => 0o777,
+        }
+    }
 }
 
 const TYPE_MASK: u32 = 0o170_000;
-const PERMISSION_MASK: u32 = 0o777;
 
 /// Attributes of one inode.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attr {
     /// Bytes.
     pub size: u64,
-    /// Permission bits only, at most 0o777.
+    /// Permission bits, at most 0o777, and 0o1777 (sticky) of a directory.
     pub permissions: u32,
     /// Owner.
     pub uid: u32,
@@ -66,7 +74,7 @@ pub struct Defaults {
 /// Changes asked for by `chmod`, `chown`, `utimensat`; `None` leaves a thing as it is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct SetAttr {
-    /// Permission bits; others are dropped.
+    /// Permission bits, and the sticky bit of a directory; others are dropped.
     pub mode: Option<u32>,
     /// Owner.
     pub uid: Option<u32>,
@@ -95,7 +103,7 @@ impl Attr {
         };
         Self {
             size,
-            permissions: number("mode").unwrap_or(default_mode) & PERMISSION_MASK,
+            permissions: number("mode").unwrap_or(default_mode) & kind.mode_mask(),
             uid: number("uid").unwrap_or(defaults.uid),
             gid: number("gid").unwrap_or(defaults.gid),
             mtime: metadata.get("mtime").and_then(parse_time).unwrap_or(last_modified),
@@ -104,8 +112,8 @@ impl Attr {
     }
 
     /// Attributes of something that is made now.
-    pub fn new(permissions: u32, uid: u32, gid: u32, now: SystemTime) -> Self {
-        let permissions = permissions & PERMISSION_MASK;
+    pub fn new(kind: Kind, permissions: u32, uid: u32, gid: u32, now: SystemTime) -> Self {
+        let permissions = permissions & kind.mode_mask();
         Self { size: 0, permissions, uid, gid, mtime: now, ctime: now }
     }
 
@@ -122,9 +130,9 @@ impl Attr {
     }
 
     /// Applies changes of owner, mode and time (not of size).
-    pub fn apply(&mut self, changes: &SetAttr, now: SystemTime) {
+    pub fn apply(&mut self, kind: Kind, changes: &SetAttr, now: SystemTime) {
         if let Some(mode) = changes.mode {
-            self.permissions = mode & PERMISSION_MASK;
+            self.permissions = mode & kind.mode_mask();
         }
         if let Some(uid) = changes.uid {
             self.uid = uid;
@@ -213,6 +221,16 @@ mod tests {
     #[test]
     fn dangerous_or_broken_metadata_is_not_believed() {
         assert_eq!(attr_of(&[("mode", "35309")]).permissions, 0o755, "set-uid bit dropped");
+        let directory = |mode: &str| {
+            let metadata = [("mode", mode)].into_iter().collect();
+            Attr::from_object(Kind::Directory, 0, UNIX_EPOCH, &metadata, &DEFAULTS).permissions
+        };
+        assert_eq!(directory("20479"), 0o1777, "set-group-id bit dropped, sticky bit kept");
+        assert_eq!(
+            attr_of(&[("mode", "33791")]).permissions,
+            0o777,
+            "sticky bit of a file dropped"
+        );
         for bad in ["", "x", "1e99", "99999999999999999999", "1.x", "--1"] {
             assert_eq!(attr_of(&[("mtime", bad)]).mtime, UNIX_EPOCH, "{bad:?}");
         }

@@ -5,7 +5,7 @@ use std::time::UNIX_EPOCH;
 use super::*;
 
 fn attr() -> Attr {
-    Attr::new(0o644, 0, 0, UNIX_EPOCH)
+    Attr::new(Kind::File, 0o644, 0, 0, UNIX_EPOCH)
 }
 
 fn name(text: &str) -> Name {

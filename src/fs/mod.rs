@@ -131,7 +131,7 @@ impl FileSystem {
             file_mode: config.file_mode,
             dir_mode: config.dir_mode,
         };
-        let root = Attr::new(config.dir_mode, config.uid, config.gid, clock.now());
+        let root = Attr::new(Kind::Directory, config.dir_mode, config.uid, config.gid, clock.now());
         Arc::new(Self {
             store,
             writers,

@@ -70,7 +70,7 @@ pub(super) fn entry(fs: &FileSystem, ino: InodeNo) -> Option<Entry> {
         InodeNo::STATUS => (Kind::File, 0o444),
         _ => return None,
     };
-    let mut attr = Attr::new(permissions, fs.config.uid, fs.config.gid, fs.clock.now());
+    let mut attr = Attr::new(kind, permissions, fs.config.uid, fs.config.gid, fs.clock.now());
     if kind == Kind::File {
         attr.size = status(fs).len() as u64;
     }

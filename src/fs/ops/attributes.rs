@@ -89,7 +89,7 @@ impl FileSystem {
         let later = {
             let mut state = inode.state();
             let before = state.attr.clone();
-            state.attr.apply(changes, self.clock.now());
+            state.attr.apply(inode.kind, changes, self.clock.now());
             if changes.mtime.is_some() {
                 state.mtime_set = true;
             }

@@ -101,7 +101,7 @@ impl FileSystem {
         exclusive: bool,
     ) -> FsResult<Arc<Inode>> {
         self.check_key(parent, name)?;
-        let attr = Attr::new(maker.mode, maker.uid, maker.gid, self.clock.now());
+        let attr = Attr::new(Kind::File, maker.mode, maker.uid, maker.gid, self.clock.now());
         let inode = self.inodes.obtain(parent.ino, name, Kind::File, false, || (attr, None));
         inode.state().exclusive = exclusive;
         self.writer(&inode)?;
@@ -139,7 +139,7 @@ impl FileSystem {
         maker: Maker,
     ) -> FsResult<Entry> {
         let (parent, name) = self.free_name(parent, name).await?;
-        let attr = Attr::new(maker.mode, maker.uid, maker.gid, self.clock.now());
+        let attr = Attr::new(Kind::Directory, maker.mode, maker.uid, maker.gid, self.clock.now());
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
         let key = path.marker_key(self.store.limits())?;
         let object = self.put_marker(&key, &attr).await;
@@ -195,7 +195,7 @@ impl FileSystem {
         if target.len() as u64 > TARGET_BYTES {
             return Err(Meaning::NameTooLong.into());
         }
-        let mut attr = Attr::new(0o777, maker.uid, maker.gid, self.clock.now());
+        let mut attr = Attr::new(Kind::Symlink, 0o777, maker.uid, maker.gid, self.clock.now());
         attr.size = target.len() as u64;
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
         let key = path.file_key(self.store.limits())?;

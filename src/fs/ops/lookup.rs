@@ -278,7 +278,7 @@ impl FileSystem {
                 Kind::Directory => self.defaults.dir_mode,
                 Kind::Symlink => 0o777,
             };
-            (Attr::new(mode, self.defaults.uid, self.defaults.gid, self.clock.now()), None)
+            (Attr::new(kind, mode, self.defaults.uid, self.defaults.gid, self.clock.now()), None)
         })
     }
 

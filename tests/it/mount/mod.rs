@@ -6,5 +6,6 @@ mod limits;
 mod programs;
 mod reads;
 mod tree;
+mod users;
 mod writes;
 mod xattr;

@@ -71,6 +71,8 @@ pub struct Setup {
     pub dir: Option<PathBuf>,
     /// How long a close may take.
     pub close_timeout: Duration,
+    /// Let other users in.
+    pub allow_other: bool,
 }
 
 impl Default for Setup {
@@ -83,6 +85,7 @@ impl Default for Setup {
             attr_ttl: Duration::from_secs(10),
             dir: None,
             close_timeout: Duration::from_secs(60),
+            allow_other: false,
         }
     }
 }
@@ -174,7 +177,7 @@ impl Mounted {
         let fs = FileSystem::new(self.store(), budget, clock, config, runtime.clone());
         let options = SessionOptions {
             source: "mock:".to_owned(),
-            allow_other: false,
+            allow_other: self.setup.allow_other,
             read_only: false,
             threads: 2,
         };
