@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BsdFileFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags, KernelConfig, LockOwner,
-    OpenFlags, RenameFlags as KernelRenameFlags, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory,
-    ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr,
-    Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags, IoctlFlags, KernelConfig,
+    LockOwner, OpenFlags, RenameFlags as KernelRenameFlags, ReplyAttr, ReplyCreate, ReplyData,
+    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs,
+    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use tokio::runtime::Handle as Runtime;
 
@@ -383,21 +383,27 @@ impl Filesystem for Adapter {
         offset: u64,
         data: &[u8],
         _write_flags: WriteFlags,
-        _flags: OpenFlags,
+        flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
     ) {
         let (ino, number) = (inode(ino), handle(number));
         // At most MAX_WRITE_BYTES, so it fits.
         let len = data.len() as u32;
+        // O_SYNC holds the bit of O_DSYNC. The kernel leaves it to us for handles with direct I/O.
+        let durable = flags.0 & libc::O_DSYNC != 0;
         let taken = match self.fs.try_write(number, offset, data) {
-            Ok(taken) if taken == data.len() => return reply.written(len),
+            Ok(taken) if taken == data.len() && !durable => return reply.written(len),
             Ok(taken) => taken,
             Err(error) => return refuse(reply, "write", ino.0, &error),
         };
         let rest = data[taken..].to_vec();
         self.later(move |fs| async move {
-            match fs.write(number, offset + taken as u64, &rest).await {
+            let written = match fs.write(number, offset + taken as u64, &rest).await {
+                Ok(()) if durable => fs.fsync(number).await,
+                written => written,
+            };
+            match written {
                 Ok(()) => reply.written(len),
                 Err(error) => refuse(reply, "write", ino.0, &error),
             }
@@ -433,6 +439,21 @@ impl Filesystem for Adapter {
     ) {
         self.fs.release(handle(number));
         reply.ok();
+    }
+
+    fn ioctl(
+        &self,
+        _request: &Request,
+        _ino: INodeNo,
+        _number: FileHandle,
+        _flags: IoctlFlags,
+        _command: u32,
+        _input: &[u8],
+        _output_size: u32,
+        reply: ReplyIoctl,
+    ) {
+        // Not a device, and no flags as chattr(1) sets them.
+        reply.error(Errno::ENOTTY);
     }
 
     fn fsync(
