@@ -44,8 +44,9 @@ impl Account {
 
     /// Takes bytes if they are free now. Never waits.
     pub(crate) fn try_take(self: &Arc<Self>, bytes: u64) -> Option<Lease> {
-        if bytes > self.limit_bytes {
-            return None; // the budget would cut it to its limit
+        // Above the limit the budget would cut it, and give up for it what it could keep.
+        if bytes > self.limit_bytes.saturating_sub(self.held_bytes()) {
+            return None;
         }
         let permit = self.budget.try_take(bytes)?;
         let more =

@@ -1,8 +1,9 @@
 //! Runs one multipart upload: feeds [`upload`](super::upload) with what happens and carries out what it
 //! says. Lock, apply, unlock, spawn; no lock is held while waiting.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
@@ -13,6 +14,7 @@ use crate::store::{
 use crate::write::WriteError;
 use crate::write::content::RemoteObject;
 use crate::write::shared::Shared;
+use crate::write::sum::{self, PartSum};
 use crate::write::upload::{Command, Event, Outstanding, Upload};
 
 /// How often an upload that is still there after an abort is aborted again. S3: "it might be
@@ -45,6 +47,8 @@ pub(super) struct Driver {
     options: PutOptions,
     /// `None` only while an event is applied, under the lock.
     state: Mutex<Option<Upload<Part>>>,
+    /// What is known of each part as it was handed over last, from number 1 on.
+    parts: Mutex<Vec<PartSum>>,
     progress: watch::Sender<Progress>,
 }
 
@@ -64,6 +68,7 @@ impl Driver {
             key,
             options,
             state: Mutex::new(Some(Upload::Empty)),
+            parts: Mutex::default(),
             progress: watch::Sender::default(),
         })
     }
@@ -80,12 +85,41 @@ impl Driver {
 
     /// Hands over the next part. Never waits.
     pub(super) fn seal(self: &Arc<Self>, part: Payload) {
+        self.parts().push(PartSum::Sent(part.len(), part.checksum()));
         self.feed(Event::Seal(Part::Sent(part)));
     }
 
     /// Makes the next part of a range of an object, on the server. Never waits.
     pub(super) fn copy(self: &Arc<Self>, from: RemoteObject, range: ByteRange) {
+        self.parts().push(PartSum::Copied(from.clone(), range.start()..range.end()));
         self.feed(Event::Seal(Part::Copied { from, range }));
+    }
+
+    /// Hands over new bytes of part `number`, counted from 1, which was sealed: of the same length. Sent
+    /// when the earlier request has been confirmed. Never waits.
+    ///
+    /// # Contract
+    /// Not after [`finish`](Self::finish).
+    pub(super) fn send_again(self: &Arc<Self>, number: u32, part: Payload) {
+        let known = PartNumber::new(u64::from(number)).ok();
+        let place = number.checked_sub(1).map(|index| index as usize);
+        let mut parts = self.parts();
+        match (known, place.and_then(|index| parts.get_mut(index))) {
+            (Some(number), Some(PartSum::Sent(len, sum))) if *len == part.len() => {
+                *sum = part.checksum();
+                drop(parts);
+                self.feed(Event::Change(number, Part::Sent(part)));
+            }
+            _ => {
+                drop(parts);
+                self.give_up(WriteError::Internal("a part that was not sent is sent again"));
+            }
+        }
+    }
+
+    /// What the object must be when no further part comes.
+    pub(super) fn expected(&self) -> Expected {
+        sum::expected(self.parts().iter(), self.shared.checksum_kind())
     }
 
     /// Nothing will be published any more, unless Complete is on its way already. Never waits; the
@@ -140,6 +174,16 @@ impl Driver {
         let _ = progress.wait_for(|progress| !progress.completing).await;
     }
 
+    /// Waits until the upload has ended.
+    pub(super) async fn ended(&self) {
+        let mut progress = self.progress.subscribe();
+        let _ = progress.wait_for(|progress| progress.end.is_some()).await;
+    }
+
+    fn parts(&self) -> MutexGuard<'_, Vec<PartSum>> {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn feed(self: &Arc<Self>, event: Event<Part>) {
         let commands = {
             let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -179,8 +223,15 @@ impl Driver {
                     let sent = me.send(&upload, number, part).await;
                     me.feed(Event::Sent(number, sent));
                 }
-                Command::Complete { upload, parts, expected } => {
-                    let completed = me.complete(&upload, &parts, expected).await;
+                Command::Complete { upload, parts, expected, sent_again } => {
+                    let held = match sent_again {
+                        true => me.check_held(&upload, &parts).await,
+                        false => Ok(()),
+                    };
+                    let completed = match held {
+                        Ok(()) => me.complete(&upload, &parts, expected).await,
+                        Err(error) => Err(error),
+                    };
                     if completed.is_ok() {
                         me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
                     }
@@ -228,6 +279,42 @@ impl Driver {
         Ok(receipt)
     }
 
+    /// Whether the service holds the parts of which we have the receipts: not every service compares
+    /// them when it completes, and then the older bytes of a number would go unnoticed.
+    async fn check_held(
+        &self,
+        upload: &OpenUpload,
+        parts: &[PartReceipt],
+    ) -> Result<(), WriteError> {
+        let mut missing: BTreeMap<_, _> = parts.iter().map(|part| (part.number, part)).collect();
+        let mut after = None;
+        loop {
+            let page = match self.shared.store.list_parts(upload, after).await {
+                Ok(page) => page,
+                Err(error) if error.kind == ErrorKind::AccessDenied => {
+                    tracing::warn!(key = %self.key, upload = %upload.id, %error,
+                        "parts that were sent again cannot be compared before the upload is completed");
+                    return Ok(());
+                }
+                Err(error) => return Err(error.into()),
+            };
+            for held in &page.parts {
+                if missing.remove(&held.number).is_some_and(|ours| !is_same(ours, held)) {
+                    return Err(self.corrupt(Operation::ListParts, "the service holds other bytes"));
+                }
+            }
+            let last = page.parts.last().map(|part| part.number);
+            if !page.more || last <= after {
+                break;
+            }
+            after = last;
+        }
+        match missing.is_empty() {
+            true => Ok(()),
+            false => Err(self.corrupt(Operation::ListParts, "the service lacks a part")),
+        }
+    }
+
     async fn complete(
         &self,
         upload: &OpenUpload,
@@ -266,4 +353,8 @@ impl Driver {
         tracing::warn!(key = %self.key, upload = %upload.id,
             "an upload still holds parts after it was aborted");
     }
+}
+
+fn is_same(ours: &PartReceipt, held: &PartReceipt) -> bool {
+    ours.etag == held.etag && ours.size == held.size
 }

@@ -16,6 +16,9 @@ use crate::store::{
     Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
+/// Parts on a page of a listing.
+const LISTED: usize = 3;
+
 #[derive(Debug)]
 pub(super) struct FakeStore {
     limits: Limits,
@@ -110,6 +113,13 @@ impl FakeStore {
 
     pub(super) fn uploads(&self) -> usize {
         self.state.lock().unwrap().uploads.len()
+    }
+
+    /// Somebody else sends a part of the only open upload.
+    pub(super) fn replace_part(&self, number: PartNumber, bytes: &[u8]) {
+        let mut state = self.state.lock().unwrap();
+        let upload = state.uploads.values_mut().next().expect("an open upload");
+        upload.parts.insert(number, (bytes.to_vec(), ETag::new("theirs")));
     }
 
     pub(super) fn applied(&self, operation: Operation) -> usize {
@@ -389,11 +399,29 @@ impl ObjectStore for FakeStore {
         Ok(())
     }
 
-    async fn list_parts(&self, upload: &Upload, _: Option<PartNumber>) -> StoreResult<PartsPage> {
-        match self.state.lock().unwrap().uploads.contains_key(&upload.id) {
-            true => Ok(PartsPage::default()),
-            false => Err(error(ErrorKind::NoSuchUpload, Operation::ListParts)),
-        }
+    async fn list_parts(
+        &self,
+        upload: &Upload,
+        after: Option<PartNumber>,
+    ) -> StoreResult<PartsPage> {
+        self.enter(Operation::ListParts).await?;
+        let state = self.state.lock().unwrap();
+        let open = state
+            .uploads
+            .get(&upload.id)
+            .ok_or(error(ErrorKind::NoSuchUpload, Operation::ListParts))?;
+        let rest = open.parts.iter().filter(|(number, _)| Some(**number) > after);
+        let parts: Vec<_> = rest
+            .take(LISTED)
+            .map(|(number, (bytes, etag))| PartReceipt {
+                number: *number,
+                etag: etag.clone(),
+                size: bytes.len() as u64,
+                checksum: None,
+            })
+            .collect();
+        let last = open.parts.keys().next_back();
+        Ok(PartsPage { more: parts.last().is_some_and(|part| Some(&part.number) != last), parts })
     }
 
     async fn list_uploads(&self, _: &UploadsRequest) -> StoreResult<UploadsPage> {

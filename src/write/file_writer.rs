@@ -105,7 +105,8 @@ impl FileWriter {
     }
 
     /// The bytes `offset..offset + len` as written so far, cut at the end of the content; empty past
-    /// it. Bytes of an open upload are published first, because they cannot be read back otherwise.
+    /// it. Bytes of an open upload that are no longer in memory are published first, because they cannot
+    /// be read back otherwise.
     ///
     /// # Contract
     /// `len` is what a kernel asks for (at most a few MiB): the answer is not paid for by the budget.

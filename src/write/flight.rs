@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
 /// Bytes of request bodies, for the whole mount.
@@ -12,6 +13,7 @@ use tokio::sync::{Notify, watch};
 pub(super) struct Flight {
     bytes: AtomicU64,
     landed: Notify,
+    each: Notify,
 }
 
 /// Some bytes in flight; they have landed when it is dropped.
@@ -33,6 +35,11 @@ impl Flight {
         self.bytes.load(Ordering::Acquire)
     }
 
+    /// Ends when the next bytes have landed, counted from the first poll or `enable`.
+    pub(super) fn next_landing(&self) -> Notified<'_> {
+        self.each.notified()
+    }
+
     /// Ends at the first moment at which nothing is in flight: whatever was when the wait began has
     /// landed by then, so what is still missing was not among it.
     pub(super) async fn all_landed(&self) {
@@ -48,6 +55,7 @@ impl Drop for FlightGuard {
         if self.flight.bytes.fetch_sub(self.bytes, Ordering::AcqRel) == self.bytes {
             self.flight.landed.notify_waiters();
         }
+        self.flight.each.notify_waiters();
     }
 }
 

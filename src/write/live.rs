@@ -1,20 +1,23 @@
-//! Content that is being written in order: parts that were handed to the upload, then the part that
-//! is being filled. Nothing here waits.
+//! Content that is being written in order: parts that were handed to the upload, some of them kept,
+//! then the part that is being filled. Nothing here waits.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use crate::store::{ByteRange, Checksum, Expected, Payload};
+use bytes::Bytes;
+
+use crate::store::{ByteRange, Payload};
 use crate::write::WriteError;
 use crate::write::compose;
 use crate::write::content::{Inner, RemoteObject};
 use crate::write::driver::Driver;
+use crate::write::keep::{KeptParts, Overwritten};
 use crate::write::part::{Block, PartBuffer};
 
 /// Zeros for gaps.
 static ZEROS: [u8; 64 << 10] = [0; 64 << 10];
 
-/// Bytes `0..sent` are parts of the upload, `sent..` are held.
+/// Bytes `0..sent` are parts of the upload, `sent..` are held. Of the parts some are held, too.
 #[derive(Debug)]
 pub(super) struct Live {
     /// The object that is being appended to: its bytes are the first of `sent`, and the first parts
@@ -23,7 +26,7 @@ pub(super) struct Live {
     /// The upload, opened with the first full part.
     pub(super) driver: Option<Arc<Driver>>,
     pub(super) sent: u64,
-    sent_sum: Option<Checksum>,
+    kept: KeptParts,
     /// Number of the part that is being filled, from 1.
     number: u32,
     pub(super) filling: PartBuffer,
@@ -50,7 +53,7 @@ impl Live {
             base: None,
             driver: None,
             sent: 0,
-            sent_sum: kind.map(|kind| kind.of_nothing()),
+            kept: inner.shared.keep.file(),
             number: 1,
             filling: PartBuffer::new(&inner.shared.pool, kind),
         }
@@ -60,8 +63,6 @@ impl Live {
     pub(super) fn over(inner: &Inner, object: RemoteObject) -> Self {
         let mut live = Self::new(inner);
         live.sent = object.version.size;
-        live.sent_sum =
-            object.checksum.filter(|sum| Some(sum.kind) == inner.shared.checksum_kind());
         live.number += copies(inner, &object).count() as u32;
         live.base = Some(object);
         live
@@ -156,7 +157,7 @@ impl Live {
             }
             let left = usize::try_from(memory_bytes - self.filling.len()).unwrap_or(usize::MAX);
             let wanted = self.filling.wanted_capacity(left.min(data.len() - taken));
-            match inner.shared.pool.try_block(wanted) {
+            match inner.shared.try_block(wanted) {
                 Some(block) => self.filling.add(block),
                 None => {
                     short = Taken::NeedsBlock(wanted);
@@ -208,26 +209,47 @@ impl Live {
 
     /// Hands the held bytes to the upload as the next part, and opens the upload if it is the first.
     pub(super) fn seal(&mut self, inner: &Inner) {
+        let (number, start, part) = (self.number, self.sent, self.seal_filling(inner));
+        if let Some(driver) = &self.driver {
+            self.kept.add(number, start, part, driver);
+        }
+    }
+
+    /// Hands over what is left to hand over: parts that have changed, and the held bytes.
+    pub(super) fn seal_last(&mut self, inner: &Inner) {
+        self.kept.settle();
+        if self.filling.len() > 0 {
+            self.seal_filling(inner);
+        }
+    }
+
+    fn seal_filling(&mut self, inner: &Inner) -> PartBuffer {
         let empty = PartBuffer::new(&inner.shared.pool, inner.shared.checksum_kind());
         let mut part = std::mem::replace(&mut self.filling, empty);
         self.seal_payload(inner, part.payload(&inner.shared.flight));
+        part
     }
 
     /// Hands `payload` to the upload as the next part. The held bytes must be none.
     pub(super) fn seal_payload(&mut self, inner: &Inner, payload: Payload) {
-        let len = payload.len();
-        self.sent_sum = self
-            .sent_sum
-            .zip(payload.checksum())
-            .and_then(|(sum, next)| sum.followed_by(next, len));
-        self.sent += len;
+        self.sent += payload.len();
         self.number += 1;
         self.upload(inner).seal(payload);
     }
 
-    /// What the object must be when all bytes were sent.
-    pub(super) fn expected(&self) -> Expected {
-        Expected { size: self.sent, checksum: self.sent_sum, create_only: false }
+    /// Changes bytes below `sent`, from the front of `data`, where their part is kept.
+    pub(super) fn overwrite_sent(&mut self, offset: u64, data: &[u8]) -> Overwritten {
+        self.kept.overwrite(offset, data)
+    }
+
+    /// Whether bytes below `sent` are kept but cannot be changed yet.
+    pub(super) fn is_flying(&self, offset: u64) -> bool {
+        self.kept.is_flying(offset)
+    }
+
+    /// A copy of `len` bytes from `offset`, all below `sent`, if they are kept.
+    pub(super) fn read_sent(&self, offset: u64, len: u64) -> Option<Vec<Bytes>> {
+        self.kept.read(offset, len)
     }
 }
 

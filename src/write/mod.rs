@@ -3,14 +3,16 @@
 //! One [`FileWriter`] per file takes bytes in any order and publishes them as one object. Bytes that
 //! arrive in order fill a part in memory; when the first part is full an upload is opened and parts
 //! go out in parallel while the file is being written. A part that is too large for memory (in a file
-//! above 19 GiB, by default) fills a temporary file of its own and is sent from there. Anything else – a write in the middle of what
-//! was sent, a change of an existing object – goes on in an unlinked temporary file that holds the
-//! whole content. Knows no inodes, handles, kernel, HTTP or services; only
+//! above 19 GiB, by default) fills a temporary file of its own and is sent from there. What was
+//! sent stays in memory while nobody needs the room, and can be read and changed there; a changed part
+//! is sent again. Anything else – a write to what is no longer in memory, a change of an existing
+//! object – goes on in an unlinked temporary file that holds the whole content. Knows no inodes, handles, kernel, HTTP or services; only
 //! [`store::ObjectStore`](crate::store::ObjectStore).
 //!
 //! - `plan`: part sizes, pure. `upload`: one multipart upload as a state machine, pure.
 //!   `driver`: runs its commands.
-//! - `part`: blocks of memory. `staging`: the temporary file. `flight`: what is on its way.
+//! - `part`: blocks of memory. `staging`: the temporary file. `flight`: what is on its way. `keep`:
+//!   parts that were sent and are still in memory.
 //! - `file_writer`: the public face; `content`: what a file consists of; `live`: content in
 //!   memory and parts; `slow_path`: whatever may wait; `change`: moves content into the file;
 //!   `publish`: commits.
@@ -23,7 +25,8 @@
 //! Whoever holds a block holds its permit of the budget. A writer waits for memory only while bytes
 //! are in flight to the store, because those come back by themselves; if nothing is in flight, all
 //! memory is held by half-filled parts of files that may stay so for hours, and the writer sends its
-//! part early or goes on in a temporary file. What is on its way between disk and store has a small
+//! part early or goes on in a temporary file. Parts that are kept after they were sent go before any
+//! of this, and as soon as a reader needs the room. What is on its way between disk and store has a small
 //! account of its own (`shared`), so it moves even then. So no writer waits for another one's user.
 //!
 //! # Disk
@@ -40,6 +43,7 @@ mod error;
 mod extents;
 mod file_writer;
 mod flight;
+mod keep;
 mod live;
 mod part;
 mod plan;
@@ -47,10 +51,13 @@ mod publish;
 mod shared;
 mod slow_path;
 mod staging;
+mod sum;
 mod upload;
 
 #[cfg(test)]
 mod fake_tests;
+#[cfg(test)]
+mod keep_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]

@@ -19,6 +19,16 @@ enum Op {
         at: u64,
         len: usize,
     },
+    /// A few bytes here and there, as programs change headers: `back` from the end, or in the first
+    /// bytes.
+    Patch {
+        back: u64,
+        times: u8,
+    },
+    Header {
+        at: u64,
+        len: usize,
+    },
     Truncate {
         size: u64,
     },
@@ -55,6 +65,8 @@ fn op(most: u64) -> impl Strategy<Value = Op> {
     prop_oneof![
         6 => (1..=most as usize / 2).prop_map(|len| Op::Append { len }),
         3 => (0..most, 1..=most as usize / 4).prop_map(|(at, len)| Op::Write { at, len }),
+        3 => (0..most, 1u8..6).prop_map(|(back, times)| Op::Patch { back, times }),
+        2 => (0u64..50, 1usize..30).prop_map(|(at, len)| Op::Header { at, len }),
         2 => (0..most).prop_map(|size| Op::Truncate { size }),
         1 => Just(Op::Truncate { size: 0 }),
         2 => (0..most, 0..most).prop_map(|(at, len)| Op::Read { at, len }),
@@ -118,6 +130,12 @@ async fn put_bytes(file: &FileWriter, at: u64, data: &[u8]) -> Result<(), WriteE
     file.write(at + taken as u64, &data[taken..]).await
 }
 
+fn put_in(model: &mut Vec<u8>, at: u64, data: &[u8]) {
+    let (at, end) = (at as usize, at as usize + data.len());
+    model.resize(model.len().max(end), 0);
+    model[at..end].copy_from_slice(data);
+}
+
 async fn run(world: World, ops: Vec<Op>) -> Result<(), TestCaseError> {
     let limits = Limits { checksum: world.checksum, ..limits(world.part_min, world.parts_max) };
     let store = FakeStore::new(limits);
@@ -167,9 +185,30 @@ async fn run(world: World, ops: Vec<Op>) -> Result<(), TestCaseError> {
                 let data = pattern(seed, len);
                 let result = put_bytes(&file, at, &data).await;
                 if result.is_ok() {
-                    let end = at as usize + len;
-                    model.resize(model.len().max(end), 0);
-                    model[at as usize..end].copy_from_slice(&data);
+                    put_in(&mut model, at, &data);
+                    dirty = true;
+                }
+                result
+            }
+            Op::Header { at, len } => {
+                let data = pattern(seed, len);
+                let result = put_bytes(&file, at, &data).await;
+                if result.is_ok() {
+                    put_in(&mut model, at, &data);
+                    dirty = true;
+                }
+                result
+            }
+            Op::Patch { back, times } => {
+                let mut result = Ok(());
+                for step in 0..u64::from(times) {
+                    let at = before.saturating_sub(back) + step * 37;
+                    let data = pattern(seed, 40);
+                    result = put_bytes(&file, at, &data).await;
+                    if result.is_err() {
+                        break;
+                    }
+                    put_in(&mut model, at, &data);
                     dirty = true;
                 }
                 result
@@ -273,16 +312,45 @@ async fn run(world: World, ops: Vec<Op>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
+/// Files of many parts of which some stay in memory and some have to go.
+fn small_world() -> impl Strategy<Value = World> {
+    (
+        prop::sample::select(vec![4096u64, 8192]),
+        prop::sample::select(vec![1000usize, 4096]),
+        8u64..24,
+        prop::option::of(Just(ChecksumKind::Crc64Xz)),
+    )
+        .prop_map(|(part_bytes, block_bytes, units, checksum)| World {
+            part_bytes,
+            part_min: 1,
+            parts_max: 10_000,
+            block_bytes,
+            budget: units * 4096,
+            base: None,
+            checksum,
+        })
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap()
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_file_larger_than_its_memory_is_a_vector_of_bytes(
+        world in small_world(),
+        ops in prop::collection::vec(op(60_000), 1..25),
+    ) {
+        runtime().block_on(run(world, ops))?;
+    }
 
     #[test]
     fn a_file_is_a_vector_of_bytes(
         world in world(),
         ops in prop::collection::vec(op(9000), 1..25),
     ) {
-        let runtime =
-            tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-        runtime.block_on(run(world, ops))?;
+        runtime().block_on(run(world, ops))?;
     }
 }

@@ -38,9 +38,9 @@ impl BlockPool {
         Arc::new(Self { budget, block_bytes, idle_max, idle: Mutex::default() })
     }
 
-    /// A block, if memory is free now.
+    /// A block, if nobody holds the memory for it.
     pub(super) fn try_block(self: &Arc<Self>, capacity: usize) -> Option<Block> {
-        let permit = self.budget.try_take(capacity as u64)?;
+        let permit = self.budget.try_take_unheld(capacity as u64)?;
         Some(self.block(capacity, permit))
     }
 
@@ -48,7 +48,7 @@ impl BlockPool {
     pub(super) fn block(self: &Arc<Self>, capacity: usize, permit: Permit) -> Block {
         let reused = (capacity == self.block_bytes).then(|| self.lock().pop()).flatten();
         let data = reused.unwrap_or_else(|| Vec::with_capacity(capacity));
-        Block { data, capacity, pool: Arc::clone(self), _permit: permit }
+        Block { data, capacity, pool: Arc::clone(self), permit }
     }
 
     fn give_back(&self, mut data: Vec<u8>) {
@@ -75,7 +75,7 @@ pub(super) struct Block {
     data: Vec<u8>,
     capacity: usize,
     pool: Arc<BlockPool>,
-    _permit: Permit,
+    permit: Permit,
 }
 
 impl Block {
@@ -130,6 +130,16 @@ impl PartBuffer {
     /// Bytes held.
     pub(super) fn len(&self) -> u64 {
         self.len
+    }
+
+    /// What it takes of the budget, in bytes.
+    pub(super) fn held_bytes(&self) -> u64 {
+        self.blocks.iter().map(|block| block.permit.bytes()).sum()
+    }
+
+    /// Whether a request body that was made of it still exists.
+    pub(super) fn is_flying(&self) -> bool {
+        self.blocks.iter().any(|block| Arc::strong_count(block) > 1)
     }
 
     /// Copies in what the last block has room for, up to `limit` bytes in all, and says how much.

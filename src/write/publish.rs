@@ -6,10 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use crate::store::{
-    ByteRange, Checksum, ChecksumKind, CopyOptions, ErrorKind, Expected, Operation, Payload,
-    StoreError,
-};
+use crate::store::{ByteRange, CopyOptions, ErrorKind, Operation, Payload, StoreError};
 use crate::write::compose::{self, Piece};
 use crate::write::content::{Body, Content, Guard, Inner, RemoteObject};
 use crate::write::driver::Driver;
@@ -124,10 +121,8 @@ impl Inner {
     }
 
     async fn finish(&self, live: &mut Live, driver: &Arc<Driver>) -> Result<Committed, WriteError> {
-        if live.filling.len() > 0 {
-            live.seal(self);
-        }
-        complete(driver, live.expected()).await
+        live.seal_last(self);
+        complete(driver).await
     }
 
     /// Makes an object of content that rests on objects: by a copy, one PUT, or parts that are copied
@@ -149,7 +144,6 @@ impl Inner {
         let pieces = compose::pieces(edit.extents(), plan, limits);
         let pieces = pieces.ok_or(WriteError::TooLarge { limit_bytes })?;
         let driver = self.open_upload();
-        let mut sum = Sum::new(self.shared.checksum_kind());
         for piece in pieces {
             // Checksums are computed no further ahead than parts are sent, while the bytes are in
             // the page cache.
@@ -160,7 +154,6 @@ impl Inner {
             match piece {
                 Piece::Copy { source, range } => {
                     let object = edit.source(source).ok_or(WriteError::Internal("no object"))?;
-                    sum.copied(object, &range);
                     if let Some(range) = ByteRange::new(range.start, range.end) {
                         driver.copy(object.clone(), range);
                     }
@@ -168,12 +161,11 @@ impl Inner {
                 Piece::Data(range) => {
                     self.bring(edit, range.clone()).await?;
                     let body = self.body_of_edit(edit, range).await?;
-                    sum.sent(&body);
                     driver.seal(body);
                 }
             }
         }
-        complete(&driver, Expected { size, checksum: sum.value(), create_only: false }).await
+        complete(&driver).await
     }
 
     /// Copies an object that is the content in one request. `None` where that cannot be.
@@ -254,56 +246,8 @@ impl Inner {
     }
 }
 
-/// The checksum of what parts make together, as long as it is known of all of them.
-#[derive(Debug)]
-struct Sum {
-    whole: Option<Checksum>,
-    /// An object of which the first bytes were copied: then its sum is that of these bytes and what is
-    /// to come of it.
-    partial: Option<(RemoteObject, u64)>,
-}
-
-impl Sum {
-    fn new(kind: Option<ChecksumKind>) -> Self {
-        Self { whole: kind.map(|kind| kind.of_nothing()), partial: None }
-    }
-
-    fn sent(&mut self, body: &Payload) {
-        let ends_inside = self.partial.is_some();
-        let whole = self.whole.filter(|_| !ends_inside);
-        self.whole =
-            whole.zip(body.checksum()).and_then(|(sum, next)| sum.followed_by(next, body.len()));
-    }
-
-    fn copied(&mut self, object: &RemoteObject, range: &Range<u64>) {
-        let follows = match &self.partial {
-            None => range.start == 0,
-            Some((before, end)) => {
-                *end == range.start
-                    && before.key == object.key
-                    && before.version.etag == object.version.etag
-            }
-        };
-        if !follows {
-            self.whole = None;
-        }
-        if range.end < object.version.size {
-            self.partial = Some((object.clone(), range.end));
-            return;
-        }
-        self.partial = None;
-        self.whole = self
-            .whole
-            .zip(object.checksum)
-            .and_then(|(sum, next)| sum.followed_by(next, object.version.size));
-    }
-
-    fn value(self) -> Option<Checksum> {
-        self.whole.filter(|_| self.partial.is_none())
-    }
-}
-
-async fn complete(driver: &Arc<Driver>, expected: Expected) -> Result<Committed, WriteError> {
+async fn complete(driver: &Arc<Driver>) -> Result<Committed, WriteError> {
+    let expected = driver.expected();
     let version = driver.finish(expected).await?;
     Ok(Committed {
         version,

@@ -1,13 +1,15 @@
 //! What all writers of a mount share, and the two accounts of memory.
 
-use std::sync::Arc;
+use std::pin::pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
 
 use tokio::sync::Semaphore;
 
-use crate::budget::{Budget, Permit};
+use crate::budget::{Budget, Permit, Spare};
 use crate::store::{ChecksumKind, ObjectStore, Payload, PayloadData};
 use crate::write::flight::{Flight, Tasks};
+use crate::write::keep::{Keep, Need};
 use crate::write::part::{Block, BlockPool};
 use crate::write::plan::Plan;
 use crate::write::{WriteConfig, WriteStats};
@@ -32,6 +34,8 @@ pub(super) struct Shared {
     pub(super) pool: Arc<BlockPool>,
     /// Memory that is being sent.
     pub(super) flight: Arc<Flight>,
+    /// Memory that was sent and is still good to have.
+    pub(super) keep: Arc<Keep>,
     /// Bytes in files that are being sent: no memory comes back when they have landed.
     pub(super) file_flight: Arc<Flight>,
     pub(super) tasks: Tasks,
@@ -61,13 +65,22 @@ impl Shared {
         let share = (transit.limit_bytes() <= budget.limit_bytes() / 2)
             .then(|| budget.try_take(transit.limit_bytes()))
             .flatten();
+        let flight = Arc::<Flight>::default();
+        let keep = Keep::new(budget.limit_bytes() / 2, Arc::clone(&flight));
+        let spare: Weak<dyn Spare> = Arc::<Keep>::downgrade(&keep);
+        // Whoever else fills this budget with things to spare was first: nothing is kept here then.
+        let keep = match budget.set_spare(spare) {
+            true => keep,
+            false => Keep::new(0, Arc::clone(&flight)),
+        };
         let requests_max = config.max_requests.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             pool: BlockPool::new(budget.clone(), config.block_bytes),
             store,
             plan,
             memory_part_bytes,
-            flight: Arc::default(),
+            flight,
+            keep,
             file_flight: Arc::default(),
             tasks: Tasks::new(runtime),
             uploads_open: AtomicUsize::new(0),
@@ -122,16 +135,57 @@ impl Shared {
         self.budget.free_bytes() >= self.budget.limit_bytes() / 2
     }
 
-    /// A block; waits while memory is on its way back. `None`: nothing is in flight and nothing is
-    /// free, so waiting could last for ever.
+    /// A block, if memory is free now or kept by parts that can go.
+    pub(super) fn try_block(&self, capacity: usize) -> Option<Block> {
+        let block = self.pool.try_block(capacity);
+        if block.is_some() || self.keep.let_go(capacity as u64, Need::Patient) == 0 {
+            return block;
+        }
+        self.pool.try_block(capacity)
+    }
+
+    /// A block; waits while memory is on its way back. `None`: nothing is in flight, nothing is kept
+    /// and nothing is free, so waiting could last for ever.
     pub(super) async fn block(&self, capacity: usize) -> Option<Block> {
-        if let Some(block) = self.pool.try_block(capacity) {
+        if let Some(block) = self.try_block(capacity) {
             return Some(block);
         }
-        tokio::select! {
-            biased;
-            permit = self.budget.take(capacity as u64) => Some(self.pool.block(capacity, permit)),
-            () = self.flight.all_landed() => self.pool.try_block(capacity),
+        let bytes = capacity as u64;
+        loop {
+            tokio::select! {
+                biased;
+                permit = self.take_what_lands(bytes) => {
+                    return Some(self.pool.block(capacity, permit));
+                }
+                () = self.flight.all_landed() => {}
+            }
+            // Nothing comes back by itself any more, so all that is kept goes.
+            let block = self.pool.try_block(capacity);
+            if block.is_some() || self.keep.let_go(bytes, Need::Urgent) == 0 {
+                return block;
+            }
+        }
+    }
+
+    /// Waits for memory; what has landed and is kept goes meanwhile.
+    async fn take_what_lands(&self, bytes: u64) -> Permit {
+        let mut taken = pin!(self.budget.take(bytes));
+        loop {
+            let mut landing = pin!(self.flight.next_landing());
+            landing.as_mut().enable();
+            tokio::select! {
+                biased;
+                permit = &mut taken => return permit,
+                () = std::future::ready(()) => {}
+            }
+            if self.keep.let_go(bytes, Need::Patient) > 0 {
+                continue;
+            }
+            tokio::select! {
+                biased;
+                permit = &mut taken => return permit,
+                () = landing => {}
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! moves it to where the next step is possible.
 
 use std::ops::Range;
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use crate::write::WriteError;
 use crate::write::change;
 use crate::write::content::{Body, Content, Guard, Inner, RemoteObject};
 use crate::write::edit::Edit;
+use crate::write::keep::Overwritten;
 use crate::write::live::{Live, Taken};
 use crate::write::staging::StagedFile;
 
@@ -23,6 +25,8 @@ enum Step {
     NeedsBlock(usize),
     /// The part that is being filled must go on in a file.
     NeedsSpill,
+    /// A request that reads the bytes at this offset must end first.
+    NeedsLanding(u64),
     /// The content must move to where any byte can be changed.
     NeedsEdit,
     /// Bytes are added to an object.
@@ -57,6 +61,10 @@ impl Inner {
                 }
                 Step::NeedsSpill => {
                     guard = self.leave_memory(guard).await?;
+                    0
+                }
+                Step::NeedsLanding(offset) => {
+                    self.landing(&guard, offset).await;
                     0
                 }
                 Step::NeedsEdit => {
@@ -111,6 +119,7 @@ impl Inner {
                 Step::NeedsEdit => self.stage(guard, size).await?,
                 Step::Grow(size) => self.resize_file(guard, size).await?,
                 Step::Took(_) | Step::File { .. } | Step::Append | Step::Seal => guard,
+                Step::NeedsLanding(_) => guard,
             };
         }
         Ok(())
@@ -192,6 +201,7 @@ impl Inner {
         self.check_content(&mut guard)?;
         let len = len.min(self.size().saturating_sub(offset));
         let Some(range) = ByteRange::at(offset, len) else { return Ok(Vec::new()) };
+        let mut kept = Vec::new();
         if let Body::Live(live) | Body::Spilled(live, _) = &guard.body
             && offset < live.sent
         {
@@ -199,27 +209,39 @@ impl Inner {
                 drop(guard);
                 return change::fetch_range(self.store().as_ref(), &base, range).await;
             }
-            guard = match &live.driver {
-                // Nothing was sent yet.
-                None => self.stage(guard, u64::MAX).await?,
-                Some(_) => {
-                    let (published, result) = self.publish(guard, self.deadline()).await?;
-                    result?;
-                    published
+            match live.read_sent(offset, len.min(live.sent - offset)) {
+                Some(pieces) if range.end() <= live.sent => return Ok(pieces),
+                Some(pieces) => kept = pieces,
+                None => {
+                    guard = match &live.driver {
+                        // Nothing was sent yet.
+                        None => self.stage(guard, u64::MAX).await?,
+                        Some(_) => {
+                            let (published, result) = self.publish(guard, self.deadline()).await?;
+                            result?;
+                            published
+                        }
+                    };
                 }
-            };
+            }
         }
-        if matches!(guard.body, Body::Edit(_)) {
-            return self.read_edit(guard, range).await;
-        }
-        let (file, at) = match &guard.body {
-            Body::Live(live) => return Ok(live.filling.read(offset - live.sent, len)),
-            Body::Spilled(live, file) => (file.clone(), offset - live.sent),
-            _ => return Err(WriteError::Internal("the content is gone")),
+        let (file, at, len) = match &guard.body {
+            Body::Live(live) => {
+                let at = offset.max(live.sent);
+                kept.extend(live.filling.read(at - live.sent, range.end() - at));
+                return Ok(kept);
+            }
+            Body::Spilled(live, file) => {
+                let at = offset.max(live.sent);
+                (file.clone(), at - live.sent, range.end() - at)
+            }
+            Body::Edit(_) => return self.read_edit(guard, range).await,
+            Body::Lost => return Err(WriteError::Internal("the content is gone")),
         };
         let read = self.shared.tasks.spawn_blocking(move || file.read(at, len)).await;
         drop(guard);
-        Ok(vec![Bytes::from(read.map_err(|_| WriteError::Internal("a read was stopped"))??)])
+        kept.push(Bytes::from(read.map_err(|_| WriteError::Internal("a read was stopped"))??));
+        Ok(kept)
     }
 
     /// Fails when the file has failed, or its upload has since.
@@ -280,7 +302,10 @@ impl Inner {
 
     fn step_live(&self, live: &mut Live, offset: u64, data: &[u8]) -> Step {
         let size = live.size();
-        if offset < live.sent || self.is_wide_gap(size, offset) {
+        if offset < live.sent {
+            return self.step_sent(live, size, offset, data);
+        }
+        if self.is_wide_gap(size, offset) {
             return Step::NeedsEdit;
         }
         if offset < size {
@@ -298,9 +323,23 @@ impl Inner {
         self.took(live, taken, is_gap)
     }
 
-    fn step_spilled(&self, live: &Live, file: &StagedFile, offset: u64, data: &[u8]) -> Step {
+    /// A write into parts that were sent, of content that ends at `size`.
+    fn step_sent(&self, live: &mut Live, size: u64, offset: u64, data: &[u8]) -> Step {
+        match live.overwrite_sent(offset, data) {
+            Overwritten::Bytes(len) => {
+                self.changed(size);
+                Step::Took(len)
+            }
+            Overwritten::Flying => Step::NeedsLanding(offset),
+            Overwritten::Gone => Step::NeedsEdit,
+        }
+    }
+
+    fn step_spilled(&self, live: &mut Live, file: &StagedFile, offset: u64, data: &[u8]) -> Step {
         let part_bytes = live.part_bytes(self);
-        let Some(at) = offset.checked_sub(live.sent) else { return Step::NeedsEdit };
+        let Some(at) = offset.checked_sub(live.sent) else {
+            return self.step_sent(live, live.sent + file.size(), offset, data);
+        };
         if at < part_bytes {
             let len = usize::try_from(part_bytes - at).unwrap_or(usize::MAX);
             return Step::File { at, len: len.min(data.len()) };
@@ -344,6 +383,24 @@ impl Inner {
     /// a hole.
     fn is_wide_gap(&self, size: u64, offset: u64) -> bool {
         offset.saturating_sub(size) > self.shared.plan.first_part_bytes()
+    }
+
+    /// Waits while a request may read the part at `offset`: its bytes must stay as they are. Ends too
+    /// when the upload has ended.
+    async fn landing(&self, content: &Content, offset: u64) {
+        let (Body::Live(live) | Body::Spilled(live, _)) = &content.body else { return };
+        let Some(driver) = &live.driver else { return };
+        loop {
+            let mut landing = pin!(self.shared.flight.next_landing());
+            landing.as_mut().enable();
+            if !live.is_flying(offset) {
+                return;
+            }
+            tokio::select! {
+                () = landing => {}
+                () = driver.ended() => return,
+            }
+        }
     }
 
     /// Adds a block to the part in memory; when there is none to wait for, makes the part leave it.

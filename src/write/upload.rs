@@ -7,6 +7,9 @@
 //!     └───────GiveUp──────┴─── any failure ───┴──────── GiveUp ───────────┴──▶ Failed(first cause)
 //! ```
 //!
+//! A part that has changed is sent again under its number, but only when its earlier request has been
+//! answered: what the service gets last is what it keeps.
+//!
 //! Failed is not the end of the work: requests still out there are awaited, and only then the upload
 //! is aborted once, because a part that arrives after the abort may stay in the bucket for ever (OSS
 //! says so). An id that arrives after we gave up is aborted too.
@@ -23,6 +26,8 @@ use crate::write::WriteError;
 pub(super) enum Event<P> {
     /// The next part is complete; parts are numbered in the order of these.
     Seal(P),
+    /// The part of this number, which was sealed, has other bytes now. The last ones win.
+    Change(PartNumber, P),
     /// No further part comes; the object must be this.
     Finish(Expected),
     /// The answer to `Start`.
@@ -39,9 +44,21 @@ pub(super) enum Event<P> {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Command<P> {
     Start,
-    Send { upload: OpenUpload, number: PartNumber, part: P },
-    Complete { upload: OpenUpload, parts: Vec<PartReceipt>, expected: Expected },
-    Abort { upload: OpenUpload },
+    Send {
+        upload: OpenUpload,
+        number: PartNumber,
+        part: P,
+    },
+    Complete {
+        upload: OpenUpload,
+        parts: Vec<PartReceipt>,
+        expected: Expected,
+        /// A number was sent more than once: look first which bytes the service has for it.
+        sent_again: bool,
+    },
+    Abort {
+        upload: OpenUpload,
+    },
 }
 
 /// The states; data inside the state where it exists.
@@ -49,7 +66,7 @@ pub(super) enum Command<P> {
 pub(super) enum Upload<P> {
     Empty,
     Starting { queued: Vec<P>, finish: Option<Expected> },
-    Sending(Sending),
+    Sending(Sending<P>),
     Completing { upload: OpenUpload },
     Done { version: ObjectVersion },
     Failed { cause: WriteError, out: Outstanding },
@@ -57,11 +74,16 @@ pub(super) enum Upload<P> {
 
 /// Parts are on their way.
 #[derive(Debug)]
-pub(super) struct Sending {
+pub(super) struct Sending<P> {
     upload: OpenUpload,
     /// How many parts were handed out; they are numbered 1 to this.
     sealed: u64,
+    /// Of parts that are confirmed as they are. For any other a request is out, exactly one.
     receipts: BTreeMap<PartNumber, PartReceipt>,
+    /// New bytes of parts whose request is still out. They wait for its answer: of two requests for one
+    /// number nobody knows which comes last.
+    changed: BTreeMap<PartNumber, P>,
+    sent_again: bool,
     finish: Option<Expected>,
 }
 
@@ -74,11 +96,13 @@ pub(super) enum Outstanding {
     Complete { upload: OpenUpload },
 }
 
+const NEVER_SEALED: WriteError = WriteError::Internal("a part was changed before it was sent");
+
 type Step<P> = (Upload<P>, Vec<Command<P>>);
 
 impl<P> Upload<P> {
     /// The next state and what to do. Events that have no meaning in a state change nothing; a part
-    /// sealed after the end is dropped.
+    /// sealed or changed after the end is dropped.
     pub(super) fn apply(self, event: Event<P>) -> Step<P> {
         match (self, event) {
             (Self::Empty, Event::Seal(part)) => {
@@ -87,18 +111,25 @@ impl<P> Upload<P> {
             (Self::Empty, Event::Finish(_)) => {
                 Self::failed(WriteError::Internal("an upload without parts"), Outstanding::Nothing)
             }
+            (Self::Empty, Event::Change(..)) => Self::failed(NEVER_SEALED, Outstanding::Nothing),
             (Self::Empty, Event::GiveUp(cause)) => Self::failed(cause, Outstanding::Nothing),
 
             (Self::Starting { mut queued, finish: None }, Event::Seal(part)) => {
                 queued.push(part);
                 (Self::Starting { queued, finish: None }, vec![])
             }
+            (Self::Starting { mut queued, finish: None }, Event::Change(number, part)) => {
+                let Some(old) = queued.get_mut(usize::from(number.get()) - 1) else {
+                    return Self::failed(NEVER_SEALED, Outstanding::Start);
+                };
+                *old = part;
+                (Self::Starting { queued, finish: None }, vec![])
+            }
             (Self::Starting { queued, .. }, Event::Finish(expected)) => {
                 (Self::Starting { queued, finish: Some(expected) }, vec![])
             }
             (Self::Starting { queued, finish }, Event::Started(Ok(upload))) => {
-                let sending = Sending { upload, sealed: 0, receipts: BTreeMap::new(), finish };
-                sending.send(queued)
+                Sending::new(upload, finish).send(queued)
             }
             (Self::Starting { .. }, Event::Started(Err(error))) => {
                 Self::failed(error.into(), Outstanding::Nothing)
@@ -110,13 +141,15 @@ impl<P> Upload<P> {
             (Self::Sending(sending), Event::Seal(part)) if sending.finish.is_none() => {
                 sending.send(vec![part])
             }
+            (Self::Sending(sending), Event::Change(number, part)) if sending.finish.is_none() => {
+                sending.change(number, part)
+            }
             (Self::Sending(mut sending), Event::Finish(expected)) => {
                 sending.finish = Some(expected);
                 sending.complete_if_ready()
             }
-            (Self::Sending(mut sending), Event::Sent(number, Ok(receipt))) => {
-                sending.receipts.insert(number, receipt);
-                sending.complete_if_ready()
+            (Self::Sending(sending), Event::Sent(number, Ok(receipt))) => {
+                sending.sent(number, receipt)
             }
             (Self::Sending(sending), Event::Sent(_, Err(cause))) => sending.fail(cause, 1),
             (Self::Sending(sending), Event::GiveUp(cause)) => sending.fail(cause, 0),
@@ -176,12 +209,23 @@ impl<P> Upload<P> {
     }
 }
 
-impl Sending {
+impl<P> Sending<P> {
+    fn new(upload: OpenUpload, finish: Option<Expected>) -> Self {
+        Self {
+            upload,
+            sealed: 0,
+            receipts: BTreeMap::new(),
+            changed: BTreeMap::new(),
+            sent_again: false,
+            finish,
+        }
+    }
+
     fn unconfirmed(&self) -> u64 {
         self.sealed - self.receipts.len() as u64
     }
 
-    fn send<P>(mut self, parts: Vec<P>) -> Step<P> {
+    fn send(mut self, parts: Vec<P>) -> Step<P> {
         let mut commands = Vec::with_capacity(parts.len());
         let before = self.unconfirmed();
         for part in parts {
@@ -198,26 +242,48 @@ impl Sending {
         (state, commands)
     }
 
-    fn complete_if_ready<P>(self) -> Step<P> {
+    fn change(mut self, number: PartNumber, part: P) -> Step<P> {
+        if u64::from(number.get()) > self.sealed {
+            return self.fail(NEVER_SEALED, 0);
+        }
+        self.sent_again = true;
+        if self.receipts.remove(&number).is_none() {
+            self.changed.insert(number, part);
+            return (Upload::Sending(self), vec![]);
+        }
+        let send = Command::Send { upload: self.upload.clone(), number, part };
+        (Upload::Sending(self), vec![send])
+    }
+
+    fn sent(mut self, number: PartNumber, receipt: PartReceipt) -> Step<P> {
+        if let Some(part) = self.changed.remove(&number) {
+            let send = Command::Send { upload: self.upload.clone(), number, part };
+            return (Upload::Sending(self), vec![send]);
+        }
+        self.receipts.insert(number, receipt);
+        self.complete_if_ready()
+    }
+
+    fn complete_if_ready(self) -> Step<P> {
         match self.finish {
             Some(expected) if self.unconfirmed() == 0 => {
                 let parts = self.receipts.into_values().collect();
-                let upload = self.upload.clone();
+                let (upload, sent_again) = (self.upload.clone(), self.sent_again);
                 (
                     Upload::Completing { upload: self.upload },
-                    vec![Command::Complete { upload, parts, expected }],
+                    vec![Command::Complete { upload, parts, expected, sent_again }],
                 )
             }
             _ => (Upload::Sending(self), vec![]),
         }
     }
 
-    fn fail<P>(self, cause: WriteError, answered: u64) -> Step<P> {
+    fn fail(self, cause: WriteError, answered: u64) -> Step<P> {
         let out = self.unconfirmed().saturating_sub(answered);
         self.fail_with_out(cause, out)
     }
 
-    fn fail_with_out<P>(self, cause: WriteError, out: u64) -> Step<P> {
+    fn fail_with_out(self, cause: WriteError, out: u64) -> Step<P> {
         Outstanding::parts(self.upload, out).into_step(cause)
     }
 }

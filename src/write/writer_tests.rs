@@ -13,11 +13,11 @@ use crate::store::{ErrorKind, Operation, StandardHeaders};
 
 const PART: usize = 4096;
 
-struct World {
-    store: Arc<FakeStore>,
-    writers: Arc<Writers>,
-    budget: Budget,
-    dir: TempDir,
+pub(super) struct World {
+    pub(super) store: Arc<FakeStore>,
+    pub(super) writers: Arc<Writers>,
+    pub(super) budget: Budget,
+    pub(super) dir: TempDir,
 }
 
 impl World {
@@ -25,7 +25,11 @@ impl World {
         Self::with(1 << 20, FakeStore::new(limits(1000, 10_000)), |_| {})
     }
 
-    fn with(budget: u64, store: Arc<FakeStore>, change: impl FnOnce(&mut WriteConfig)) -> Self {
+    pub(super) fn with(
+        budget: u64,
+        store: Arc<FakeStore>,
+        change: impl FnOnce(&mut WriteConfig),
+    ) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let mut config = WriteConfig {
             part_bytes: PART as u64,
@@ -38,7 +42,7 @@ impl World {
         Self { store, writers, budget, dir }
     }
 
-    fn create(&self) -> Arc<FileWriter> {
+    pub(super) fn create(&self) -> Arc<FileWriter> {
         self.writers.create(key(), Base::Empty, PutOptions::default())
     }
 
@@ -53,11 +57,11 @@ impl World {
     }
 }
 
-fn key() -> Key {
+pub(super) fn key() -> Key {
     Key::new("dir/file").unwrap()
 }
 
-fn bytes(len: usize) -> Vec<u8> {
+pub(super) fn bytes(len: usize) -> Vec<u8> {
     (0..len).map(|i| (i % 253) as u8).collect()
 }
 
@@ -69,7 +73,7 @@ fn typed(content_type: &str, create_only: bool) -> PutOptions {
     }
 }
 
-fn kind(error: &WriteError) -> ErrorKind {
+pub(super) fn kind(error: &WriteError) -> ErrorKind {
     match error {
         WriteError::Store(error) => error.kind,
         other => panic!("{other:?}"),

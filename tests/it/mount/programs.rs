@@ -6,7 +6,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use partfs::store::Operation;
 
-use crate::world::mount::{Mounted, assert_same, can_run, on_both};
+use crate::world::mount::{Mounted, Setup, assert_same, can_run, on_both};
 use crate::world::pattern;
 
 /// A small tree with everything that `cp -a` and `rsync -a` carry over.
@@ -162,4 +162,61 @@ fn a_thousand_names_in_one_directory() {
         mounted.sh("rm -r d");
         assert_eq!(mounted.keys(), Vec::<String>::new());
     });
+}
+
+/// Memory for eight parts.
+fn small_memory() -> Setup {
+    Setup { memory_limit_bytes: 8 << 20, ..Setup::default() }
+}
+
+#[test]
+fn a_header_rewritten_at_the_end_costs_one_part() {
+    let Some(mounted) = Mounted::new(small_memory()) else { return };
+    if !can_run("python3") {
+        return;
+    }
+    // As ffmpeg does for WAV, AVI and Matroska: the header is known at the end.
+    let script = "f = open('video', 'wb'); f.write(bytes(64))\n\
+        for i in range(20): f.write(bytes([i]) * 1048576)\n\
+        f.seek(0); f.write(b'head' * 16); f.close()\n";
+    mounted.sh(&format!("python3 -c \"{script}\""));
+    let mut content = b"head".repeat(16);
+    content.extend((0..20u8).flat_map(|index| vec![index; 1 << 20]));
+    assert_same(&mounted.object("video").unwrap(), &content, "video");
+    let requests = [
+        Operation::StartUpload,
+        Operation::PutPart,
+        Operation::ListParts,
+        Operation::CompleteUpload,
+        Operation::Get,
+        Operation::Put,
+    ];
+    assert_eq!(requests.map(|of| mounted.requests_of(of)), [1, 21 + 1, 1, 1, 0, 0]);
+}
+
+#[test]
+fn archives_larger_than_memory_are_whole() {
+    let Some(mut mounted) = Mounted::new(small_memory()) else { return };
+    if !can_run("python3") || !can_run("zip") || !can_run("unzip") {
+        return;
+    }
+    let source = tempfile::TempDir::new().unwrap();
+    for index in 0..10u64 {
+        let path = source.path().join(format!("file {index}"));
+        fs::write(path, pattern(index, (2 << 20) + 7)).unwrap();
+    }
+    // Both write the header of each member again when they know its checksum.
+    let from = source.path().display();
+    mounted.sh(&format!("at=$PWD && cd {from} && zip -q -0 -r $at/one.zip ."));
+    mounted.sh(&format!("at=$PWD && cd {from} && python3 -m zipfile -c $at/two.zip *"));
+    for name in ["one.zip", "two.zip"] {
+        let archive = source.path().join(name);
+        let object = mounted.object(name).unwrap();
+        assert!(object.len() > 20 << 20);
+        fs::write(&archive, object).unwrap();
+        mounted.sh(&format!("unzip -tq {}", archive.display()));
+    }
+    mounted.remount();
+    mounted.sh("unzip -tq one.zip && unzip -tq two.zip");
+    assert_eq!(mounted.open_uploads(), 0);
 }
