@@ -16,9 +16,6 @@ use crate::store::{
     Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
-/// Parts on a page of a listing.
-const LISTED: usize = 3;
-
 #[derive(Debug)]
 pub(super) struct FakeStore {
     limits: Limits,
@@ -412,7 +409,7 @@ impl ObjectStore for FakeStore {
             .ok_or(error(ErrorKind::NoSuchUpload, Operation::ListParts))?;
         let rest = open.parts.iter().filter(|(number, _)| Some(**number) > after);
         let parts: Vec<_> = rest
-            .take(LISTED)
+            .take(self.limits.list_page.into())
             .map(|(number, (bytes, etag))| PartReceipt {
                 number: *number,
                 etag: etag.clone(),

@@ -241,7 +241,8 @@ async fn a_part_that_cannot_be_sent_again_fails_the_file() {
 #[tokio::test]
 async fn other_bytes_of_a_part_are_found_before_complete() {
     for number in [1, 7, 19] {
-        let world = small();
+        // On the first page, on another, on the last.
+        let world = without_disk(Limits { list_page: 3, ..limits(1000, 10_000) });
         let data = bytes(20 * PART);
         let file = streamed(&world, "f", &data).await;
         world.writers.idle().await;
