@@ -1,4 +1,5 @@
-//! Uploads that end before the close: whoever reads back what was sent makes the writer publish it.
+//! Uploads that end before the close: whoever reads back what was sent and is no longer in memory makes
+//! the writer publish it.
 
 use std::ffi::OsStr;
 use std::time::Duration;
@@ -14,6 +15,7 @@ async fn published_early(world: &World) -> (InodeNo, HandleNo, Vec<u8>) {
     let content = pattern(1, 5 * PART as usize);
     let (ino, handle) = world.create("f").await.unwrap();
     world.write_at(handle, 0, &content).await.unwrap();
+    world.need_all_memory().await;
     assert_eq!(&world.fs.read(handle, 0, 8).await.unwrap()[..], &content[..8]);
     assert_eq!(world.bucket.requests_of(Operation::CompleteUpload), 1);
     (ino, handle, content)
@@ -35,6 +37,7 @@ async fn a_file_removed_while_its_upload_completes_stays_away() {
     let content = pattern(1, 5 * PART as usize);
     let (_, handle) = world.create("f").await.unwrap();
     world.write_at(handle, 0, &content).await.unwrap();
+    world.need_all_memory().await;
     let gate = world.store.hold(Operation::CompleteUpload);
     let reads = {
         let fs = world.fs.clone();
@@ -96,7 +99,7 @@ async fn readers_see_it_after_the_close() {
     let mode = OpenMode { write: true, truncate: true };
     let handle = world.open("f", mode).await.unwrap();
     world.write_at(handle, 0, &content).await.unwrap();
-    world.fs.read(handle, 0, 8).await.unwrap();
+    world.fs.fsync(handle).await.unwrap();
     world.close(handle).await.unwrap();
     assert_eq!(world.read_handle(reader, 100).await.unwrap(), content);
 }

@@ -24,6 +24,9 @@ pub struct World {
     pub bucket: Arc<MemoryBucket>,
     pub store: Arc<Failing>,
     pub fs: Arc<FileSystem>,
+    budget: Budget,
+    /// What is free of it when nothing is done.
+    memory_bytes: u64,
     staging: TempDir,
 }
 
@@ -109,8 +112,17 @@ impl World {
         let clock = Arc::new(SystemClock);
         let shared: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
         let runtime = tokio::runtime::Handle::current();
-        let fs = FileSystem::new(shared, budget, clock, config, runtime);
-        Self { bucket, store, fs, staging }
+        let fs = FileSystem::new(shared, budget.clone(), clock, config, runtime);
+        let memory_bytes = budget.free_bytes();
+        Self { bucket, store, fs, budget, memory_bytes, staging }
+    }
+
+    /// Somebody needs all memory for a moment: parts that were sent are in it no longer. Waits until
+    /// all are sent; nothing else may hold memory.
+    pub async fn need_all_memory(&self) {
+        while self.budget.try_take(self.memory_bytes).is_none() {
+            tokio::task::yield_now().await;
+        }
     }
 
     /// The folder of temporary files.
