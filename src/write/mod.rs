@@ -3,19 +3,22 @@
 //! One [`FileWriter`] per file takes bytes in any order and publishes them as one object. Bytes that
 //! arrive in order fill a part in memory; when the first part is full an upload is opened and parts
 //! go out in parallel while the file is being written. A part that is too large for memory (in a file
-//! above 19 GiB, by default) fills a temporary file of its own and is sent from there. What was
-//! sent stays in memory while nobody needs the room, and can be read and changed there; a changed part
-//! is sent again. Anything else – a write to what is no longer in memory, a change of an existing
-//! object – goes on in an unlinked temporary file that holds the whole content. Knows no inodes, handles, kernel, HTTP or services; only
-//! [`store::ObjectStore`](crate::store::ObjectStore).
+//! above 19 GiB, by default) fills a temporary file of its own and is sent from there. Parts that were
+//! sent are kept while nobody needs their memory, and a kept part that changes is sent again. Anything
+//! else – a write in the middle of what was sent, a change of an existing object – makes the content a
+//! list of extents: ranges of objects, bytes in an unlinked temporary file, holes. Of these the object
+//! is composed, by copies on the server and by what has to be sent. Knows no inodes, handles, kernel,
+//! HTTP or services; only [`store::ObjectStore`](crate::store::ObjectStore).
 //!
 //! - `plan`: part sizes, pure. `upload`: one multipart upload as a state machine, pure.
-//!   `driver`: runs its commands.
-//! - `part`: blocks of memory. `staging`: the temporary file. `flight`: what is on its way. `keep`:
-//!   parts that were sent and are still in memory.
+//!   `driver`: runs its commands. `sum`: what the object must be, pure.
+//! - `extents`: what content consists of, pure. `compose`: extents to parts, pure. `edit`: extents and
+//!   the temporary file.
+//! - `part`: blocks of memory. `keep`: parts that were sent and are still here. `staging`: the temporary
+//!   file. `flight`: what is on its way.
 //! - `file_writer`: the public face; `content`: what a file consists of; `live`: content in
-//!   memory and parts; `slow_path`: whatever may wait; `change`: moves content into the file;
-//!   `publish`: commits.
+//!   memory and parts; `slow_path`: whatever may wait; `change`: moves content to where it can be
+//!   changed or read; `publish`: commits.
 //!
 //! # Contract
 //! A store must not keep the chunks of a [`Payload`](crate::store::Payload) after it has answered: they
