@@ -1,3 +1,6 @@
+//! The rules of the services hold for whatever content is made of, up to the largest objects; and a
+//! small change stays small.
+
 use proptest::prelude::*;
 
 use super::*;
