@@ -7,7 +7,7 @@ use super::kind::{Kind, Text};
 use super::settings::Settings;
 use super::{Refusal, options};
 use crate::dialect::{ContentTypes, CustomerKey, Encryption, Grant, ObjectProperties, Right};
-use crate::store::{Metadata, StandardHeaders};
+use crate::store::{Metadata, NamePattern, StandardHeaders};
 
 /// What separates the items of a list: commas separate options of `-o`, semicolons are in types.
 const SEPARATOR: char = '|';
@@ -76,6 +76,27 @@ impl Kind for Types {
 
     fn allowed(&self) -> String {
         "PATTERN=TYPE|PATTERN=TYPE…, with none among them to guess nothing".into()
+    }
+}
+
+/// Patterns of names.
+pub(crate) struct Patterns;
+
+impl Kind for Patterns {
+    type Value = Vec<NamePattern>;
+
+    fn parse(&self, text: &str) -> Result<Vec<NamePattern>, String> {
+        let items = text.split(SEPARATOR).map(str::trim).filter(|item| !item.is_empty());
+        let pattern = |item| NamePattern::new(item).map_err(|error| format!("in it, {error}"));
+        items.map(pattern).collect()
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "LIST"
+    }
+
+    fn allowed(&self) -> String {
+        "PATTERN|PATTERN…".into()
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::definition::{Definition, Described};
 use super::kind::{Choice, Count, Id, Mode, PathText, Size, Switch, Text, Time};
-use super::object_properties::{BitRate, Entries, HeaderText, Types};
+use super::object_properties::{BitRate, Entries, HeaderText, Patterns, Types};
 use crate::dialect::SignatureVersion;
 use crate::telemetry::LogFormat;
 
@@ -93,6 +93,8 @@ option!(DRAIN_TIMEOUT: Time = "drain_timeout", "drain-timeout",
     "How long a daemon that is told to stop finishes uploads before it gives them up.");
 option!(STAGING_DIR: PathText = "staging_dir", "staging-dir", PathText, ("/var/tmp"),
     "Directory for the temporary files of random writes; not in the mount itself.");
+option!(APPEND_OBJECT: Patterns = "append_object", "append-object", Patterns, ("none"),
+    "Names of files that are written as appendable objects, such as *.log: what is added goes out alone. Not for s3://.");
 option!(STORAGE_CLASS: HeaderText = "storage_class", "storage-class", HeaderText("CLASS"), ("that of the bucket"),
     "Storage class of new objects, in the service's words, such as STANDARD_IA.");
 option!(ACL: HeaderText = "acl", "acl", HeaderText("ACL"), ("that of the bucket"),
@@ -171,6 +173,7 @@ pub(crate) static FLAGS: &[&dyn Described] = &[
     &CLOSE_TIMEOUT,
     &DRAIN_TIMEOUT,
     &STAGING_DIR,
+    &APPEND_OBJECT,
     &STORAGE_CLASS,
     &ACL,
     &GRANT_READ,

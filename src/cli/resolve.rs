@@ -42,6 +42,7 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
         file_mode,
         dir_mode,
         attr_ttl: settings.value(&options::ATTR_TTL)?,
+        append_objects: settings.get(&options::APPEND_OBJECT)?.unwrap_or_default(),
         part_bytes,
         max_uploads: settings.value(&options::MAX_UPLOADS)?,
         memory_limit_bytes,

@@ -41,7 +41,7 @@ use tokio::sync::watch;
 use crate::budget::Budget;
 use crate::clock::Clock;
 use crate::read::{ReadConfig, Readers};
-use crate::store::ObjectStore;
+use crate::store::{NamePattern, ObjectStore};
 use crate::write::{WriteConfig, Writers};
 
 use self::attr::{Attr, Defaults};
@@ -79,6 +79,8 @@ pub struct FsConfig {
     pub attr_ttl: Duration,
     /// How long changed attributes of a closed file wait for more changes before they are stored.
     pub settle_delay: Duration,
+    /// Names of files that are written as appendable objects, where the service has them.
+    pub append_objects: Vec<NamePattern>,
     /// Refuse every change.
     pub read_only: bool,
     /// The write pipeline.

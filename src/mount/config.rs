@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::dialect::{Connection, ObjectProperties};
 use crate::mock::MockDialect;
-use crate::store::Key;
+use crate::store::{Key, NamePattern};
 use crate::telemetry::LogConfig;
 
 /// One mount.
@@ -36,6 +36,8 @@ pub struct MountConfig {
     pub dir_mode: u32,
     /// How long attributes are believed.
     pub attr_ttl: Duration,
+    /// Names of files that are written as appendable objects.
+    pub append_objects: Vec<NamePattern>,
     /// Size of the first parts; at most half of the memory limit.
     pub part_bytes: u64,
     /// Requests that carry data at the same time, at least 1.

@@ -165,6 +165,7 @@ pub(crate) fn fs_config(config: &MountConfig, staging_dir: PathBuf) -> FsConfig 
         file_mode: config.file_mode,
         dir_mode: config.dir_mode,
         attr_ttl: config.attr_ttl,
+        append_objects: config.append_objects.clone(),
         read_only: config.read_only,
         write: WriteConfig {
             part_bytes: config.part_bytes,

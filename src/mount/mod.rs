@@ -107,6 +107,10 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let budget = Budget::new(layers::budget_bytes(config));
     let ground = runtime.block_on(layers::ground(&config.source, &config.prefix, &clock))?;
+    if !config.append_objects.is_empty() && ground.store.limits().append.is_none() {
+        let message = "append_object: this service has no objects that can be appended to";
+        return Err(MountError::new(message.to_owned()));
+    }
     if let Some(warning) = runtime.block_on(probe::check(&*ground.probe, &ground.target))? {
         tracing::warn!("{warning}");
         say(&format!("warning: {warning}"));

@@ -29,9 +29,7 @@ impl Inner {
         keep: u64,
     ) -> Result<Guard, WriteError> {
         if let Body::Live(Live { driver: Some(_), .. }) | Body::Spilled(..) = &guard.body {
-            let (published, result) = self.publish(guard, self.deadline()).await?;
-            result?;
-            guard = published;
+            guard = self.published(guard).await?;
         }
         match &guard.body {
             Body::Live(_) => self.change(guard, |me, content| me.unload(content)).await,
@@ -253,11 +251,7 @@ impl Inner {
     /// Puts what is held into the temporary file, behind the object that was to be appended to.
     fn unload(&self, content: &mut Content) -> Result<(), WriteError> {
         let Body::Live(live) = &content.body else { return Ok(()) };
-        let mut edit = live.base.clone().map(Edit::of_object).unwrap_or_default().without_memory();
-        for piece in live.filling.pieces().filter(|piece| !piece.is_empty()) {
-            edit.write(&self.shared.config.staging_dir, edit.size(), piece)?;
-        }
-        content.body = Body::Edit(edit);
+        content.body = Body::Edit(live.to_edit(&self.shared.config.staging_dir)?);
         Ok(())
     }
 

@@ -28,6 +28,7 @@ pub(super) struct Inner {
     dirty: AtomicBool,
     publications: AtomicU64,
     orphan: AtomicBool,
+    appends: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<WriteError>>,
     target: Mutex<Target>,
@@ -86,6 +87,7 @@ impl Inner {
             dirty: AtomicBool::new(matches!(base, Base::Empty)),
             publications: AtomicU64::new(0),
             orphan: AtomicBool::new(false),
+            appends: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             target: Mutex::new(Target { key, options, committed: false }),
@@ -102,6 +104,7 @@ impl Inner {
                         checksum,
                         options_sent: PutOptions::default(),
                         by_upload: false,
+                        appended: false,
                         publication: 0,
                     });
                     Body::Edit(Edit::of_object(RemoteObject { key, version, checksum }))
@@ -152,6 +155,15 @@ impl Inner {
 
     pub(super) fn is_orphan(&self) -> bool {
         self.orphan.load(Ordering::Acquire)
+    }
+
+    pub(super) fn set_appends(&self, appends: bool) {
+        self.appends.store(appends, Ordering::Release);
+    }
+
+    /// Whether what is added to the object goes out alone.
+    pub(super) fn appends(&self) -> bool {
+        self.appends.load(Ordering::Acquire)
     }
 
     /// The content has this size now and differs from the object.

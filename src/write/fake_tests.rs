@@ -1,7 +1,7 @@
 //! A bucket for the tests of this folder: copies what it is given, checks what services check, and
 //! can be told to wait or to fail.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -34,6 +34,8 @@ pub(super) struct FakeStore {
 #[derive(Debug, Default)]
 struct State {
     objects: BTreeMap<Key, (Vec<u8>, ETag, PutOptions)>,
+    /// Those of the objects that can be appended to.
+    appendable: BTreeSet<Key>,
     uploads: BTreeMap<UploadId, FakeUpload>,
     count: u64,
     applied: Vec<Operation>,
@@ -196,6 +198,7 @@ impl State {
         self.count += 1;
         let etag = ETag::new(&format!("etag-{}", self.count));
         let version = ObjectVersion { etag: etag.clone(), size: bytes.len() as u64 };
+        self.appendable.remove(key);
         self.objects.insert(key.clone(), (bytes, etag, options));
         version
     }
@@ -291,8 +294,31 @@ impl ObjectStore for FakeStore {
         unused(Operation::Rename)
     }
 
-    async fn append(&self, _: &Key, _: u64, _: Payload, _: &PutOptions) -> StoreResult<Appended> {
-        unused(Operation::Append)
+    async fn append(
+        &self,
+        key: &Key,
+        position: u64,
+        payload: Payload,
+        options: &PutOptions,
+    ) -> StoreResult<Appended> {
+        self.enter(Operation::Append).await?;
+        let more = self.receive(Operation::Append, &payload).await?;
+        let mut state = self.state.lock().unwrap();
+        let (mut bytes, kept) = match state.objects.get(key) {
+            Some((bytes, _, kept)) => (bytes.clone(), kept.clone()),
+            None => (Vec::new(), options.clone()),
+        };
+        if state.objects.contains_key(key) && !state.appendable.contains(key) {
+            return Err(error(ErrorKind::NotAppendable, Operation::Append));
+        }
+        if bytes.len() as u64 != position {
+            return Err(error(ErrorKind::PreconditionFailed, Operation::Append));
+        }
+        bytes.extend_from_slice(&more);
+        let checksum = self.limits.checksum.map(|kind| kind.of(&bytes));
+        let version = state.set(key, bytes, kept);
+        state.appendable.insert(key.clone());
+        Ok(Appended { version, checksum })
     }
 
     async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {

@@ -26,6 +26,17 @@ impl FileWriter {
         Self { inner: Arc::new(Inner::new(shared, key, base, options)) }
     }
 
+    /// Whether what is added to the object goes out alone.
+    pub(super) fn appending(self, appends: bool) -> Self {
+        self.inner.set_appends(appends);
+        self
+    }
+
+    /// Whether what is added to the object goes out alone; not any more once the service has refused.
+    pub fn is_appending(&self) -> bool {
+        self.inner.appends()
+    }
+
     /// Takes bytes from the front of `data` without waiting: possible when they belong at the end of
     /// what is being streamed, nobody else is at work on the file, and memory is free. The rest (all,
     /// when 0) goes to [`write`](Self::write), at its offset.
@@ -49,7 +60,9 @@ impl FileWriter {
                 self.inner.changed(size);
                 Ok(taken)
             }
-            Taken::NeedsBlock(_) | Taken::NeedsSpill | Taken::NeedsEdit => Ok(0),
+            Taken::NeedsBlock(_) | Taken::NeedsSpill | Taken::NeedsEdit | Taken::NeedsPublish => {
+                Ok(0)
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! then the part that is being filled. Nothing here waits.
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -11,6 +12,7 @@ use crate::write::WriteError;
 use crate::write::compose;
 use crate::write::content::{Inner, RemoteObject};
 use crate::write::driver::Driver;
+use crate::write::edit::Edit;
 use crate::write::keep::{KeptParts, Overwritten};
 use crate::write::part::{Block, PartBuffer};
 
@@ -43,6 +45,8 @@ pub(super) enum Taken {
     NeedsSpill,
     /// None; the content must leave memory first.
     NeedsEdit,
+    /// None before what is held was added to the object.
+    NeedsPublish,
 }
 
 impl Live {
@@ -66,6 +70,15 @@ impl Live {
         live.number += copies(inner, &object).count() as u32;
         live.base = Some(object);
         live
+    }
+
+    /// The same content, with what is held in a temporary file. Blocks.
+    pub(super) fn to_edit(&self, dir: &Path) -> Result<Edit, WriteError> {
+        let mut edit = self.base.clone().map(Edit::of_object).unwrap_or_default().without_memory();
+        for piece in self.filling.pieces().filter(|piece| !piece.is_empty()) {
+            edit.write(dir, edit.size(), piece)?;
+        }
+        Ok(edit)
     }
 
     /// Whether there is nothing in it.
@@ -139,6 +152,10 @@ impl Live {
                 if part_bytes == 0 || inner.is_orphan() {
                     break;
                 }
+                if inner.appends() && self.driver.is_none() {
+                    short = Taken::NeedsPublish;
+                    break;
+                }
                 self.seal(inner);
                 continue;
             }
@@ -180,7 +197,10 @@ impl Live {
             while !rest.is_empty() {
                 match self.append(inner, rest) {
                     Taken::Bytes(taken) => rest = &rest[taken..],
-                    Taken::NeedsBlock(_) | Taken::NeedsSpill | Taken::NeedsEdit => return false,
+                    Taken::NeedsBlock(_)
+                    | Taken::NeedsSpill
+                    | Taken::NeedsEdit
+                    | Taken::NeedsPublish => return false,
                 }
             }
             true
@@ -205,6 +225,7 @@ impl Live {
         self.filling.len() >= inner.shared.plan.part_min_bytes()
             && self.number <= inner.store().limits().parts_max / 10
             && !inner.is_orphan()
+            && !inner.appends()
     }
 
     /// Hands the held bytes to the upload as the next part, and opens the upload if it is the first.

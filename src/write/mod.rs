@@ -18,7 +18,7 @@
 //!   file. `flight`: what is on its way.
 //! - `file_writer`: the public face; `content`: what a file consists of; `live`: content in
 //!   memory and parts; `slow_path`: whatever may wait; `change`: moves content to where it can be
-//!   changed or read; `publish`: commits.
+//!   changed or read; `publish`: commits; `append`: where the service can add to an object.
 //!
 //! # Contract
 //! A store must not keep the chunks of a [`Payload`](crate::store::Payload) after it has answered: they
@@ -37,6 +37,7 @@
 //! their way while it fills one more. When the disk is full, a file that is being streamed waits for
 //! its own parts.
 
+mod append;
 mod change;
 mod compose;
 mod content;
@@ -147,6 +148,9 @@ pub struct Committed {
     pub options_sent: PutOptions,
     /// Whether it was a multipart upload, not a PUT.
     pub by_upload: bool,
+    /// Whether bytes were only added: then the object keeps the properties it had, and `options_sent`
+    /// were not sent.
+    pub appended: bool,
     /// Which publication of its writer this was, from 1; 0 is the object that the writer began with.
     pub publication: u64,
 }
@@ -174,6 +178,20 @@ impl Writers {
     /// A writer for the object `key`. Sends nothing yet. Never waits.
     pub fn create(self: &Arc<Self>, key: Key, base: Base, options: PutOptions) -> Arc<FileWriter> {
         Arc::new(FileWriter::new(Arc::clone(&self.shared), key, base, options))
+    }
+
+    /// A writer that adds what comes behind the end of an object by itself, where the service has objects
+    /// that can be appended to, and creates such an object where there is none. What is added is
+    /// visible as soon as it fills a part. An object that cannot be appended to, and changes of what
+    /// is there, are published as [`create`](Self::create) does.
+    pub fn create_appendable(
+        self: &Arc<Self>,
+        key: Key,
+        base: Base,
+        options: PutOptions,
+    ) -> Arc<FileWriter> {
+        let file = FileWriter::new(Arc::clone(&self.shared), key, base, options);
+        Arc::new(file.appending(self.shared.store.limits().append.is_some()))
     }
 
     /// What is on its way now.

@@ -34,6 +34,12 @@ impl Inner {
         .await
     }
 
+    /// Publishes what there is, to go on with.
+    pub(super) async fn published(self: &Arc<Self>, guard: Guard) -> Result<Guard, WriteError> {
+        let (guard, result) = self.publish(guard, self.deadline()).await?;
+        result.map(|_| guard)
+    }
+
     /// Hands the part in the file to the upload, when no more parts are waiting on disk than can be
     /// sent.
     pub(super) async fn seal_file(self: &Arc<Self>, mut guard: Guard) -> Result<Guard, WriteError> {
@@ -73,6 +79,9 @@ impl Inner {
 
     async fn send(&self, content: &mut Content) -> Result<Committed, WriteError> {
         self.seal_spilled(content).await?;
+        if let Some(committed) = self.append_alone(content).await? {
+            return Ok(committed);
+        }
         match &mut content.body {
             Body::Live(live) => match live.driver.clone() {
                 None if live.base.is_none() => {
@@ -117,7 +126,14 @@ impl Inner {
                 .with_key(key.as_str())
                 .into());
         }
-        Ok(Committed { version, checksum, options_sent, by_upload: false, publication: 0 })
+        Ok(Committed {
+            version,
+            checksum,
+            options_sent,
+            by_upload: false,
+            appended: false,
+            publication: 0,
+        })
     }
 
     async fn finish(&self, live: &mut Live, driver: &Arc<Driver>) -> Result<Committed, WriteError> {
@@ -193,6 +209,7 @@ impl Inner {
             checksum: object.checksum,
             options_sent,
             by_upload: false,
+            appended: false,
             publication: 0,
         }))
     }
@@ -233,7 +250,7 @@ impl Inner {
         self.shared.config.max_requests.max(1)
     }
 
-    fn remote(&self, committed: &Committed) -> Body {
+    pub(super) fn remote(&self, committed: &Committed) -> Body {
         Body::Edit(Edit::of_object(self.object(committed)))
     }
 
@@ -254,6 +271,7 @@ async fn complete(driver: &Arc<Driver>) -> Result<Committed, WriteError> {
         checksum: expected.checksum,
         options_sent: driver.options().clone(),
         by_upload: true,
+        appended: false,
         publication: 0,
     })
 }

@@ -31,6 +31,8 @@ enum Step {
     NeedsEdit,
     /// Bytes are added to an object.
     Append,
+    /// What is held must be added to the object first.
+    NeedsPublish,
     /// So many go into the file, at this offset in it.
     File { at: u64, len: usize },
     /// The file grows by zeros to this size.
@@ -73,6 +75,10 @@ impl Inner {
                 }
                 Step::Append => {
                     self.append_to_object(&mut guard);
+                    0
+                }
+                Step::NeedsPublish => {
+                    guard = self.published(guard).await?;
                     0
                 }
                 Step::Grow(size) => {
@@ -118,6 +124,7 @@ impl Inner {
                 Step::NeedsSpill => self.leave_memory(guard).await?,
                 Step::NeedsEdit => self.stage(guard, size).await?,
                 Step::Grow(size) => self.resize_file(guard, size).await?,
+                Step::NeedsPublish => self.published(guard).await?,
                 Step::Took(_) | Step::File { .. } | Step::Append | Step::Seal => guard,
                 Step::NeedsLanding(_) => guard,
             };
@@ -216,11 +223,7 @@ impl Inner {
                     guard = match &live.driver {
                         // Nothing was sent yet.
                         None => self.stage(guard, u64::MAX).await?,
-                        Some(_) => {
-                            let (published, result) = self.publish(guard, self.deadline()).await?;
-                            result?;
-                            published
-                        }
+                        Some(_) => self.published(guard).await?,
                     };
                 }
             }
@@ -271,6 +274,9 @@ impl Inner {
 
     fn step_edit(&self, edit: &Edit, offset: u64, data: &[u8]) -> Step {
         let size = edit.size();
+        if self.appends() && offset == size && !self.is_dirty() && edit.to_append_to().is_some() {
+            return Step::Append;
+        }
         if self.is_small(edit, size) {
             return Step::NeedsEdit;
         }
@@ -376,6 +382,7 @@ impl Inner {
             Taken::NeedsBlock(capacity) => Step::NeedsBlock(capacity),
             Taken::NeedsSpill => Step::NeedsSpill,
             Taken::NeedsEdit => Step::NeedsEdit,
+            Taken::NeedsPublish => Step::NeedsPublish,
         }
     }
 

@@ -123,7 +123,10 @@ impl FileSystem {
         let (writer, options, mtime) = {
             let state = inode.state();
             let Some(writer) = state.writer.clone() else { return Ok(()) };
-            (writer, state.put_options(inode, true), state.attr.mtime)
+            // The time of a copy is no reason to make an object that can be appended to a copy.
+            let with_mtime = !writer.is_appending();
+            let options = state.put_options(inode, with_mtime);
+            (writer, options, state.attr.mtime)
         };
         let committed = writer.commit(options).await.map_err(FsError::from)?;
         // An upload was initiated before the last write, so its metadata cannot tell when that was:
@@ -145,7 +148,12 @@ impl FileSystem {
             {
                 state.attr.mtime = info.last_modified;
             }
-            let Committed { version, checksum, options_sent, .. } = committed;
+            let Committed { version, checksum, mut options_sent, appended, .. } = committed;
+            if appended && let Some(before) = &state.object {
+                options_sent.metadata = before.metadata.clone().unwrap_or_default();
+                options_sent.headers = before.headers.clone();
+                options_sent.storage_class = before.storage_class.clone();
+            }
             let object = Object {
                 version,
                 checksum,

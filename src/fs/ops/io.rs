@@ -79,7 +79,11 @@ impl FileSystem {
             None => Base::Empty,
         };
         let options = state.put_options(inode, false);
-        let writer = self.writers.create(key, base, options);
+        let patterns = &self.config.append_objects;
+        let writer = match patterns.iter().any(|pattern| pattern.matches_key(key.as_str())) {
+            true => self.writers.create_appendable(key, base, options),
+            false => self.writers.create(key, base, options),
+        };
         state.writer = Some(Arc::clone(&writer));
         state.taken = 0;
         state.failure_reported = false;

@@ -1,5 +1,6 @@
 //! Real mounts, driven by real programs; the bucket is looked into without the mount.
 
+mod append_object;
 mod calls;
 mod commit_rule;
 mod dialects;

@@ -91,6 +91,7 @@ impl World {
             gid: 2,
             file_mode: 0o644,
             dir_mode: 0o755,
+            append_objects: Vec::new(),
             attr_ttl: Duration::from_secs(60),
             settle_delay: Duration::from_millis(20),
             read_only: false,

@@ -15,7 +15,7 @@ use partfs::fuse::session::{Session, SessionOptions, mount};
 use partfs::mock::{Addressing, MockConfig, MockDialect, MockServer};
 use partfs::read::ReadConfig;
 use partfs::store::memory::MemoryBucket;
-use partfs::store::{ObjectStore, Operation};
+use partfs::store::{NamePattern, ObjectStore, Operation};
 use partfs::write::WriteConfig;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -73,6 +73,8 @@ pub struct Setup {
     pub close_timeout: Duration,
     /// Let other users in.
     pub allow_other: bool,
+    /// Files that are written as appendable objects.
+    pub append_objects: Vec<NamePattern>,
 }
 
 impl Default for Setup {
@@ -86,6 +88,7 @@ impl Default for Setup {
             dir: None,
             close_timeout: Duration::from_secs(60),
             allow_other: false,
+            append_objects: Vec::new(),
         }
     }
 }
@@ -158,6 +161,7 @@ impl Mounted {
             gid: 0,
             file_mode: 0o644,
             dir_mode: 0o755,
+            append_objects: self.setup.append_objects.clone(),
             attr_ttl: self.setup.attr_ttl,
             settle_delay: Duration::from_millis(300),
             read_only: false,
