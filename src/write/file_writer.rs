@@ -74,6 +74,22 @@ impl FileWriter {
         self.inner.write_all(guard, offset, data).await
     }
 
+    /// [`try_write`](Self::try_write) of bytes that belong at the end, wherever that is.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn try_append(&self, data: &[u8]) -> Result<usize, WriteError> {
+        // Who is faster moves the end, and then nothing is taken.
+        self.try_write(self.size(), data)
+    }
+
+    /// [`write`](Self::write) of bytes that belong at the end. Those of one call lie together.
+    pub async fn append(&self, data: &[u8]) -> Result<(), WriteError> {
+        let guard = self.inner.lock().await?;
+        let end = self.inner.size();
+        self.inner.write_all(guard, end, data).await
+    }
+
     /// Cuts the content, or grows it by zeros.
     pub async fn truncate(&self, size: u64) -> Result<(), WriteError> {
         let guard = self.inner.lock().await?;

@@ -150,7 +150,7 @@ impl Inner {
         {
             return Ok(committed);
         }
-        if size <= self.shared.plan.first_part_bytes() {
+        if size <= self.shared.plan.first_part_bytes() && !self.is_worth_parts(edit) {
             self.bring(edit, 0..size).await?;
             let body = self.body_of_edit(edit, 0..size).await?;
             return self.put(body).await;
@@ -184,11 +184,19 @@ impl Inner {
         complete(&driver).await
     }
 
+    /// Whether content that fits into one PUT is rather made of parts: an object that cannot be copied in
+    /// one request, so that its bytes stay where they are.
+    fn is_worth_parts(&self, edit: &Edit) -> bool {
+        edit.object().is_some() && edit.size() > self.shared.plan.part_min_bytes()
+    }
+
     /// Copies an object that is the content in one request. `None` where that cannot be.
     async fn copy(&self, object: &RemoteObject) -> Result<Option<Committed>, WriteError> {
         let (key, options_sent) = self.destination();
         let limits = self.store().limits();
-        if options_sent.create_only || object.version.size > limits.copy_bytes {
+        // That a copy replaces nothing is not proven of all services; it is of PUT and Complete.
+        let create_only = options_sent.create_only && limits.create_only;
+        if create_only || object.version.size > limits.copy_bytes {
             return Ok(None);
         }
         let options = CopyOptions {
