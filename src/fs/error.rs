@@ -34,6 +34,7 @@ pub enum Meaning {
     QuotaExceeded,
     NoSpace,
     NoAttribute,
+    BeyondEnd,
     TooManyOpenFiles,
     TimedOut,
     Io,

@@ -11,10 +11,12 @@
 //!
 //! 1. a directory stream of a handle (async, held across waits),
 //! 2. [`Inode::turn`](inode::Inode::turn) (async, held across waits); several at once only by rename:
-//!    a directory's before those of what is below it, and those of files ascending by number,
+//!    a directory's before those of what is below it, and those of files ascending by number. Whoever
+//!    changes the object takes the turn by `turn_of`, which first publishes what rests on it in the turns
+//!    of those files; so that waits for no other turn, and holds none,
 //! 3. the reader of a handle (never across a wait),
 //! 4. the state of one inode (never across a wait, never two at once),
-//! 5. the table of inodes, the table of handles, the remembered objects (leaves: no other lock is
+//! 5. the loans; the table of inodes, the table of handles, the remembered objects (leaves: no other lock is
 //!    taken under them).
 
 pub mod attr;
@@ -26,6 +28,7 @@ pub mod holders;
 pub mod inode;
 pub mod inodes;
 mod known;
+mod loans;
 pub mod name;
 pub mod ops;
 pub mod xattr;
@@ -50,6 +53,7 @@ use self::handle::Handles;
 use self::holders::Holders;
 use self::inodes::Inodes;
 use self::known::Known;
+use self::loans::Loans;
 
 pub use self::attr::{Kind, SetAttr};
 pub use self::error::{FsError, FsResult, Meaning};
@@ -57,9 +61,11 @@ pub use self::handle::HandleNo;
 pub use self::inode::InodeNo;
 pub use self::ops::dir::DirItem;
 pub use self::ops::drain::DrainReport;
+pub use self::ops::io::WriteAt;
 pub use self::ops::lookup::Entry;
 pub use self::ops::open::{OpenMode, Opened};
 pub use self::ops::rename::RenameFlags;
+pub use self::ops::space::Allocate;
 pub use self::ops::xattr::SetXattr;
 
 /// What the user may decide about names and attributes.
@@ -104,6 +110,7 @@ pub struct FileSystem {
     inodes: Arc<Inodes>,
     handles: Handles,
     known: Known,
+    loans: Loans,
     holders: Holders,
     background: Background,
     /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
@@ -146,6 +153,7 @@ impl FileSystem {
             inodes: Inodes::new(root),
             handles: Handles::new(),
             known: Known::new(),
+            loans: Loans::default(),
             holders: Holders::new(),
             background: Background::new(),
             draining: watch::Sender::new(false),

@@ -4,10 +4,11 @@ use std::time::SystemTime;
 
 use fuser::{
     FileAttr, FileType, FopenFlags, Generation, INodeNo, OpenAccMode, OpenFlags, TimeOrNow,
+    WriteFlags,
 };
 
 use crate::fs::ops::attributes::SetTime;
-use crate::fs::{Entry, InodeNo, Kind, OpenMode, Opened};
+use crate::fs::{Allocate, Entry, InodeNo, Kind, OpenMode, Opened, WriteAt};
 
 /// Inode numbers are never used again, so there is one generation only.
 pub(super) const GENERATION: Generation = Generation(0);
@@ -63,6 +64,30 @@ pub(super) fn open_flags(opened: &Opened) -> FopenFlags {
     flags.set(FopenFlags::FOPEN_DIRECT_IO, opened.direct_io);
     flags.set(FopenFlags::FOPEN_KEEP_CACHE, opened.keep_cache);
     flags
+}
+
+/// Where a write belongs. With O_APPEND the kernel gives the end that it knows, which is older than ours
+/// when another mount has appended since; pages of a mapping have their places.
+pub(super) fn write_at(offset: u64, how: WriteFlags, flags: OpenFlags) -> WriteAt {
+    let mapped = how.contains(WriteFlags::FUSE_WRITE_CACHE);
+    match flags.0 & libc::O_APPEND != 0 && !mapped {
+        true => WriteAt::End,
+        false => WriteAt::Offset(offset),
+    }
+}
+
+/// What fallocate(2) is asked to do; `None` for what would move the bytes behind the range, and for
+/// anything unknown.
+pub(super) fn allocate(mode: i32) -> Option<Allocate> {
+    const PUNCH: i32 = libc::FALLOC_FL_PUNCH_HOLE | libc::FALLOC_FL_KEEP_SIZE;
+    const ZERO_INSIDE: i32 = libc::FALLOC_FL_ZERO_RANGE | libc::FALLOC_FL_KEEP_SIZE;
+    match mode {
+        0 => Some(Allocate::Grow),
+        libc::FALLOC_FL_KEEP_SIZE => Some(Allocate::Reserve),
+        PUNCH | ZERO_INSIDE => Some(Allocate::Punch),
+        libc::FALLOC_FL_ZERO_RANGE => Some(Allocate::Zero),
+        _ => None,
+    }
 }
 
 pub(super) fn set_time(time: TimeOrNow) -> SetTime {

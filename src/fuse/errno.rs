@@ -31,6 +31,8 @@ pub(super) fn errno(meaning: Meaning) -> Errno {
         Meaning::NoSpace => Errno::ENOSPC,
         // What Linux calls ENOATTR of other systems.
         Meaning::NoAttribute => Errno::ENODATA,
+        // No data, or no hole, from there on.
+        Meaning::BeyondEnd => Errno::ENXIO,
         // The daemon's own descriptors: the system's table as far as the caller can tell.
         Meaning::TooManyOpenFiles => Errno::ENFILE,
         Meaning::TimedOut => Errno::ETIMEDOUT,

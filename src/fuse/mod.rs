@@ -14,10 +14,10 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BsdFileFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags, IoctlFlags, KernelConfig,
-    LockOwner, OpenFlags, RenameFlags as KernelRenameFlags, ReplyAttr, ReplyCreate, ReplyData,
-    ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl, ReplyOpen, ReplyStatfs,
-    ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags,
+    IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags as KernelRenameFlags, ReplyAttr,
+    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
+    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
 };
 use tokio::runtime::Handle as Runtime;
 
@@ -27,12 +27,14 @@ use crate::fs::{
     DirItem, Entry, FileSystem, FsResult, HandleNo, InodeNo, Opened, RenameFlags, SetAttr, SetXattr,
 };
 use crate::fuse::convert::{
-    GENERATION, attributes, file_type, inode, open_flags, open_mode, set_time,
+    GENERATION, allocate, attributes, file_type, inode, open_flags, open_mode, set_time, write_at,
 };
 use crate::fuse::reply::refuse;
 
 /// The largest write the kernel sends; more gains nothing (measured: 2 to 8 MiB are no faster).
 const MAX_WRITE_BYTES: u32 = 1 << 20;
+/// The largest copy that one answer can tell of: whole pages in 32 bits.
+const COPY_BYTES: u64 = 0xffff_f000;
 /// Requests the kernel may have outstanding in the background (read-ahead, releases).
 const MAX_BACKGROUND: u16 = 64;
 /// Read-ahead of the kernel for files opened for reading.
@@ -382,7 +384,7 @@ impl Filesystem for Adapter {
         number: FileHandle,
         offset: u64,
         data: &[u8],
-        _write_flags: WriteFlags,
+        write_flags: WriteFlags,
         flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         reply: ReplyWrite,
@@ -392,20 +394,97 @@ impl Filesystem for Adapter {
         let len = data.len() as u32;
         // O_SYNC holds the bit of O_DSYNC. The kernel leaves it to us for handles with direct I/O.
         let durable = flags.0 & libc::O_DSYNC != 0;
-        let taken = match self.fs.try_write(number, offset, data) {
+        let at = write_at(offset, write_flags, flags);
+        let taken = match self.fs.try_write(number, at, data) {
             Ok(taken) if taken == data.len() && !durable => return reply.written(len),
             Ok(taken) => taken,
             Err(error) => return refuse(reply, "write", ino.0, &error),
         };
         let rest = data[taken..].to_vec();
         self.later(move |fs| async move {
-            let written = match fs.write(number, offset + taken as u64, &rest).await {
+            let written = match fs.write(number, at.after(taken), &rest).await {
                 Ok(()) if durable => fs.fsync(number).await,
                 written => written,
             };
             match written {
                 Ok(()) => reply.written(len),
                 Err(error) => refuse(reply, "write", ino.0, &error),
+            }
+        });
+    }
+
+    fn fallocate(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        number: FileHandle,
+        offset: u64,
+        len: u64,
+        mode: i32,
+        reply: ReplyEmpty,
+    ) {
+        let Some(how) = allocate(mode) else { return reply.error(Errno::EOPNOTSUPP) };
+        let (ino, number) = (inode(ino), handle(number));
+        self.later(move |fs| async move {
+            let done = fs.allocate(number, offset, len, how).await;
+            answer_empty(reply, "fallocate", ino, done);
+        });
+    }
+
+    fn lseek(
+        &self,
+        _request: &Request,
+        ino: INodeNo,
+        number: FileHandle,
+        offset: i64,
+        whence: i32,
+        reply: ReplyLseek,
+    ) {
+        let (ino, number) = (inode(ino), handle(number));
+        // The kernel answers the others itself.
+        let hole = match whence {
+            libc::SEEK_DATA => false,
+            libc::SEEK_HOLE => true,
+            _ => return reply.error(Errno::EINVAL),
+        };
+        let Ok(offset) = u64::try_from(offset) else { return reply.error(Errno::ENXIO) };
+        // Sizes are below 2^63.
+        let answer = move |reply: ReplyLseek, found: FsResult<u64>| match found {
+            Ok(found) => reply.offset(found as i64),
+            Err(error) => refuse(reply, "lseek", ino.0, &error),
+        };
+        if let Some(found) = self.fs.try_seek(number, offset, hole) {
+            return answer(reply, found);
+        }
+        self.later(move |fs| async move {
+            let found = match hole {
+                true => fs.seek_hole(number, offset).await,
+                false => fs.seek_data(number, offset).await,
+            };
+            answer(reply, found);
+        });
+    }
+
+    fn copy_file_range(
+        &self,
+        _request: &Request,
+        _from_ino: INodeNo,
+        from: FileHandle,
+        from_offset: u64,
+        ino: INodeNo,
+        to: FileHandle,
+        offset: u64,
+        len: u64,
+        _flags: CopyFileRangeFlags,
+        reply: ReplyWrite,
+    ) {
+        let (ino, from, to) = (inode(ino), handle(from), handle(to));
+        let len = len.min(COPY_BYTES);
+        self.later(move |fs| async move {
+            match fs.copy_range((from, from_offset), (to, offset), len).await {
+                // At most `COPY_BYTES`, so it fits.
+                Ok(copied) => reply.written(copied as u32),
+                Err(error) => refuse(reply, "copy_file_range", ino.0, &error),
             }
         });
     }

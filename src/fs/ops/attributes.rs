@@ -52,7 +52,12 @@ impl FileSystem {
     }
 
     /// Sets the length of a file; published by the next commit.
-    pub(in crate::fs) async fn truncate(&self, inode: &Arc<Inode>, size: u64) -> FsResult<()> {
+    pub(in crate::fs) async fn truncate(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+        size: u64,
+    ) -> FsResult<()> {
+        self.repay(inode).await;
         let writer = self.writer(inode)?;
         writer.truncate(size).await?;
         let now = self.clock.now();

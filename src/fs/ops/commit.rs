@@ -93,7 +93,7 @@ impl FileSystem {
     /// Makes the bucket hold what was written to an inode. Nothing to do is success. Safe to repeat; a
     /// failure is final for the writer and repeated to every later caller.
     pub(in crate::fs) async fn commit(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {
-        let _turn = inode.turn.lock().await;
+        let _turn = self.turn_of(inode).await;
         self.commit_in_turn(inode).await
     }
 
@@ -128,7 +128,11 @@ impl FileSystem {
             let options = state.put_options(inode, with_mtime);
             (writer, options, state.attr.mtime)
         };
-        let committed = writer.commit(options).await.map_err(FsError::from)?;
+        let borrowed = self.loans.of_borrower(inode.ino);
+        let committed = writer.commit(options).await;
+        // Published or failed for good: it rests on nothing any more.
+        self.loans.end(&borrowed);
+        let committed = committed.map_err(FsError::from)?;
         // An upload was initiated before the last write, so its metadata cannot tell when that was:
         // the service's own time does.
         let info = if committed.options_sent.metadata.get("mtime").is_none() {

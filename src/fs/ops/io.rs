@@ -13,24 +13,70 @@ use crate::read::FileReader;
 use crate::store::{Metadata, PutOptions};
 use crate::write::{Base, FileWriter};
 
+/// Where bytes are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum WriteAt {
+    /// There.
+    Offset(u64),
+    /// Where the file ends by then (O_APPEND). The kernel may know an older size.
+    End,
+}
+
+impl WriteAt {
+    /// Where the bytes belong that follow `taken` ones.
+    pub fn after(self, taken: usize) -> Self {
+        match self {
+            Self::Offset(offset) => Self::Offset(offset.saturating_add(taken as u64)),
+            Self::End => Self::End,
+        }
+    }
+}
+
+impl From<u64> for WriteAt {
+    fn from(offset: u64) -> Self {
+        Self::Offset(offset)
+    }
+}
+
 impl FileSystem {
     /// Takes as many bytes from the front of `data` as it can without waiting, and says how many. The
     /// rest goes through [`write`](Self::write).
-    pub fn try_write(&self, handle: HandleNo, offset: u64, data: &[u8]) -> FsResult<usize> {
+    pub fn try_write(
+        &self,
+        handle: HandleNo,
+        at: impl Into<WriteAt>,
+        data: &[u8],
+    ) -> FsResult<usize> {
         let handle = self.handles.get(handle)?;
         let file = handle.file()?;
         let writer = self.writer_for_write(file)?;
-        let taken = writer.try_write(offset, data)?;
+        if self.loans.lends(file.inode().ino) {
+            return Ok(0);
+        }
+        let taken = match at.into() {
+            WriteAt::Offset(offset) => writer.try_write(offset, data)?,
+            WriteAt::End => writer.try_append(data)?,
+        };
         self.touched(file);
         Ok(taken)
     }
 
     /// Writes all of `data`, waiting for memory if need be.
-    pub async fn write(&self, handle: HandleNo, offset: u64, data: &[u8]) -> FsResult<()> {
+    pub async fn write(
+        self: &Arc<Self>,
+        handle: HandleNo,
+        at: impl Into<WriteAt>,
+        data: &[u8],
+    ) -> FsResult<()> {
+        let at = at.into();
         let handle = self.handles.get(handle)?;
         let file = handle.file()?;
+        self.repay(file.inode()).await;
         let writer = self.writer_for_write(file)?;
-        writer.write(offset, data).await?;
+        match at {
+            WriteAt::Offset(offset) => writer.write(offset, data).await?,
+            WriteAt::End => writer.append(data).await?,
+        }
         self.touched(file);
         Ok(())
     }
@@ -41,7 +87,7 @@ impl FileSystem {
         Ok(())
     }
 
-    fn touched(&self, file: &FileHandle) {
+    pub(in crate::fs) fn touched(&self, file: &FileHandle) {
         file.wrote.store(true, Ordering::Relaxed);
         let now = self.clock.now();
         let mut state = file.inode().state();
@@ -50,7 +96,7 @@ impl FileSystem {
         state.mtime_set = false;
     }
 
-    fn writer_for_write(&self, file: &FileHandle) -> FsResult<Arc<FileWriter>> {
+    pub(in crate::fs) fn writer_for_write(&self, file: &FileHandle) -> FsResult<Arc<FileWriter>> {
         if !file.writes {
             return Err(Meaning::BadHandle.into());
         }

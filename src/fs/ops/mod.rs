@@ -2,6 +2,7 @@
 
 pub mod attributes;
 pub mod commit;
+pub mod copy;
 pub mod create;
 pub mod dir;
 pub mod drain;
@@ -13,4 +14,5 @@ pub mod rename;
 mod rename_directory;
 mod rename_native;
 pub mod settle;
+pub mod space;
 pub mod xattr;

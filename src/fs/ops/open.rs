@@ -154,7 +154,7 @@ impl FileSystem {
 
     /// Ends the life of a writer that no handle needs any more.
     async fn finish(self: &Arc<Self>, inode: &Arc<Inode>) {
-        let _turn = inode.turn.lock().await;
+        let _turn = self.turn_of(inode).await;
         let (committed, writer) = loop {
             let committed = self.commit_in_turn(inode).await;
             let mut state = inode.state();
@@ -178,6 +178,7 @@ impl FileSystem {
             break (committed, writer);
         };
         writer.discard().await;
+        self.loans.end(&self.loans.of_borrower(inode.ino));
         let Err(failure) = committed else { return };
         let path = self.inodes.path(inode.ino);
         let path = path.as_ref().map_or("(unlinked)", |path| path.as_str());

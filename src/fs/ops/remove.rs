@@ -23,7 +23,7 @@ impl FileSystem {
             return Err(Meaning::IsDirectory.into());
         }
         // Waits for a commit that is under way, so that it cannot bring the object back.
-        let _turn = inode.turn.lock().await;
+        let _turn = self.turn_of(&inode).await;
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
         let key = path.file_key(self.store.limits())?;
         if inode.state().is_stored() {

@@ -88,15 +88,25 @@ impl FileSystem {
     ) -> FsResult<()> {
         // Two turns are taken in the order of their numbers, so that two renames cannot wait for
         // each other.
-        let first_target = target.as_ref().filter(|target| target.ino < source.ino);
-        let _before = match first_target {
-            Some(target) => Some(target.turn.lock().await),
-            None => None,
-        };
-        let _turn = source.turn.lock().await;
-        let _after = match target.as_ref().filter(|target| target.ino > source.ino) {
-            Some(target) => Some(target.turn.lock().await),
-            None => None,
+        let _turns = loop {
+            self.repay(source).await;
+            if let Some(target) = &target {
+                self.repay(target).await;
+            }
+            let first_target = target.as_ref().filter(|target| target.ino < source.ino);
+            let before = match first_target {
+                Some(target) => Some(target.turn.lock().await),
+                None => None,
+            };
+            let turn = source.turn.lock().await;
+            let after = match target.as_ref().filter(|target| target.ino > source.ino) {
+                Some(target) => Some(target.turn.lock().await),
+                None => None,
+            };
+            let lends = |inode: &Arc<Inode>| self.loans.lends(inode.ino);
+            if !lends(source) && !target.as_ref().is_some_and(lends) {
+                break (before, turn, after);
+            }
         };
         let old_path = self.inodes.path(source.ino).ok_or(Meaning::NotFound)?;
         let old_key = old_path.file_key(self.store.limits())?;

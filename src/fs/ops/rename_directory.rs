@@ -24,6 +24,9 @@ impl FileSystem {
         target: Option<Arc<Inode>>,
         place: &Move,
     ) -> FsResult<()> {
+        for inode in self.inodes.descendants(source.ino) {
+            self.repay(&inode).await;
+        }
         let _turn = source.turn.lock().await;
         let old_path = self.inodes.path(source.ino).ok_or(Meaning::NotFound)?;
         let (old_prefix, new_prefix) = (old_path.key_prefix(), place.new_path.key_prefix());
@@ -50,6 +53,11 @@ impl FileSystem {
             found.sort_by_key(|inode| inode.ino);
             for inode in found {
                 turns.push(Arc::clone(&inode.turn).lock_owned().await);
+                if self.loans.lends(inode.ino) {
+                    // What rests on it may need a turn that is held here, or wait for one.
+                    let detail = "a file of the directory is being copied";
+                    return Err(FsError::with_detail(Meaning::Busy, detail));
+                }
                 let Some(path) = self.inodes.path(inode.ino) else { continue };
                 let old_key = path.file_key(self.store.limits())?;
                 self.commit_in_turn(&inode).await?;

@@ -94,7 +94,7 @@ impl FileSystem {
 
     /// Stores changed attributes now. Nothing to do is success.
     pub(in crate::fs) async fn settle(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {
-        let _turn = inode.turn.lock().await;
+        let _turn = self.turn_of(inode).await;
         self.settle_in_turn(inode).await
     }
 
