@@ -2,6 +2,8 @@
 
 mod attributes;
 mod belief;
+mod copies;
+mod copies_model;
 mod early;
 mod exclusive;
 mod failures;
@@ -10,6 +12,7 @@ mod readdir;
 mod rename;
 mod rename_native;
 mod rename_open;
+mod space;
 mod truncation;
 mod writes;
 mod xattr;

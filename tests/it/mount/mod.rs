@@ -3,8 +3,10 @@
 mod append_object;
 mod calls;
 mod commit_rule;
+mod copies;
 mod dialects;
 mod limits;
+mod mappings;
 mod programs;
 mod reads;
 mod tree;

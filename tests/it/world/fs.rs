@@ -10,7 +10,7 @@ use partfs::fs::ops::create::Maker;
 use partfs::fs::{FileSystem, FsConfig, FsResult, HandleNo, InodeNo, OpenMode};
 use partfs::read::ReadConfig;
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
-use partfs::store::{Limits, ObjectStore};
+use partfs::store::{Limits, ObjectStore, Operation};
 use partfs::write::WriteConfig;
 use tempfile::TempDir;
 
@@ -183,6 +183,31 @@ impl World {
             self.fs.write(handle, offset + taken as u64, &data[taken..]).await?;
         }
         Ok(())
+    }
+
+    /// Copies all of it, as programs do: call by call. Says how many bytes there were.
+    pub async fn copy(
+        &self,
+        (from, at): (HandleNo, u64),
+        (to, offset): (HandleNo, u64),
+        len: u64,
+    ) -> FsResult<u64> {
+        let mut done = 0;
+        while done < len {
+            let left = len - done;
+            match self.fs.copy_range((from, at + done), (to, offset + done), left).await? {
+                0 => break,
+                now => done += now,
+            }
+        }
+        Ok(done)
+    }
+
+    /// Bytes that arrived in bodies of requests so far.
+    pub fn sent_bytes(&self) -> u64 {
+        let bodies = |operation| matches!(operation, Operation::Put | Operation::PutPart);
+        let effects = self.bucket.effects().into_iter();
+        effects.filter(|effect| bodies(effect.operation)).map(|effect| effect.size).sum()
     }
 
     /// Flush and release, as the kernel does at a close.

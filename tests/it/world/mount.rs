@@ -229,6 +229,13 @@ impl Mounted {
         self.bucket.requests_of(operation)
     }
 
+    /// Bytes that arrived in bodies of requests so far.
+    pub fn sent_bytes(&self) -> u64 {
+        let bodies = |operation| matches!(operation, Operation::Put | Operation::PutPart);
+        let effects = self.bucket.effects().into_iter();
+        effects.filter(|effect| bodies(effect.operation)).map(|effect| effect.size).sum()
+    }
+
     /// Uploads that are neither completed nor aborted.
     pub fn open_uploads(&self) -> usize {
         let query = partfs::store::memory::UploadsQuery { max: 1000, ..Default::default() };
@@ -243,6 +250,11 @@ impl Mounted {
             .env("LC_ALL", "C")
             .output()
             .expect("bash runs")
+    }
+
+    /// A Python program with the mount point as its folder; what it printed.
+    pub fn python(&self, script: &str) -> String {
+        self.sh(&format!("python3 - <<'END'\nimport errno, mmap, os\n{script}\nEND\n"))
     }
 
     /// A shell command that must succeed; what it printed.
