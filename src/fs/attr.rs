@@ -56,6 +56,8 @@ pub struct Attr {
     pub mtime: SystemTime,
     /// Last change of content or attributes, as far as known.
     pub ctime: SystemTime,
+    /// Names: 1, and 0 of what is open but was removed.
+    pub links: u32,
 }
 
 /// What a mount gives to objects that carry no attributes of their own.
@@ -108,13 +110,14 @@ impl Attr {
             gid: number("gid").unwrap_or(defaults.gid),
             mtime: metadata.get("mtime").and_then(parse_time).unwrap_or(last_modified),
             ctime: last_modified,
+            links: 1,
         }
     }
 
     /// Attributes of something that is made now.
     pub fn new(kind: Kind, permissions: u32, uid: u32, gid: u32, now: SystemTime) -> Self {
         let permissions = permissions & kind.mode_mask();
-        Self { size: 0, permissions, uid, gid, mtime: now, ctime: now }
+        Self { size: 0, permissions, uid, gid, mtime: now, ctime: now, links: 1 }
     }
 
     /// Writes owner and mode into the metadata of an object.

@@ -148,6 +148,9 @@ pub struct State {
     /// Directories: counts our own changes of names, so that a slower answer of the bucket is not
     /// believed over them.
     pub names_changed: u64,
+    /// Directories: when a name last came or went through this mount, if that is the time to be shown.
+    /// Never stored: it would cost a request for each file.
+    pub names_time: Option<SystemTime>,
     /// Directories: names asked for one by one since the last complete listing.
     pub names_asked: u32,
     /// Directories: whether the marker object exists, when known.
@@ -192,6 +195,7 @@ impl Inode {
             target: None,
             listing: None,
             names_changed: 0,
+            names_time: None,
             names_asked: 0,
             marker: None,
             kernel_caches: None,
@@ -224,9 +228,13 @@ impl fmt::Debug for Inode {
 }
 
 impl State {
-    /// Attributes with the size of a file that is being written.
+    /// Attributes as they are told: with the size of a file that is being written, the time of names
+    /// that changed, and no name where it was removed.
     pub fn current_attr(&self) -> Attr {
         let mut attr = self.attr.clone();
+        attr.mtime = attr.mtime.max(self.names_time.unwrap_or(attr.mtime));
+        attr.ctime = attr.ctime.max(self.names_time.unwrap_or(attr.ctime));
+        attr.links = u32::from(!self.unlinked);
         if let Some(writer) = &self.writer {
             attr.size = writer.size();
         }
@@ -289,16 +297,18 @@ impl State {
     }
 
     /// Directories: a name of ours appeared.
-    pub fn name_added(&mut self, name: &Name, kind: Kind) {
+    pub fn name_added(&mut self, name: &Name, kind: Kind, now: SystemTime) {
         self.names_changed += 1;
+        self.names_time = Some(now);
         if let Some(listing) = &mut self.listing {
             listing.names.insert(name.clone(), kind);
         }
     }
 
     /// Directories: a name of ours went.
-    pub fn name_removed(&mut self, name: &Name) {
+    pub fn name_removed(&mut self, name: &Name, now: SystemTime) {
         self.names_changed += 1;
+        self.names_time = Some(now);
         if let Some(listing) = &mut self.listing {
             listing.names.remove(name);
         }

@@ -40,7 +40,7 @@ pub(super) fn attributes(entry: &Entry) -> FileAttr {
         kind: file_type(entry.kind),
         perm: attr.permissions as u16,
         // find(1) believes a directory with one link to have an unknown number of subdirectories.
-        nlink: 1,
+        nlink: attr.links,
         uid: attr.uid,
         gid: attr.gid,
         rdev: 0,

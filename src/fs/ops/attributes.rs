@@ -97,6 +97,7 @@ impl FileSystem {
             state.attr.apply(inode.kind, changes, self.clock.now());
             if changes.mtime.is_some() {
                 state.mtime_set = true;
+                state.names_time = None;
             }
             let same = state.attr.permissions == before.permissions
                 && (state.attr.uid, state.attr.gid) == (before.uid, before.gid)

@@ -105,7 +105,7 @@ impl FileSystem {
         let inode = self.inodes.obtain(parent.ino, name, Kind::File, false, || (attr, None));
         inode.state().exclusive = exclusive;
         self.writer(&inode)?;
-        parent.state().name_added(name, Kind::File);
+        parent.state().name_added(name, Kind::File, self.clock.now());
         Ok(inode)
     }
 
@@ -158,7 +158,7 @@ impl FileSystem {
             state.marker = Some(true);
             state.listing = Some(Listing { at: now, names: Default::default() });
         }
-        parent.state().name_added(&name, Kind::Directory);
+        parent.state().name_added(&name, Kind::Directory, self.clock.now());
         Ok(self.entry(&inode))
     }
 
@@ -222,7 +222,7 @@ impl FileSystem {
             state.checked = Some(tokio::time::Instant::now());
             state.target = Some(target.into());
         }
-        parent.state().name_added(&name, Kind::Symlink);
+        parent.state().name_added(&name, Kind::Symlink, self.clock.now());
         Ok(self.entry(&inode))
     }
 

@@ -217,7 +217,7 @@ impl FileSystem {
         {
             self.inodes.detach(parent, &name);
             if let Some(parent) = self.inodes.get(parent) {
-                parent.state().name_removed(&name);
+                parent.state().name_removed(&name, self.clock.now());
             }
         }
     }

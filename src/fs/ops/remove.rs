@@ -33,7 +33,7 @@ impl FileSystem {
         }
         let published = self.let_go(&inode).await;
         self.inodes.detach(parent.ino, &name);
-        parent.state().name_removed(&name);
+        parent.state().name_removed(&name, self.clock.now());
         if published {
             self.keep_directory(&parent).await?;
             self.store.delete(&key).await?;
@@ -81,7 +81,7 @@ impl FileSystem {
         inode.state().unlinked = true;
         inode.state().attr_pending = false;
         self.inodes.detach(parent.ino, &name);
-        parent.state().name_removed(&name);
+        parent.state().name_removed(&name, self.clock.now());
         Ok(())
     }
 

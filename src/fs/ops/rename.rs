@@ -137,7 +137,7 @@ impl FileSystem {
         self.known.forget(old_key.as_str());
         if let Err(error) = self.store.delete(&old_key).await {
             // Both names exist now; the caller knows that something is wrong, and sees it.
-            place.old_parent.state().name_added(&place.old_name, source.kind);
+            place.old_parent.state().name_added(&place.old_name, source.kind, self.clock.now());
             return Err(error.into());
         }
         Ok(())
@@ -268,8 +268,10 @@ impl FileSystem {
     }
 
     pub(super) fn name_moved(&self, source: &Inode, place: &Move) {
-        place.old_parent.state().name_removed(&place.old_name);
-        place.new_parent.state().name_added(&place.new_name, source.kind);
+        // As on a local disk: backups see by it that a file has another name.
+        source.state().attr.ctime = self.clock.now();
+        place.old_parent.state().name_removed(&place.old_name, self.clock.now());
+        place.new_parent.state().name_added(&place.new_name, source.kind, self.clock.now());
     }
 }
 

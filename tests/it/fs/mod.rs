@@ -13,6 +13,7 @@ mod rename;
 mod rename_native;
 mod rename_open;
 mod space;
+mod times;
 mod truncation;
 mod writes;
 mod xattr;
