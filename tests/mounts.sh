@@ -1,0 +1,71 @@
+# For scripts that run other people's programs on a real mount of the mock; to be sourced in the
+# repository's root. Everything is made in $work, which goes away with the script, and so does the mount.
+# PARTFS_BIN names the program to test; without it the present sources are built.
+
+# Where tools and temporary files are.
+target=$(realpath -m "${CARGO_TARGET_DIR:-target}")
+daemon=
+
+# Leaves the script when this machine cannot mount: loudly, and as a failure with PARTFS_REQUIRE_FUSE=1.
+needs_fuse() {
+    [[ $(id -u) -eq 0 && -w /dev/fuse ]] && return
+    if [[ ${PARTFS_REQUIRE_FUSE:-} == 1 ]]; then
+        echo "$0: needs root and /dev/fuse" >&2
+        exit 1
+    fi
+    echo "$0: SKIPPED: needs root and /dev/fuse" >&2
+    exit 0
+}
+
+# Builds what is to be tested, and makes $work, $mnt and $bucket.
+prepare() {
+    if [[ -z ${PARTFS_BIN:-} ]]; then
+        cargo build --locked
+        PARTFS_BIN=$target/debug/partfs
+    fi
+    PARTFS_BIN=$(realpath "$PARTFS_BIN")
+    work=$(mktemp -d)
+    mnt=$work/mnt bucket=$work/bucket
+    mkdir "$mnt" "$bucket"
+    chmod 755 "$work"
+    trap clean_up EXIT
+}
+
+# A tool from crates.io, in this version: installed once.
+tool() {
+    local name=$1 version=$2 root=$target/tools/$1-$2
+    if [[ ! -x $root/bin/$name ]]; then
+        cargo install --locked --quiet --root "$root" --target-dir "$target/tools/build" "$name" --version "$version" >&2
+    fi
+    echo "$root/bin/$name"
+}
+
+# Mounts the objects of $bucket as this service would show them; further arguments are options.
+mount_mock() {
+    local dialect=$1
+    shift
+    "$PARTFS_BIN" mount "mock:$bucket?dialect=$dialect" "$mnt" --foreground --log-level warn "$@" &
+    daemon=$!
+    until mountpoint -q "$mnt"; do
+        kill -0 "$daemon" 2>/dev/null || { echo "$0: the mount failed" >&2; exit 1; }
+        sleep 0.05
+    done
+}
+
+# Unmounts; fails when something that was written could not be stored.
+unmount_mock() {
+    [[ -n $daemon ]] || return 0
+    umount "$mnt"
+    local ended=$daemon
+    daemon=
+    wait "$ended"
+}
+
+clean_up() {
+    if [[ -n $daemon ]]; then
+        umount --lazy "$mnt" 2>/dev/null || true
+        kill "$daemon" 2>/dev/null || true
+        wait "$daemon" 2>/dev/null || true
+    fi
+    rm -rf "$work"
+}
