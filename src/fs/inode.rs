@@ -90,6 +90,17 @@ impl Object {
         let same = same_time && self.version == listed.version && self.metadata.is_some();
         same.then(|| Self { asked: listed.asked, ..self.clone() })
     }
+
+    /// Whether `now`, a later answer, shows nothing but what was known: the same bytes, and as far as
+    /// either tells, the same metadata and the same time.
+    pub fn is_unchanged(&self, now: &Self) -> bool {
+        fn agree<T: PartialEq>(known: Option<&T>, now: Option<&T>) -> bool {
+            known.zip(now).is_none_or(|(known, now)| known == now)
+        }
+        self.version == now.version
+            && agree(self.metadata.as_ref(), now.metadata.as_ref())
+            && agree(self.last_modified.as_ref(), now.last_modified.as_ref())
+    }
 }
 
 /// A complete listing of a directory: it proves which names are absent.
@@ -337,6 +348,8 @@ impl State {
             self.target = None;
         }
         let nothing = Metadata::new();
+        let same = self.object.as_ref().is_some_and(|known| known.is_unchanged(&object));
+        let ctime = same.then_some(self.attr.ctime);
         self.attr = Attr::from_object(
             kind,
             object.version.size,
@@ -344,6 +357,8 @@ impl State {
             object.metadata.as_ref().unwrap_or(&nothing),
             defaults,
         );
+        // What the bucket confirms is no change: `tar` and `git` take another ctime for one.
+        self.attr.ctime = ctime.unwrap_or(self.attr.ctime);
         self.object = Some(object);
         self.xattrs = None;
     }

@@ -17,6 +17,12 @@ pub struct DrainReport {
 }
 
 impl FileSystem {
+    /// Waits until no work goes on after its caller was answered: changed attributes are stored, or could
+    /// not be, and files that were written through mappings are published.
+    pub async fn quiet(&self) {
+        self.background.idle().await;
+    }
+
     /// Publishes every file that has unpublished bytes, stores changed attributes and waits for all
     /// work in the background, for `deadline` at most. For the time after the last handle is gone.
     pub async fn drain(self: &Arc<Self>, deadline: Duration) -> DrainReport {

@@ -125,6 +125,47 @@ async fn the_time_of_a_plain_write_does_not_jump() {
     }
 }
 
+/// `tar` and `git` take a file whose ctime moves for one that somebody changes.
+#[tokio::test(start_paused = true)]
+async fn what_the_bucket_confirms_does_not_move_the_ctime() {
+    let world = World::new();
+    for (name, len) in [("small", 10), ("large", 5 * PART as usize)] {
+        world.put(name, &pattern(1, len)).await.unwrap();
+        let ino = world.walk(name).await.unwrap();
+        let made = world.fs.getattr(ino).await.unwrap().attr.ctime;
+        // Asked by a listing, by an open, and long after.
+        let handle = world.fs.opendir(InodeNo::ROOT).unwrap();
+        world.fs.readdir(handle, 0, true).await.unwrap();
+        assert_eq!(world.fs.getattr(ino).await.unwrap().attr.ctime, made, "{name}: listed");
+        let heads = world.bucket.requests_of(Operation::Head);
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        world.read_all(name, 100).await.unwrap();
+        assert!(world.bucket.requests_of(Operation::Head) > heads);
+        assert_eq!(world.fs.getattr(ino).await.unwrap().attr.ctime, made, "{name}: opened");
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        assert_eq!(world.fs.getattr(ino).await.unwrap().attr.ctime, made, "{name}: asked anew");
+        // What others change moves it.
+        let other = world.fresh();
+        let theirs = other.walk(name).await.unwrap();
+        other.fs.setattr(theirs, None, changes()).await.unwrap();
+        other.fs.drain(Duration::from_secs(5)).await;
+        tokio::time::sleep(Duration::from_secs(100)).await;
+        let now = world.fs.getattr(ino).await.unwrap().attr.ctime;
+        assert_ne!(now, made, "{name}: changed by others");
+    }
+}
+
+/// Storing it would cost a request for each name.
+#[tokio::test]
+async fn the_time_of_a_directory_is_not_that_of_its_entries() {
+    let world = World::new();
+    world.fs.mkdir(InodeNo::ROOT, std::ffi::OsStr::new("d"), MAKER).await.unwrap();
+    let ino = world.walk("d").await.unwrap();
+    let made = world.fs.getattr(ino).await.unwrap().attr.mtime;
+    world.put("d/f", b"content").await.unwrap();
+    assert_eq!(world.fs.getattr(ino).await.unwrap().attr.mtime, made);
+}
+
 #[tokio::test(start_paused = true)]
 async fn attributes_that_could_not_be_stored_are_tried_again() {
     let world = World::new();

@@ -53,6 +53,7 @@ fn programs(dialect: MockDialect) {
         let kinds = [Operation::Put, Operation::PutPart, Operation::Copy, Operation::Rename];
         kinds.map(|operation| mounted.requests_of(operation)).iter().sum::<u64>()
     };
+    mounted.settled();
     let before = sent();
     let second = mounted.sh(&format!("rsync -ai {here}/sub ."));
     assert_eq!((second.as_str(), sent()), ("", before), "{dialect:?}: nothing is sent again");

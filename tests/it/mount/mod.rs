@@ -1,15 +1,23 @@
 //! Real mounts, driven by real programs; the bucket is looked into without the mount.
 
 mod append_object;
+mod archives;
 mod calls;
 mod commit_rule;
 mod copies;
+mod costs;
+mod databases;
 mod dialects;
+mod editors;
+mod git;
 mod limits;
 mod mappings;
 mod programs;
 mod reads;
+mod scripts;
+mod synchronizing;
 mod tree;
+mod trees;
 mod users;
 mod writes;
 mod xattr;

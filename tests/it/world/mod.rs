@@ -4,6 +4,7 @@
 pub mod failing;
 pub mod fs;
 pub mod mount;
+pub mod programs;
 pub mod served;
 pub mod wire;
 

@@ -214,6 +214,21 @@ impl Mounted {
         self.mount();
     }
 
+    /// Waits until nothing is on its way to the bucket: attributes are stored, and the kernel has told of
+    /// every close. For who has nothing open.
+    pub fn settled(&self) {
+        let fs = &self.live.as_ref().expect("mounted").fs;
+        loop {
+            self.runtime.block_on(fs.quiet());
+            let status = std::fs::read(self.path(".partfs/status.json")).unwrap();
+            let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
+            if status["open_handles"] == 0 && status["background_tasks"] == 0 {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// The bytes of an object, from the bucket itself.
     pub fn object(&self, key: &str) -> Option<Vec<u8>> {
         self.runtime.block_on(super::object(&self.bucket, key))
