@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use http::{HeaderMap, StatusCode};
 
 use crate::dialect::attempt::Job;
+use crate::dialect::beside::Beside;
 use crate::dialect::conditions::keep_to;
 use crate::dialect::create_only::CreateOnly;
 use crate::dialect::credentials::CredentialCache;
@@ -38,6 +39,7 @@ pub(crate) struct Client {
     pub(super) credentials: CredentialCache,
     pub(super) transport: Transport,
     pub(super) timing: Timing,
+    pub(super) beside: Beside,
     create_only: CreateOnly,
 }
 
@@ -50,8 +52,8 @@ impl Client {
         let Site { tls, authority } = dialect.site();
         let host = authority.rsplit_once(':').map_or(&**authority, |(host, _)| host);
         let transport = Transport::to(*tls, timing.connect, host)?;
-        let create_only = CreateOnly::default();
-        Ok(Self { dialect, credentials, transport, timing, create_only })
+        let (beside, create_only) = (Beside::default(), CreateOnly::default());
+        Ok(Self { dialect, credentials, transport, timing, beside, create_only })
     }
 
     /// Time for an operation that moves `bytes` of content.
@@ -256,7 +258,8 @@ impl ObjectStore for Client {
 
     async fn list(&self, request: &ListRequest) -> StoreResult<ListPage> {
         let job = self.job_of(Operation::List, None, self.dialect.list(request))?;
-        self.run(&job, |answer| self.dialect.read_list(answer, request)).await
+        let page = self.run(&job, |answer| self.dialect.read_list(answer, request)).await?;
+        Ok(self.beside.hide(page))
     }
 
     async fn put(

@@ -7,6 +7,7 @@
 
 mod answer_head;
 mod attempt;
+mod beside;
 mod client;
 mod clock_skew;
 mod conditions;

@@ -6,16 +6,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::dialect::Completed;
-use crate::dialect::attempt::{Job, hex};
+use crate::dialect::attempt::Job;
 use crate::dialect::client::Client;
 use crate::dialect::failure::{Failure, Repeat};
 use crate::http::Verdict;
 use crate::store::{
     CopyOptions, ErrorKind, Key, ObjectStore, ObjectVersion, Operation, StoreError, StoreResult,
 };
-
-/// How many random bytes make a key that nobody else uses.
-const NONCE_BYTES: usize = 8;
 
 impl Client {
     /// Renames; after an attempt of unknown fate a source that is gone means success when the
@@ -141,14 +138,10 @@ impl Client {
         key: &Key,
         options: &CopyOptions,
     ) -> StoreResult<ObjectVersion> {
-        let failed = |message: String| {
-            StoreError::new(ErrorKind::InvalidKey, Operation::Copy, message).with_key(key.as_str())
-        };
-        let mut nonce = [0; NONCE_BYTES];
-        getrandom::fill(&mut nonce).map_err(|error| failed(error.to_string()))?;
-        let beside = Key::new(format!("{}.partfs-{}", key.as_str(), hex(&nonce)))
-            .map_err(|error| failed(error.to_string()))?;
-        let copied = self.copy(key, &beside, options).await?;
+        let beside = self.beside.key(key)?;
+        // What an attempt without an answer has made is seen by who looks for it.
+        let copied =
+            self.copy(key, &beside, options).await.inspect_err(|_| self.beside.show(&beside))?;
         let Err(error) = self.rename(&beside, key, &copied).await else { return Ok(copied) };
         // A move that was none may have left nothing at the key: then the copy is the last of the bytes.
         let whole = self.head(key).await.is_ok_and(|info| match &options.if_match {
@@ -157,9 +150,12 @@ impl Client {
         });
         if whole {
             // What stays behind is named in the log by `delete`'s own failure at most.
-            drop(self.delete(&beside).await);
+            if self.delete(&beside).await.is_err() {
+                self.beside.show(&beside);
+            }
             return Err(error);
         }
+        self.beside.show(&beside);
         let message = format!("{}; the content may be at {:?}", error.message, beside.as_str());
         Err(StoreError { message: message.into(), ..error })
     }

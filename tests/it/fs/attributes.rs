@@ -155,17 +155,6 @@ async fn what_the_bucket_confirms_does_not_move_the_ctime() {
     }
 }
 
-/// Storing it would cost a request for each name.
-#[tokio::test]
-async fn the_time_of_a_directory_is_not_that_of_its_entries() {
-    let world = World::new();
-    world.fs.mkdir(InodeNo::ROOT, std::ffi::OsStr::new("d"), MAKER).await.unwrap();
-    let ino = world.walk("d").await.unwrap();
-    let made = world.fs.getattr(ino).await.unwrap().attr.mtime;
-    world.put("d/f", b"content").await.unwrap();
-    assert_eq!(world.fs.getattr(ino).await.unwrap().attr.mtime, made);
-}
-
 #[tokio::test(start_paused = true)]
 async fn attributes_that_could_not_be_stored_are_tried_again() {
     let world = World::new();
