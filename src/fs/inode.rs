@@ -325,6 +325,29 @@ impl State {
         }
     }
 
+    /// Directories: a name of ours was that of a directory and is none any more. An object that was
+    /// hidden by the directory may be there now: the name must be asked for again.
+    pub fn name_vacated(&mut self, name: &Name, now: SystemTime) {
+        self.names_changed += 1;
+        self.names_time = Some(now);
+        if let Some(listing) = &mut self.listing {
+            listing.names.insert(name.clone(), Kind::File);
+        }
+    }
+
+    /// Directories: the bucket was asked at `asked`, and has no marker. What it said once is over.
+    pub fn lost_marker(&mut self, asked: Instant, defaults: &Defaults) {
+        let older = self.object.as_ref().is_some_and(|object| object.asked <= asked);
+        if self.is_ours() || !older {
+            return;
+        }
+        self.object = None;
+        self.marker = Some(false);
+        self.xattrs = None;
+        (self.attr.permissions, self.attr.uid, self.attr.gid) =
+            (defaults.dir_mode, defaults.uid, defaults.gid);
+    }
+
     /// Takes in what HEAD or a listing said of the object, told at `told`; unless we know better by
     /// now.
     pub fn confirm(

@@ -67,7 +67,10 @@ impl FileSystem {
         let parent = self.directory(parent)?;
         match self.resolve(&parent, &name).await? {
             None => self.create_new(&parent, &name, maker, exclusive),
-            Some(_) if exclusive => Err(Meaning::Exists.into()),
+            Some(inode) if exclusive => {
+                self.forget_unused(&inode);
+                Err(Meaning::Exists.into())
+            }
             Some(inode) => {
                 let opened = self.open(inode.ino, mode, maker.pid).await?;
                 self.inodes.remember(inode.ino);
@@ -234,7 +237,10 @@ impl FileSystem {
         self.check_key(&parent, &name)?;
         match self.resolve(&parent, &name).await? {
             None => Ok((parent, name)),
-            Some(_) => Err(Meaning::Exists.into()),
+            Some(inode) => {
+                self.forget_unused(&inode);
+                Err(Meaning::Exists.into())
+            }
         }
     }
 

@@ -34,10 +34,10 @@ pub struct Entry {
 pub(in crate::fs) enum Found {
     /// An object.
     File(Object),
-    /// A marker object, or keys below.
-    Directory { marker: Option<Object> },
-    /// Nothing.
-    Absent,
+    /// A marker object, or keys below; asked for then.
+    Directory { marker: Option<Object>, asked: Instant },
+    /// Nothing; asked for then.
+    Absent { asked: Instant },
 }
 
 impl FileSystem {
@@ -88,6 +88,11 @@ impl FileSystem {
         self.inodes.forget(ino, count);
     }
 
+    /// An inode that was met on the way and is not told to the kernel: nobody would ever forget it.
+    pub(in crate::fs) fn forget_unused(&self, inode: &Inode) {
+        self.inodes.forget(inode.ino, 0);
+    }
+
     /// [`getattr`](Self::getattr), when memory has the answer.
     pub fn try_getattr(&self, ino: InodeNo) -> Option<FsResult<Entry>> {
         if let Some(entry) = control::entry(self, ino) {
@@ -120,7 +125,10 @@ impl FileSystem {
         let parent = self.directory(parent)?;
         match self.ask(&parent, &name, Some(inode.kind)).await? {
             Some(now) if now.ino == inode.ino => Ok(()),
-            Some(_) => Err(Meaning::Stale.into()),
+            Some(now) => {
+                self.forget_unused(&now);
+                Err(Meaning::Stale.into())
+            }
             None => Err(Meaning::NotFound.into()),
         }
     }
@@ -221,6 +229,16 @@ impl FileSystem {
         {
             return Some(Arc::clone(child));
         }
+        // What only we know below a directory keeps it one, whatever others do with its name.
+        if let Found::File(Object { asked, .. }) | Found::Absent { asked } = found
+            && let Some(directory) = child.clone().filter(|child| self.has_unpublished(child))
+        {
+            let mut state = directory.state();
+            state.lost_marker(asked, &self.defaults);
+            state.checked = Some(told);
+            drop(state);
+            return Some(directory);
+        }
         match found {
             Found::File(object) => {
                 let kind = match &object.metadata {
@@ -240,7 +258,7 @@ impl FileSystem {
                 inode.state().confirm(kind, object, told, &self.defaults, self.ttl());
                 Some(inode)
             }
-            Found::Directory { marker } => {
+            Found::Directory { marker, asked } => {
                 let inode = self.obtain(parent, name, Kind::Directory);
                 let mut state = inode.state();
                 state.marker = Some(marker.is_some());
@@ -248,17 +266,16 @@ impl FileSystem {
                     Some(object) => {
                         state.confirm(Kind::Directory, object, told, &self.defaults, self.ttl());
                     }
-                    None => state.checked = state.checked.max(Some(told)),
+                    None => {
+                        state.lost_marker(asked, &self.defaults);
+                        state.checked = state.checked.max(Some(told));
+                    }
                 }
                 state.attr.size = 0;
                 drop(state);
                 Some(inode)
             }
-            Found::Absent => {
-                if let Some(directory) = child.filter(|child| self.has_unpublished(child)) {
-                    directory.state().checked = Some(told);
-                    return Some(directory);
-                }
+            Found::Absent { .. } => {
                 self.inodes.detach(parent.ino, name);
                 None
             }
@@ -266,7 +283,7 @@ impl FileSystem {
     }
 
     /// Whether there are files below a directory that only we know.
-    fn has_unpublished(&self, inode: &Inode) -> bool {
+    pub(in crate::fs) fn has_unpublished(&self, inode: &Inode) -> bool {
         inode.kind == Kind::Directory
             && self.inodes.descendants(inode.ino).iter().any(|below| below.state().writer.is_some())
     }
@@ -285,19 +302,20 @@ impl FileSystem {
     /// What the bucket has at a path. A directory hides an object of the same name: more can be
     /// reached that way.
     async fn find(&self, path: &TreePath, hint: Option<Kind>) -> FsResult<Found> {
+        let absent = Found::Absent { asked: Instant::now() };
         match hint {
             Some(Kind::File | Kind::Symlink) => {
                 if let Some(object) = self.find_object(path).await? {
                     return Ok(Found::File(object));
                 }
-                self.find_directory(path).await.map(|found| found.unwrap_or(Found::Absent))
+                self.find_directory(path).await.map(|found| found.unwrap_or(absent))
             }
             Some(Kind::Directory) => {
                 if let Some(found) = self.find_directory(path).await? {
                     return Ok(found);
                 }
                 let object = self.find_object(path).await?;
-                Ok(object.map_or(Found::Absent, Found::File))
+                Ok(object.map_or(absent, Found::File))
             }
             None => {
                 let (object, directory) =
@@ -305,7 +323,7 @@ impl FileSystem {
                 match (object?, directory?) {
                     (_, Some(directory)) => Ok(directory),
                     (Some(object), None) => Ok(Found::File(object)),
-                    (None, None) => Ok(Found::Absent),
+                    (None, None) => Ok(absent),
                 }
             }
         }
@@ -332,13 +350,13 @@ impl FileSystem {
         };
         let Some(first) = first else { return Ok(None) };
         if first.key.as_str() != prefix {
-            return Ok(Some(Found::Directory { marker: None }));
+            return Ok(Some(Found::Directory { marker: None, asked }));
         }
         let listed = Object::from_listing(&first, asked);
         if let Some(known) = self.known.recall(&prefix, &listed, self.ttl()) {
-            return Ok(Some(Found::Directory { marker: Some(known) }));
+            return Ok(Some(Found::Directory { marker: Some(known), asked }));
         }
-        Ok(Some(Found::Directory { marker: self.find_marker(path).await? }))
+        Ok(Some(Found::Directory { marker: self.find_marker(path).await?, asked }))
     }
 
     /// The marker object of a directory, if it has one.

@@ -8,7 +8,7 @@ use crate::fs::error::{FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo};
 use crate::fs::name::{Name, TreePath};
 use crate::fs::{FileSystem, control};
-use crate::store::{Key, ListRequest, Payload, PutOptions, StandardHeaders};
+use crate::store::{Key, ListRequest, ListedObject, Payload, PutOptions, StandardHeaders};
 
 impl FileSystem {
     /// Removes a file or symbolic link. Open handles keep working on what they have; what they write
@@ -26,8 +26,9 @@ impl FileSystem {
         let _turn = self.turn_of(&inode).await;
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
         let key = path.file_key(self.store.limits())?;
+        // Also for the sake of a file that nobody stored yet: it may be all that the directory is there for.
+        self.keep_directory(&parent).await?;
         if inode.state().is_stored() {
-            self.keep_directory(&parent).await?;
             self.store.delete(&key).await?;
             self.known.forget(key.as_str());
         }
@@ -35,7 +36,6 @@ impl FileSystem {
         self.inodes.detach(parent.ino, &name);
         parent.state().name_removed(&name, self.clock.now());
         if published {
-            self.keep_directory(&parent).await?;
             self.store.delete(&key).await?;
         }
         Ok(())
@@ -81,15 +81,15 @@ impl FileSystem {
         inode.state().unlinked = true;
         inode.state().attr_pending = false;
         self.inodes.detach(parent.ino, &name);
-        parent.state().name_removed(&name, self.clock.now());
+        parent.state().name_vacated(&name, self.clock.now());
         Ok(())
     }
 
     /// Refuses a directory with keys below it other than its marker, or with files of ours that are
-    /// not stored yet. Keys that no file name can show count: removing them unseen would lose them.
+    /// not stored yet. Keys that no file name can show count, and bytes that others keep in the marker:
+    /// removing them unseen would lose them.
     pub(in crate::fs) async fn check_empty(&self, inode: &Inode, path: &TreePath) -> FsResult<()> {
-        let ours = self.inodes.children(inode.ino);
-        if ours.iter().any(|(_, child)| child.state().writer.is_some()) {
+        if self.has_unpublished(inode) {
             return Err(Meaning::NotEmpty.into());
         }
         let prefix = path.key_prefix();
@@ -97,7 +97,9 @@ impl FileSystem {
             ListRequest { prefix: prefix.clone(), max_entries: 2, ..ListRequest::default() };
         loop {
             let page = self.store.list(&request).await?;
-            if page.objects.iter().any(|object| object.key.as_str() != prefix) {
+            let is_content =
+                |object: &ListedObject| object.key.as_str() != prefix || object.size > 0;
+            if page.objects.iter().any(is_content) {
                 return Err(Meaning::NotEmpty.into());
             }
             match page.next {

@@ -48,21 +48,35 @@ impl FileSystem {
         control::refuse(new_parent.ino, &new_name)?;
         let source = self.resolve(&old_parent, &old_name).await?.ok_or(Meaning::NotFound)?;
         let target = self.resolve(&new_parent, &new_name).await?;
+        let new_path = self.inodes.path(new_parent.ino).ok_or(Meaning::NotFound)?.child(&new_name);
+        let place = Move { old_parent, old_name, new_parent, new_name, new_path };
+        let moved = self.move_to(source, target.clone(), &place, flags).await;
+        if let Some(target) = target {
+            self.forget_unused(&target);
+        }
+        moved
+    }
+
+    async fn move_to(
+        self: &Arc<Self>,
+        source: Arc<Inode>,
+        target: Option<Arc<Inode>>,
+        place: &Move,
+        flags: RenameFlags,
+    ) -> FsResult<()> {
         if target.is_some() && flags.no_replace {
             return Err(Meaning::Exists.into());
         }
         if target.as_ref().is_some_and(|target| target.ino == source.ino) {
             return Ok(());
         }
-        let new_path = self.inodes.path(new_parent.ino).ok_or(Meaning::NotFound)?.child(&new_name);
         if let Some(target) = &target {
-            self.check_replaceable(&source, target, &new_path).await?;
+            self.check_replaceable(&source, target, &place.new_path).await?;
         }
-        self.keep_directory(&old_parent).await?;
-        let place = Move { old_parent, old_name, new_parent, new_name, new_path };
+        self.keep_directory(&place.old_parent).await?;
         match source.kind {
-            Kind::File | Kind::Symlink => self.move_file(&source, target, &place).await,
-            Kind::Directory => self.move_directory(&source, target, &place).await,
+            Kind::File | Kind::Symlink => self.move_file(&source, target, place).await,
+            Kind::Directory => self.move_directory(&source, target, place).await,
         }
     }
 
@@ -268,10 +282,16 @@ impl FileSystem {
     }
 
     pub(super) fn name_moved(&self, source: &Inode, place: &Move) {
+        let now = self.clock.now();
         // As on a local disk: backups see by it that a file has another name.
-        source.state().attr.ctime = self.clock.now();
-        place.old_parent.state().name_removed(&place.old_name, self.clock.now());
-        place.new_parent.state().name_added(&place.new_name, source.kind, self.clock.now());
+        source.state().attr.ctime = now;
+        match source.kind {
+            Kind::Directory => place.old_parent.state().name_vacated(&place.old_name, now),
+            Kind::File | Kind::Symlink => {
+                place.old_parent.state().name_removed(&place.old_name, now);
+            }
+        }
+        place.new_parent.state().name_added(&place.new_name, source.kind, now);
     }
 }
 

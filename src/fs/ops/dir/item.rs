@@ -32,6 +32,8 @@ pub(super) struct Item {
     pub(super) exact: bool,
     /// When the bucket told; `None` for what an inode of ours knows by itself.
     told: Option<Instant>,
+    /// When its metadata was asked for.
+    asked: Option<Instant>,
     /// It vanished between listing and HEAD.
     pub(super) gone: bool,
     /// A directory of the same name may follow on the next page, so it is not believed yet.
@@ -41,7 +43,7 @@ pub(super) struct Item {
 impl Item {
     pub(super) fn new(name: Name, kind: Kind, object: Option<Object>, exact: bool) -> Self {
         let told = object.as_ref().map(|object| object.asked);
-        Self { name, kind, object, exact, told, gone: false, uncertain: false }
+        Self { name, kind, object, exact, told, asked: told, gone: false, uncertain: false }
     }
 }
 
@@ -69,6 +71,7 @@ impl FileSystem {
             Some(known) if known >= AHEAD / 4 => return skip + known,
             Some(_) => {}
         }
+        let asked = Instant::now();
         let questions: Vec<_> = window
             .iter()
             .enumerate()
@@ -80,6 +83,7 @@ impl FileSystem {
             // An answer that failed leaves the entry as the listing told it; a lookup asks again.
             let (Ok(answer), Some(item)) = (answer, window.get_mut(at)) else { continue };
             item.told = Some(Instant::now());
+            item.asked = Some(asked);
             match answer {
                 Some(object) => {
                     if object.metadata.as_ref().is_some_and(is_symlink) && item.kind == Kind::File {
@@ -142,7 +146,9 @@ impl FileSystem {
             _ if !item.exact => None,
             (Some(object), Kind::File | Kind::Symlink) => Some(Found::File(object.clone())),
             (None, Kind::File | Kind::Symlink) => None,
-            (marker, Kind::Directory) => Some(Found::Directory { marker: marker.clone() }),
+            (marker, Kind::Directory) => {
+                Some(Found::Directory { marker: marker.clone(), asked: item.asked? })
+            }
         }
     }
 

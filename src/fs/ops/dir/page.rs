@@ -122,8 +122,10 @@ impl FileSystem {
         listed: Option<Object>,
     ) -> Item {
         let child = self.inodes.child(inode.ino, &name);
+        let stays_directory =
+            |child: &Inode| kind != Kind::Directory && self.has_unpublished(child);
         if let Some(child) = &child
-            && child.state().is_ours()
+            && (child.state().is_ours() || stays_directory(child))
         {
             return Item::new(name, child.kind, None, true);
         }

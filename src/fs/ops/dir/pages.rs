@@ -130,6 +130,9 @@ impl FileSystem {
         let first_time = index + 1 == stream.pages.len();
         let (items, next) = match cursor {
             Cursor::Ours => {
+                if first_time {
+                    self.add_own_directories(inode, stream);
+                }
                 let items = self.own_items(inode, &stream.ours);
                 if first_time {
                     self.keep_listing(inode, stream);
@@ -147,6 +150,17 @@ impl FileSystem {
         Ok(())
     }
 
+    /// A directory that others have emptied and removed is still there for files of ours that are not
+    /// stored yet. Only those that no page has told need a closer look.
+    fn add_own_directories(&self, inode: &Inode, stream: &mut DirStream) {
+        let Some(told) = &stream.names else { return };
+        let children = self.inodes.children(inode.ino).into_iter();
+        let silent = children.filter(|(name, child)| {
+            !told.contains_key(name) && child.kind == Kind::Directory && self.has_unpublished(child)
+        });
+        stream.ours.extend(silent.map(|(name, _)| name));
+    }
+
     fn own_items(&self, inode: &Inode, ours: &BTreeSet<Name>) -> Vec<Item> {
         let children = ours.iter().filter_map(|name| {
             let child = self.inodes.child(inode.ino, name)?;
@@ -160,7 +174,9 @@ impl FileSystem {
         let Some(mut names) = stream.names.take() else { return };
         let mut state = inode.state();
         if state.names_changed == stream.names_changed {
-            names.extend(stream.ours.iter().map(|name| (name.clone(), Kind::File)));
+            let kind =
+                |name| self.inodes.child(inode.ino, name).map_or(Kind::File, |child| child.kind);
+            names.extend(stream.ours.iter().map(|name| (name.clone(), kind(name))));
             state.listing = Some(Listing { at: stream.began, names });
             state.names_asked = 0;
         }
