@@ -54,6 +54,7 @@ use self::holders::Holders;
 use self::inodes::Inodes;
 use self::known::Known;
 use self::loans::Loans;
+use self::ops::rename_again::Unfinished;
 
 pub use self::attr::{Kind, SetAttr};
 pub use self::error::{FsError, FsResult, Meaning};
@@ -113,6 +114,7 @@ pub struct FileSystem {
     loans: Loans,
     holders: Holders,
     background: Background,
+    unfinished: Unfinished,
     /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
     draining: watch::Sender<bool>,
     /// Keys met in listings that no file name can show.
@@ -156,6 +158,7 @@ impl FileSystem {
             loans: Loans::default(),
             holders: Holders::new(),
             background: Background::new(),
+            unfinished: Unfinished::default(),
             draining: watch::Sender::new(false),
             hidden_keys: AtomicU64::new(0),
             unreadable_xattrs: AtomicBool::new(false),

@@ -11,6 +11,7 @@ pub mod lookup;
 pub mod open;
 pub mod remove;
 pub mod rename;
+pub(in crate::fs) mod rename_again;
 mod rename_directory;
 mod rename_native;
 pub mod settle;

@@ -30,8 +30,8 @@ pub struct RenameFlags {
 
 impl FileSystem {
     /// Moves a file, link or directory. Of a file: the target is the old or the new object at every
-    /// moment. Of a directory: not atomic; after an error the source is complete, and the same call
-    /// again finishes the work. An open file follows its name.
+    /// moment. Of a directory: not atomic; after an error every file is under one of its names at least,
+    /// with its bytes, and the same call again finishes the work. An open file follows its name.
     pub async fn rename(
         self: &Arc<Self>,
         from: (InodeNo, &OsStr),
@@ -71,6 +71,9 @@ impl FileSystem {
             return Ok(());
         }
         if let Some(target) = &target {
+            if self.is_finished(&source, target, place).await? {
+                return Ok(());
+            }
             self.check_replaceable(&source, target, &place.new_path).await?;
         }
         self.keep_directory(&place.old_parent).await?;

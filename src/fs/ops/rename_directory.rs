@@ -1,10 +1,12 @@
 //! rename of a directory: every object below it is copied, then the name moves, then the sources go. Not
-//! atomic; an error leaves the source whole, and the same rename again finishes the work.
+//! atomic; an error before the name moved leaves the source whole and takes the copies back. What could
+//! not be removed is in `rename_again.rs`.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures_util::{StreamExt, TryStreamExt, stream};
+use futures_util::{StreamExt, stream};
+use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::fs::FileSystem;
@@ -12,12 +14,37 @@ use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo};
 use crate::fs::ops::rename::{Move, ROUNDS};
+use crate::fs::ops::rename_again::{Rest, Versions};
 use crate::store::{CopyOptions, Key, ListRequest, ListedObject, ObjectVersion, copy_object};
 
 /// So many objects of a directory are copied at once.
 const PARALLEL: usize = 16;
 
 impl FileSystem {
+    /// Whether the rename of a directory is done, because it has failed before in its last steps, and
+    /// these are done now.
+    pub(super) async fn is_finished(
+        &self,
+        source: &Inode,
+        target: &Inode,
+        place: &Move,
+    ) -> FsResult<bool> {
+        if (source.kind, target.kind) != (Kind::Directory, Kind::Directory) {
+            return Ok(false);
+        }
+        let _turn = source.turn.lock().await;
+        let Some(old_path) = self.inodes.path(source.ino) else { return Ok(false) };
+        let (old, new) = (old_path.key_prefix(), place.new_path.key_prefix());
+        let finished = self.finish_earlier((source, &old), (target, &new)).await?;
+        if finished {
+            source.state().unlinked = true;
+            source.state().attr_pending = false;
+            self.inodes.detach(place.old_parent.ino, &place.old_name);
+            place.old_parent.state().name_vacated(&place.old_name);
+        }
+        Ok(finished)
+    }
+
     pub(super) async fn move_directory(
         self: &Arc<Self>,
         source: &Arc<Inode>,
@@ -33,6 +60,46 @@ impl FileSystem {
         if new_prefix.starts_with(&old_prefix) {
             return Err(Meaning::Invalid.into());
         }
+        let tree = Tree { old_prefix, new_prefix, copies: Mutex::default() };
+        let moved = self.move_whole(source, target.as_deref(), place, &tree).await;
+        let Tree { old_prefix, new_prefix, copies } = tree;
+        match moved {
+            Ok(mut sources) => {
+                // The marker goes last: while anything is left, the directory can be seen and renamed
+                // again.
+                let mut keys: Vec<Key> = sources.keys().cloned().collect();
+                keys.sort_by(|a, b| b.cmp(a));
+                let (failure, left) = self.delete_keys(keys).await;
+                let Some(error) = failure else { return Ok(()) };
+                sources.retain(|key, _| left.contains(key));
+                self.unfinished.add(&old_prefix, &new_prefix, Rest::Sources(sources));
+                Err(error)
+            }
+            Err(error) => {
+                let mut copies = copies.into_inner();
+                if target.is_some() {
+                    // The directory that was to be replaced was there before.
+                    copies.retain(|key, _| key.as_str() != new_prefix);
+                }
+                let (failure, left) = self.delete_keys(copies.keys().cloned().collect()).await;
+                if let Some(failure) = failure {
+                    warn!(path = new_prefix, %failure, "copies of a rename that failed are left");
+                    copies.retain(|key, _| left.contains(key));
+                    self.unfinished.add(&old_prefix, &new_prefix, Rest::Copies(copies));
+                }
+                Err(error)
+            }
+        }
+    }
+
+    /// Copies everything and moves the name. Says what must be removed then.
+    async fn move_whole(
+        self: &Arc<Self>,
+        source: &Arc<Inode>,
+        target: Option<&Inode>,
+        place: &Move,
+        tree: &Tree,
+    ) -> FsResult<Versions> {
         place.new_path.marker_key(self.store.limits())?;
         for inode in self.inodes.descendants(source.ino) {
             if inode.kind == Kind::Directory {
@@ -46,7 +113,7 @@ impl FileSystem {
         let mut held: Vec<(Arc<Inode>, Key)> = Vec::new();
         let mut numbers = HashSet::new();
         let mut turns = Vec::new();
-        let mut keys = None;
+        let mut sources = None;
         for _ in 0..ROUNDS {
             let mut found = self.inodes.descendants(source.ino);
             found.retain(|inode| inode.kind != Kind::Directory && numbers.insert(inode.ino));
@@ -62,59 +129,57 @@ impl FileSystem {
                 let old_key = path.file_key(self.store.limits())?;
                 self.commit_in_turn(&inode).await?;
                 self.settle_in_turn(&inode).await?;
-                if let Some(keys) = &mut keys
-                    && inode.state().object.is_some()
+                let object = inode.state().object.clone();
+                if let Some(sources) = &mut sources
+                    && let Some(object) = object
                 {
-                    let new_key = moved_key(&old_key, &old_prefix, &new_prefix)?;
+                    let new_key = tree.moved(&old_key)?;
+                    tree.copies.lock().insert(new_key.clone(), None);
                     self.copy_file(&inode, &old_key, &new_key).await?;
-                    Vec::push(keys, old_key.clone());
+                    Versions::insert(sources, old_key.clone(), Some(object.version));
                 }
                 held.push((inode, old_key));
             }
-            if keys.is_none() {
-                keys = Some(self.copy_tree(&old_prefix, &new_prefix).await?);
+            if sources.is_none() {
+                sources = Some(self.copy_tree(tree).await?);
             }
             if self.move_tree(source, place, &numbers) {
-                if let Some(target) = &target {
+                if let Some(target) = target {
                     target.state().unlinked = true;
                 }
                 for (inode, old_key) in &held {
-                    self.follow_directory(inode, old_key, &old_prefix, &new_prefix).await;
+                    self.follow_directory(inode, old_key, tree).await;
                 }
-                return self.delete_keys(keys.unwrap_or_default()).await;
+                return Ok(sources.unwrap_or_default());
             }
         }
         Err(FsError::with_detail(Meaning::Busy, "files appear faster than they can be moved"))
     }
 
-    /// Copies every object below a prefix and returns the keys of the sources.
-    async fn copy_tree(&self, old_prefix: &str, new_prefix: &str) -> FsResult<Vec<Key>> {
-        let mut keys = Vec::new();
-        let mut request = ListRequest { prefix: old_prefix.to_owned(), ..ListRequest::default() };
+    /// Copies every object of a tree and returns the sources.
+    async fn copy_tree(&self, tree: &Tree) -> FsResult<Versions> {
+        let mut sources = Versions::new();
+        let mut request = ListRequest { prefix: tree.old_prefix.clone(), ..ListRequest::default() };
         loop {
             let page = self.store.list(&request).await?;
             // Collected first: a stream over a borrowing closure is not `Send` for all lifetimes.
-            let copies: Vec<_> = page
-                .objects
-                .iter()
-                .map(|object| self.copy_one(object, old_prefix, new_prefix))
-                .collect();
-            stream::iter(copies).buffer_unordered(PARALLEL).try_collect::<()>().await?;
-            keys.extend(page.objects.into_iter().map(|object| object.key));
+            let copies: Vec<_> =
+                page.objects.iter().map(|object| self.copy_one(object, tree)).collect();
+            // All end, also after a failure: a copy that is still on its way cannot be taken back.
+            let ended: Vec<_> = stream::iter(copies).buffer_unordered(PARALLEL).collect().await;
+            ended.into_iter().collect::<FsResult<()>>()?;
+            sources.extend(page.objects.into_iter().map(|object| {
+                (object.key, Some(ObjectVersion { etag: object.etag, size: object.size }))
+            }));
             match page.next {
                 Some(next) => request.after = Some(next),
-                None => return Ok(keys),
+                None => return Ok(sources),
             }
         }
     }
 
-    async fn copy_one(
-        &self,
-        object: &ListedObject,
-        old_prefix: &str,
-        new_prefix: &str,
-    ) -> FsResult<()> {
-        let new_key = moved_key(&object.key, old_prefix, new_prefix)?;
+    async fn copy_one(&self, object: &ListedObject, tree: &Tree) -> FsResult<()> {
+        let new_key = tree.moved(&object.key)?;
         if new_key.as_str().len() > self.store.limits().key_bytes {
             return Err(Meaning::NameTooLong.into());
         }
@@ -125,24 +190,22 @@ impl FileSystem {
             storage_class: object.storage_class.clone(),
             ..CopyOptions::default()
         };
-        copy_object(&*self.store, &object.key, &new_key, object.size, &options).await?;
+        tree.copies.lock().insert(new_key.clone(), None);
+        // Its metadata changes, and neither ETag nor time need tell.
+        self.known.forget(new_key.as_str());
+        let copy = copy_object(&*self.store, &object.key, &new_key, object.size, &options).await?;
+        tree.copies.lock().insert(new_key, Some(copy));
         Ok(())
     }
 
     /// A file below a renamed directory: its writer and readers learn the new key, and which version
     /// is there, because a copy may have another ETag than its source.
-    async fn follow_directory(
-        self: &Arc<Self>,
-        inode: &Arc<Inode>,
-        old_key: &Key,
-        old_prefix: &str,
-        new_prefix: &str,
-    ) {
+    async fn follow_directory(self: &Arc<Self>, inode: &Arc<Inode>, old_key: &Key, tree: &Tree) {
         inode.state().checked = None;
         if !self.inodes.is_pinned(inode.ino) || !inode.state().is_stored() {
             return;
         }
-        let found = match moved_key(old_key, old_prefix, new_prefix) {
+        let found = match tree.moved(old_key) {
             Ok(new_key) => self.ask_object(&new_key).await.map(|found| found.zip(Some(new_key))),
             Err(error) => Err(error),
         };
@@ -162,26 +225,6 @@ impl FileSystem {
         }
     }
 
-    async fn delete_keys(&self, keys: Vec<Key>) -> FsResult<()> {
-        // The marker goes last: while anything is left, the directory can be seen and renamed again.
-        let batches: Vec<Vec<Key>> = keys
-            .into_iter()
-            .rev()
-            .collect::<Vec<_>>()
-            .chunks(self.store.limits().delete_batch.max(1))
-            .map(<[Key]>::to_vec)
-            .collect();
-        for batch in batches {
-            for key in &batch {
-                self.known.forget(key.as_str());
-            }
-            if let Some((_, error)) = self.store.delete_many(&batch).await?.into_iter().next() {
-                return Err(FsError::from(error));
-            }
-        }
-        Ok(())
-    }
-
     /// Moves the name of a directory, unless there are files below it that are not `held`.
     fn move_tree(&self, source: &Inode, place: &Move, held: &HashSet<InodeNo>) -> bool {
         let moved = self.inodes.rename_tree(place.from(), place.to(), held);
@@ -192,8 +235,22 @@ impl FileSystem {
     }
 }
 
+/// What moves from where to where.
+struct Tree {
+    old_prefix: String,
+    new_prefix: String,
+    /// What may exist at the target because of us.
+    copies: Mutex<Versions>,
+}
+
+impl Tree {
+    fn moved(&self, key: &Key) -> FsResult<Key> {
+        moved_key(key, &self.old_prefix, &self.new_prefix)
+    }
+}
+
 /// The key that a key below one prefix gets below another.
-fn moved_key(key: &Key, old_prefix: &str, new_prefix: &str) -> FsResult<Key> {
+pub(super) fn moved_key(key: &Key, old_prefix: &str, new_prefix: &str) -> FsResult<Key> {
     let rest = key.as_str().strip_prefix(old_prefix).ok_or_else(|| {
         FsError::with_detail(Meaning::Io, "a listing held a key outside its prefix")
     })?;
