@@ -9,6 +9,7 @@ mod faults;
 mod fs;
 mod layering;
 mod links;
+mod model;
 mod mount;
 mod properties;
 mod semantics;

@@ -1,0 +1,464 @@
+//! What a mount must show and a bucket must hold, said as simply as possible: the objects of the bucket, and
+//! the files that are open. Everything else, the tree above all, is made from these two anew each time.
+//!
+//! Two things are left to the mount, and the reference takes them over from the bucket: a directory may have
+//! an empty marker at any time, and what is longer than a part may be published before the close, where
+//! bytes that were sent are read back or changed.
+
+use std::collections::BTreeMap;
+
+use partfs::fs::Meaning;
+
+use super::ops::PART;
+
+/// One object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    pub bytes: Vec<u8>,
+    pub mode: u32,
+    /// Seconds, when a user set them.
+    pub mtime: Option<u64>,
+    pub link: bool,
+}
+
+/// One open file.
+#[derive(Debug, Clone)]
+pub struct Node {
+    /// `None` once it was unlinked or replaced.
+    pub path: Option<String>,
+    pub content: Vec<u8>,
+    pub mode: u32,
+    pub mtime: Option<u64>,
+    /// The bucket does not hold the content yet.
+    pub dirty: bool,
+    /// Never in the bucket, and never longer than a part: all its bytes are in memory.
+    pub held: bool,
+    /// It lost its name or its object, and bytes that are not in memory with it: ESTALE is right.
+    pub lost: bool,
+    /// A write was refused, or others have changed the object: what handles read is not known.
+    pub unknown: bool,
+    /// What may have been published before it was asked for.
+    early: Vec<Vec<u8>>,
+}
+
+/// One handle.
+#[derive(Debug, Clone)]
+pub struct Handle<H> {
+    pub node: usize,
+    pub write: bool,
+    /// Whether something was written through it: its close publishes.
+    pub wrote: bool,
+    /// That of the file system.
+    pub real: H,
+}
+
+/// What a path is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Entry {
+    Directory { mode: u32 },
+    File { size: usize, mode: u32, mtime: Option<u64> },
+    Link { target: Vec<u8> },
+}
+
+/// What must come of an operation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    Done,
+    Refused(Meaning),
+    /// An error, whichever: the kernel would not have asked.
+    AnyError,
+    /// It may be refused with ESTALE.
+    DoneOrStale,
+}
+
+pub type Tree = BTreeMap<String, Entry>;
+
+/// The truth.
+#[derive(Debug)]
+pub struct Reference<H> {
+    pub objects: BTreeMap<String, Stored>,
+    pub nodes: Vec<Node>,
+    pub handles: Vec<Handle<H>>,
+}
+
+/// Whether a file can have a component of a key as its name.
+fn is_name(text: &str) -> bool {
+    !matches!(text, "" | "." | "..") && text.len() <= 255 && !text.contains('\0')
+}
+
+/// The directory of a path; empty for the root.
+pub fn parent(path: &str) -> &str {
+    path.rsplit_once('/').map_or("", |(parent, _)| parent)
+}
+
+fn below(directory: &str) -> String {
+    if directory.is_empty() { String::new() } else { format!("{directory}/") }
+}
+
+impl<H: Copy> Reference<H> {
+    pub fn new() -> Self {
+        Self { objects: BTreeMap::new(), nodes: Vec::new(), handles: Vec::new() }
+    }
+
+    /// Every name there is.
+    pub fn tree(&self) -> Tree {
+        let mut tree = Tree::new();
+        let open = self.nodes.iter().filter_map(|node| Some((node.path.clone()?, node)));
+        let files = self.objects.iter().map(|(key, stored)| {
+            let Stored { bytes, mode, mtime, link } = stored.clone();
+            let file = Entry::File { size: bytes.len(), mode, mtime };
+            (key.clone(), if link { Entry::Link { target: bytes } } else { file })
+        });
+        let open = open.map(|(path, node)| {
+            let (size, mode, mtime) = (node.content.len(), node.mode, node.mtime);
+            (path, Entry::File { size, mode, mtime })
+        });
+        // Files that are open come later and are newer than their objects.
+        for (key, entry) in files.chain(open) {
+            if key == ".partfs" || key.starts_with(".partfs/") {
+                continue;
+            }
+            let mut path = String::new();
+            let mut rest = key.as_str();
+            while let Some((component, after)) = rest.split_once('/') {
+                if !is_name(component) {
+                    break;
+                }
+                path = format!("{}{component}", below(&path));
+                let mode = self.objects.get(&below(&path)).map_or(0o755, |marker| marker.mode);
+                tree.insert(path.clone(), Entry::Directory { mode });
+                rest = after;
+            }
+            let is_file = is_name(rest) && !rest.contains('/');
+            if is_file && !matches!(tree.get(&key), Some(Entry::Directory { .. })) {
+                tree.insert(key, entry);
+            }
+        }
+        tree
+    }
+
+    /// What is at a path, where every directory on the way must be one.
+    pub fn find(&self, path: &str) -> Result<Option<Entry>, Meaning> {
+        let tree = self.tree();
+        self.check_parent(&tree, path)?;
+        Ok(tree.get(path).cloned())
+    }
+
+    fn check_parent(&self, tree: &Tree, path: &str) -> Result<(), Meaning> {
+        for (end, _) in path.match_indices('/') {
+            match tree.get(&path[..end]) {
+                Some(Entry::Directory { .. }) => {}
+                Some(_) => return Err(Meaning::NotDirectory),
+                None => return Err(Meaning::NotFound),
+            }
+        }
+        Ok(())
+    }
+
+    /// Nothing but its own empty marker has a key below it, whether it can be seen or not.
+    pub fn is_empty(&self, directory: &str) -> bool {
+        let prefix = below(directory);
+        let unpublished = |node: &Node| node.path.as_ref().is_some_and(|p| p.starts_with(&prefix));
+        !self.nodes.iter().any(unpublished)
+            && self.objects.iter().all(|(key, stored)| {
+                !key.starts_with(&prefix) || *key == prefix && stored.bytes.is_empty()
+            })
+    }
+
+    /// A directory out of which something was taken stays.
+    fn keep(&mut self, directory: &str) {
+        if !directory.is_empty() {
+            let marker = Stored { bytes: Vec::new(), mode: 0o755, mtime: None, link: false };
+            self.objects.entry(below(directory)).or_insert(marker);
+        }
+    }
+
+    fn node_at(&self, path: &str) -> Option<usize> {
+        self.nodes.iter().position(|node| node.path.as_deref() == Some(path))
+    }
+
+    pub fn is_open(&self, path: &str) -> bool {
+        self.node_at(path).is_some()
+    }
+
+    pub fn writers(&self, node: usize) -> usize {
+        self.handles.iter().filter(|handle| handle.node == node && handle.write).count()
+    }
+
+    /// Opens what is there (or, with `mode`, makes it).
+    pub fn open(&mut self, path: &str, write: bool, truncate: bool, made: Option<u32>, real: H) {
+        let node = self.node_at(path).unwrap_or_else(|| {
+            let stored = self.objects.get(path);
+            let mode = stored.map(|stored| stored.mode).or(made);
+            self.nodes.push(Node {
+                path: Some(path.to_owned()),
+                content: stored.map(|stored| stored.bytes.clone()).unwrap_or_default(),
+                mode: mode.expect("it exists or is made"),
+                mtime: stored.and_then(|stored| stored.mtime),
+                dirty: stored.is_none(),
+                held: stored.is_none(),
+                lost: false,
+                unknown: false,
+                early: Vec::new(),
+            });
+            self.nodes.len() - 1
+        });
+        self.handles.push(Handle { node, write, wrote: made.is_some() || truncate, real });
+        if truncate {
+            self.change(node, |content| content.clear());
+        }
+    }
+
+    /// Changes content.
+    pub fn change(&mut self, node: usize, change: impl FnOnce(&mut Vec<u8>)) {
+        self.may_publish(node);
+        let node = &mut self.nodes[node];
+        change(&mut node.content);
+        node.dirty = true;
+        node.mtime = None;
+        node.held &= node.content.len() as u64 <= PART;
+    }
+
+    /// Bytes that were sent already can only be read or changed after they were published.
+    pub fn may_publish(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        if node.dirty && node.content.len() as u64 >= PART {
+            node.early.push(node.content.clone());
+        }
+    }
+
+    /// The bucket has the content.
+    pub fn commit(&mut self, node: usize) {
+        let node = &mut self.nodes[node];
+        let Some(path) = node.path.clone().filter(|_| node.dirty) else { return };
+        let Node { content, mode, mtime, .. } = node.clone();
+        (node.dirty, node.held) = (false, false);
+        node.early.clear();
+        self.objects.insert(path, Stored { bytes: content, mode, mtime, link: false });
+    }
+
+    /// A handle goes; the last one that writes takes care that nothing is left unpublished.
+    pub fn release(&mut self, handle: usize) -> H {
+        let Handle { node, real, .. } = self.handles.remove(handle);
+        if self.writers(node) == 0 {
+            self.commit(node);
+        }
+        if !self.handles.iter().any(|handle| handle.node == node) {
+            self.nodes.remove(node);
+            for handle in self.handles.iter_mut().filter(|handle| handle.node > node) {
+                handle.node -= 1;
+            }
+        }
+        real
+    }
+
+    /// truncate(2): published at once, unless others are writing.
+    pub fn cut_path(&mut self, path: &str, size: usize) {
+        match self.node_at(path) {
+            Some(node) => {
+                self.change(node, |content| content.resize(size, 0));
+                if self.writers(node) == 0 {
+                    self.commit(node);
+                }
+            }
+            None => {
+                if let Some(stored) = self.objects.get_mut(path) {
+                    stored.bytes.resize(size, 0);
+                    stored.mtime = None;
+                }
+            }
+        }
+    }
+
+    fn unname(&mut self, path: &str) {
+        if let Some(node) = self.node_at(path) {
+            let node = &mut self.nodes[node];
+            node.path = None;
+            node.lost = !node.held;
+        }
+    }
+
+    pub fn unlink(&mut self, path: &str) {
+        self.keep(parent(path));
+        self.objects.remove(path);
+        self.unname(path);
+    }
+
+    pub fn mkdir(&mut self, path: &str, mode: u32) {
+        let marker = Stored { bytes: Vec::new(), mode, mtime: None, link: false };
+        self.objects.insert(below(path), marker);
+    }
+
+    pub fn rmdir(&mut self, path: &str) {
+        self.keep(parent(path));
+        self.objects.remove(&below(path));
+    }
+
+    pub fn symlink(&mut self, path: &str, target: &[u8]) {
+        let stored = Stored { bytes: target.to_vec(), mode: 0o777, mtime: None, link: true };
+        self.objects.insert(path.to_owned(), stored);
+    }
+
+    /// What a rename must answer.
+    pub fn may_rename(&self, from: &str, to: &str, no_replace: bool) -> Verdict {
+        let tree = self.tree();
+        match (self.check_parent(&tree, from), self.check_parent(&tree, to)) {
+            (Err(_), Err(_)) => return Verdict::AnyError,
+            (Err(meaning), Ok(())) | (Ok(()), Err(meaning)) => return Verdict::Refused(meaning),
+            (Ok(()), Ok(())) => {}
+        }
+        let Some(source) = tree.get(from) else { return Verdict::Refused(Meaning::NotFound) };
+        if to.starts_with(&below(from)) || from.starts_with(&below(to)) {
+            return Verdict::AnyError;
+        }
+        let directory = matches!(source, Entry::Directory { .. });
+        match tree.get(to) {
+            Some(_) if no_replace => Verdict::Refused(Meaning::Exists),
+            _ if from == to => Verdict::Done,
+            Some(Entry::Directory { .. }) if !directory => Verdict::Refused(Meaning::IsDirectory),
+            Some(Entry::Directory { .. }) if !self.is_empty(to) => {
+                Verdict::Refused(Meaning::NotEmpty)
+            }
+            Some(Entry::File { .. } | Entry::Link { .. }) if directory => {
+                Verdict::Refused(Meaning::NotDirectory)
+            }
+            _ => Verdict::Done,
+        }
+    }
+
+    pub fn rename(&mut self, from: &str, to: &str) {
+        if from == to {
+            return;
+        }
+        self.keep(parent(from));
+        if matches!(self.tree().get(from), Some(Entry::Directory { .. })) {
+            self.rename_directory(&below(from), &below(to));
+            return;
+        }
+        self.unname(to);
+        self.objects.remove(to);
+        if let Some(node) = self.node_at(from) {
+            // Published on the way or not.
+            let node = &mut self.nodes[node];
+            if node.dirty {
+                node.early.push(node.content.clone());
+            }
+            node.path = Some(to.to_owned());
+        }
+        if let Some(stored) = self.objects.remove(from) {
+            self.objects.insert(to.to_owned(), stored);
+        }
+    }
+
+    fn rename_directory(&mut self, from: &str, to: &str) {
+        for node in 0..self.nodes.len() {
+            let path = self.nodes[node].path.clone();
+            if let Some(rest) = path.as_deref().and_then(|path| path.strip_prefix(from)) {
+                // A tree that moves is published first.
+                self.commit(node);
+                self.nodes[node].path = Some(format!("{to}{rest}"));
+            }
+        }
+        self.objects.remove(to);
+        let moving: Vec<_> =
+            self.objects.keys().filter(|key| key.starts_with(from)).cloned().collect();
+        for key in moving {
+            if let Some(stored) = self.objects.remove(&key) {
+                self.objects.insert(format!("{to}{}", &key[from.len()..]), stored);
+            }
+        }
+    }
+
+    /// Attributes of what is at a path.
+    pub fn set_attributes(&mut self, path: &str, mode: Option<u32>, mtime: Option<u64>) {
+        if let Some(Entry::Directory { mode: before }) = self.tree().get(path) {
+            // What does not change need not be stored.
+            if let Some(mode) = mode.filter(|mode| mode != before) {
+                self.keep(path);
+                self.objects.entry(below(path)).and_modify(|marker| marker.mode = mode);
+            }
+            return;
+        }
+        if let Some(node) = self.node_at(path) {
+            let node = &mut self.nodes[node];
+            node.mode = mode.unwrap_or(node.mode);
+            node.mtime = mtime.or(node.mtime);
+        }
+        if let Some(stored) = self.objects.get_mut(path) {
+            stored.mode = mode.unwrap_or(stored.mode);
+            stored.mtime = mtime.or(stored.mtime);
+        }
+    }
+
+    /// Whether others may change this key: not under the hands of who writes the file.
+    pub fn is_free(&self, key: &str) -> bool {
+        !(0..self.nodes.len()).filter(|node| self.writers(*node) > 0).any(|node| {
+            let path = self.nodes[node].path.as_deref();
+            path.is_some_and(|path| key == path || key.starts_with(&below(path)))
+        })
+    }
+
+    /// The file, if there is one, that becomes a directory when this key is stored.
+    pub fn turned(&self, key: &str) -> Option<String> {
+        let tree = self.tree();
+        let mut above = key.match_indices('/').map(|(end, _)| &key[..end]);
+        let file = above
+            .find(|path| tree.get(*path).is_some_and(|e| !matches!(e, Entry::Directory { .. })));
+        file.map(ToOwned::to_owned)
+    }
+
+    /// Another tool stores (or with `None` removes) an object.
+    pub fn remote(&mut self, key: &str, bytes: Option<Vec<u8>>) {
+        for node in &mut self.nodes {
+            let path = node.path.as_deref();
+            if path.is_some_and(|path| key == path || key.starts_with(&below(path))) {
+                // Its readers have the version that they were opened on, or nothing.
+                node.path = None;
+                (node.lost, node.unknown) = (true, true);
+            }
+        }
+        let mode = if key.ends_with('/') { 0o755 } else { 0o644 };
+        match bytes {
+            Some(bytes) => {
+                let stored = Stored { bytes, mode, mtime: None, link: false };
+                self.objects.insert(key.to_owned(), stored);
+            }
+            None => drop(self.objects.remove(key)),
+        }
+    }
+
+    /// Compares with what the bucket holds, and takes over what is left to the mount.
+    pub fn compare(&mut self, bucket: &BTreeMap<String, Vec<u8>>) -> Result<(), String> {
+        for (key, bytes) in bucket {
+            if self.objects.get(key).is_some_and(|stored| stored.bytes == *bytes) {
+                continue;
+            }
+            let node = self.node_at(key);
+            if let Some(node) = node.filter(|node| self.nodes[*node].early.contains(bytes)) {
+                let node = &mut self.nodes[node];
+                let (mode, mtime) = (node.mode, node.mtime);
+                node.held = false;
+                node.dirty = node.content != *bytes;
+                let stored = Stored { bytes: bytes.clone(), mode, mtime, link: false };
+                self.objects.insert(key.clone(), stored);
+                continue;
+            }
+            let directory = key.strip_suffix('/').map(|path| self.tree().get(path).cloned());
+            match directory {
+                Some(Some(Entry::Directory { mode })) if bytes.is_empty() => {
+                    let stored = Stored { bytes: Vec::new(), mode, mtime: None, link: false };
+                    self.objects.insert(key.clone(), stored);
+                }
+                _ => {
+                    let expected = self.objects.get(key).map(|stored| stored.bytes.len());
+                    let found = bytes.len();
+                    return Err(format!("{key:?} has {found} bytes, expected {expected:?}"));
+                }
+            }
+        }
+        match self.objects.keys().find(|key| !bucket.contains_key(*key)) {
+            Some(key) => Err(format!("{key:?} is not in the bucket")),
+            None => Ok(()),
+        }
+    }
+}

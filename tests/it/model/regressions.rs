@@ -1,0 +1,266 @@
+//! What was wrong once, each by its name: sequences that the reference disagreed with, and what a rename of a
+//! directory leaves behind when the store fails in the middle.
+
+use std::ffi::OsStr;
+
+use partfs::fs::{FsResult, InodeNo, Meaning, OpenMode, RenameFlags};
+use partfs::store::memory::SMALL_LIMITS;
+use partfs::store::{ErrorKind, ObjectStore, Operation, PutOptions};
+
+use super::check;
+use super::ops::{Look, Op, Step};
+use crate::world::fs::{MAKER, World};
+use crate::world::{key, keys, pattern};
+
+/// Nobody looks before the end, so that what is believed is not renewed.
+fn agrees(ops: &[Op]) {
+    let steps: Vec<Step> = ops.iter().map(|op| (op.clone(), Look::Away)).collect();
+    check(&steps, &SMALL_LIMITS).unwrap();
+}
+
+#[test]
+fn a_directory_whose_marker_is_gone_has_the_attributes_of_one_without() {
+    agrees(&[Op::Mkdir { path: "c" }, Op::Mkdir { path: "c/a" }, Op::RemoteDelete { which: 0 }]);
+}
+
+#[test]
+fn bytes_in_a_marker_are_not_removed_with_the_directory() {
+    agrees(&[Op::RemotePut { key: "a/", len: 1 }, Op::Rmdir { path: "a" }]);
+}
+
+#[test]
+fn bytes_in_a_marker_are_not_replaced_by_another_directory() {
+    agrees(&[
+        Op::Mkdir { path: "a" },
+        Op::RemotePut { key: "c/", len: 1 },
+        Op::Rename { from: "a", to: "c", no_replace: false },
+    ]);
+}
+
+/// It would be replaced by the next file of that name.
+#[test]
+fn an_object_that_a_directory_has_hidden_is_seen_when_the_directory_goes() {
+    let hidden = [
+        Op::RemotePut { key: "b", len: 5 },
+        Op::RemotePut { key: "b/a", len: 6 },
+        Op::Unlink { path: "b/a" },
+    ];
+    let create = [Op::Create { path: "b", exclusive: true, truncate: false }];
+    let gone = [Op::Rmdir { path: "b" }];
+    let moved = [Op::Rename { from: "b", to: "c", no_replace: false }];
+    for leave in [gone, moved] {
+        let steps: Vec<Step> = hidden
+            .iter()
+            .map(|op| (op.clone(), Look::Names))
+            .chain(leave.iter().chain(&create).map(|op| (op.clone(), Look::Away)))
+            .collect();
+        check(&steps, &SMALL_LIMITS).unwrap();
+    }
+}
+
+#[test]
+fn a_directory_with_files_that_only_we_know_is_not_empty_at_any_depth() {
+    agrees(&[
+        Op::Mkdir { path: "a" },
+        Op::RemotePut { key: "a/a/b", len: 1 },
+        Op::Create { path: "a/a/a", exclusive: false, truncate: false },
+        Op::RemoteDelete { which: 1 },
+        Op::Rmdir { path: "a" },
+    ]);
+}
+
+/// Others have removed everything else in it.
+#[test]
+fn a_directory_that_only_unpublished_files_keep_is_listed_and_stays() {
+    let ours = |look: Look| {
+        vec![
+            (Op::RemotePut { key: "b/b", len: 0 }, Look::Away),
+            (Op::Create { path: "b/a", exclusive: false, truncate: false }, Look::Away),
+            (Op::RemoteDelete { which: 0 }, look),
+        ]
+    };
+    for look in [Look::Names, Look::Attributes, Look::Lookups] {
+        check(&ours(look), &SMALL_LIMITS).unwrap();
+    }
+    let mut left = ours(Look::Away);
+    left.push((Op::Unlink { path: "b/a" }, Look::Away));
+    left.push((Op::Wait, Look::Names));
+    check(&left, &SMALL_LIMITS).unwrap();
+    agrees(&[
+        Op::Mkdir { path: "b" },
+        Op::Create { path: "b/a", exclusive: false, truncate: false },
+        Op::RemoteDelete { which: 0 },
+    ]);
+}
+
+/// Bytes that are being written would be lost with their directory.
+#[test]
+fn a_directory_of_unpublished_files_stays_one_when_others_store_an_object_of_its_name() {
+    agrees(&[
+        Op::Mkdir { path: "a" },
+        Op::Create { path: "a/a", exclusive: false, truncate: false },
+        Op::Append { handle: 0, len: 300 },
+        Op::RemotePut { key: "a", len: 0 },
+        Op::RemoteDelete { which: 1 },
+    ]);
+}
+
+#[test]
+fn a_directory_that_replaces_another_brings_its_attributes_along() {
+    agrees(&[
+        Op::RemotePut { key: "a/a", len: 0 },
+        Op::Mkdir { path: "c" },
+        Op::Rename { from: "a", to: "c", no_replace: false },
+        Op::Forget,
+    ]);
+}
+
+/// The kernel was told EEXIST, and has nothing to forget.
+#[test]
+fn what_stands_in_the_way_of_a_new_name_is_forgotten() {
+    agrees(&[
+        Op::RemotePut { key: "b/a", len: 0 },
+        Op::Mkdir { path: "b/a" },
+        Op::RemoteDelete { which: 0 },
+    ]);
+}
+
+const PLAIN: RenameFlags = RenameFlags { no_replace: false, unsupported: false };
+
+async fn rename(world: &World, from: &str, to: &str) -> FsResult<()> {
+    let (from, to) = (world.place(from).await?, world.place(to).await?);
+    world.fs.rename(from, to, PLAIN).await
+}
+
+/// `d/f0` to `d/f4`, and one that no name can show.
+async fn tree() -> World {
+    let world = World::new();
+    world.fs.mkdir(InodeNo::ROOT, OsStr::new("d"), MAKER).await.unwrap();
+    for index in 0..5 {
+        world.put(&format!("d/f{index}"), &pattern(index, 200)).await.unwrap();
+    }
+    let hidden = b"hidden".to_vec().into();
+    world.store.put(&key("d//x"), hidden, &PutOptions::default()).await.unwrap();
+    world
+}
+
+async fn is_whole(world: &World, directory: &str) {
+    for index in 0..5 {
+        let bytes = world.object(&format!("{directory}/f{index}")).await;
+        assert_eq!(bytes, Some(pattern(index, 200)), "{directory}/f{index}");
+    }
+    assert_eq!(world.object(&format!("{directory}//x")).await.unwrap(), b"hidden");
+}
+
+#[tokio::test]
+async fn a_copy_that_fails_takes_the_others_back_and_the_same_call_finishes() {
+    for good in 0..7 {
+        let world = tree().await;
+        world.store.fail(Operation::Copy, good, ErrorKind::Unavailable);
+        assert!(rename(&world, "d", "e").await.is_err(), "after {good}");
+        world.store.heal();
+        assert!(keys(&world.bucket).iter().all(|key| key.starts_with("d/")), "after {good}");
+        is_whole(&world, "d").await;
+        rename(&world, "d", "e").await.unwrap();
+        assert!(keys(&world.bucket).iter().all(|key| key.starts_with("e/")), "after {good}");
+        is_whole(&world, "e").await;
+        assert_eq!(world.read_all("e/f3", 100).await.unwrap(), pattern(3, 200));
+    }
+}
+
+#[tokio::test]
+async fn copies_that_could_not_be_taken_back_do_not_stand_in_the_way() {
+    let world = tree().await;
+    world.store.fail(Operation::Copy, 3, ErrorKind::Unavailable);
+    world.store.fail(Operation::DeleteMany, 0, ErrorKind::Unavailable);
+    assert!(rename(&world, "d", "e").await.is_err());
+    is_whole(&world, "d").await;
+    world.store.heal();
+    assert!(keys(&world.bucket).iter().any(|key| key.starts_with("e/")));
+    rename(&world, "d", "e").await.unwrap();
+    assert!(keys(&world.bucket).iter().all(|key| key.starts_with("e/")));
+    is_whole(&world, "e").await;
+}
+
+#[tokio::test]
+async fn copies_that_somebody_uses_by_now_are_not_removed() {
+    let world = tree().await;
+    world.store.fail(Operation::Copy, 3, ErrorKind::Unavailable);
+    world.store.fail(Operation::DeleteMany, 0, ErrorKind::Unavailable);
+    assert!(rename(&world, "d", "e").await.is_err());
+    world.store.heal();
+    let left = keys(&world.bucket).into_iter().find(|key| key.starts_with("e/f")).unwrap();
+    world.put(&left, b"used").await.unwrap();
+    let refused = rename(&world, "d", "e").await.unwrap_err();
+    assert_eq!(refused.meaning(), Meaning::NotEmpty);
+    assert_eq!(world.object(&left).await.unwrap(), b"used");
+    is_whole(&world, "d").await;
+}
+
+#[tokio::test]
+async fn sources_that_could_not_be_removed_are_removed_by_the_same_call() {
+    let world = tree().await;
+    let reader = world.open("d/f1", OpenMode::default()).await.unwrap();
+    world.store.fail(Operation::DeleteMany, 0, ErrorKind::AccessDenied);
+    assert!(rename(&world, "d", "e").await.is_err());
+    world.store.heal();
+    // Nothing is lost, and nothing is hidden: both names are there.
+    is_whole(&world, "d").await;
+    is_whole(&world, "e").await;
+    assert_eq!(world.read_all("d/f2", 100).await.unwrap(), pattern(2, 200));
+    world.put("e/f0", b"changed").await.unwrap();
+    rename(&world, "d", "e").await.unwrap();
+    assert!(keys(&world.bucket).iter().all(|key| key.starts_with("e/")));
+    assert_eq!(world.object("e/f0").await.unwrap(), b"changed");
+    assert_eq!(world.read_handle(reader, 100).await.unwrap(), pattern(1, 200));
+    assert_eq!(world.walk("d").await.unwrap_err().meaning(), Meaning::NotFound);
+}
+
+#[tokio::test]
+async fn sources_whose_copy_is_gone_or_that_changed_are_not_removed() {
+    for change in ["d/f0", "d/new"] {
+        let world = tree().await;
+        world.store.fail(Operation::DeleteMany, 0, ErrorKind::AccessDenied);
+        assert!(rename(&world, "d", "e").await.is_err());
+        world.store.heal();
+        world.put(change, b"changed").await.unwrap();
+        let refused = rename(&world, "d", "e").await.unwrap_err();
+        assert_eq!(refused.meaning(), Meaning::NotEmpty);
+        assert_eq!(world.object(change).await.unwrap(), b"changed");
+    }
+    let world = tree().await;
+    world.store.fail(Operation::DeleteMany, 0, ErrorKind::AccessDenied);
+    assert!(rename(&world, "d", "e").await.is_err());
+    world.store.heal();
+    let e = world.walk("e").await.unwrap();
+    world.fs.unlink(e, OsStr::new("f0")).await.unwrap();
+    assert_eq!(rename(&world, "d", "e").await.unwrap_err().meaning(), Meaning::NotEmpty);
+    is_whole(&world, "d").await;
+}
+
+/// Whatever cannot be shown moves along, and is never removed unseen.
+#[tokio::test]
+async fn keys_that_cannot_be_names_are_never_lost() {
+    let long = format!("d/{}", "l".repeat(256));
+    for hidden in ["d//x", "d/./x", "d/../x", "d/x\0", "d/.//", long.as_str()] {
+        let world = World::new();
+        let bytes = || b"1".to_vec().into();
+        world.store.put(&key(hidden), bytes(), &PutOptions::default()).await.unwrap();
+        let root = InodeNo::ROOT;
+        let refused = world.fs.rmdir(root, OsStr::new("d")).await.unwrap_err();
+        assert_eq!(refused.meaning(), Meaning::NotEmpty, "{hidden:?}");
+        world.fs.mkdir(root, OsStr::new("other"), MAKER).await.unwrap();
+        let refused = rename(&world, "other", "d").await.unwrap_err();
+        assert_eq!(refused.meaning(), Meaning::NotEmpty, "{hidden:?}");
+        rename(&world, "d", "other").await.unwrap();
+        let moved = format!("other{}", &hidden[1..]);
+        assert_eq!(world.object(&moved).await.unwrap(), b"1", "{hidden:?}");
+        assert_eq!(world.object(hidden).await, None, "{hidden:?}");
+    }
+    // Control characters are characters.
+    let world = World::new();
+    let name = "a\u{1}\n\u{7f}";
+    world.store.put(&key(name), b"1".to_vec().into(), &PutOptions::default()).await.unwrap();
+    rename(&world, name, "plain").await.unwrap();
+    assert_eq!(keys(&world.bucket), ["plain"]);
+}
