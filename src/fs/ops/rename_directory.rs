@@ -40,7 +40,7 @@ impl FileSystem {
             source.state().unlinked = true;
             source.state().attr_pending = false;
             self.inodes.detach(place.old_parent.ino, &place.old_name);
-            place.old_parent.state().name_vacated(&place.old_name);
+            place.old_parent.state().name_vacated(&place.old_name, self.clock.now());
         }
         Ok(finished)
     }

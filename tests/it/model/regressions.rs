@@ -86,11 +86,14 @@ fn a_directory_that_only_unpublished_files_keep_is_listed_and_stays() {
     left.push((Op::Unlink { path: "b/a" }, Look::Away));
     left.push((Op::Wait, Look::Names));
     check(&left, &SMALL_LIMITS).unwrap();
-    agrees(&[
-        Op::Mkdir { path: "b" },
-        Op::Create { path: "b/a", exclusive: false, truncate: false },
-        Op::RemoteDelete { which: 0 },
-    ]);
+    for look in [Look::Away, Look::Attributes, Look::Lookups] {
+        let marked = [
+            (Op::Mkdir { path: "b" }, Look::Away),
+            (Op::Create { path: "b/a", exclusive: false, truncate: false }, Look::Away),
+            (Op::RemoteDelete { which: 0 }, look),
+        ];
+        check(&marked, &SMALL_LIMITS).unwrap();
+    }
 }
 
 /// Bytes that are being written would be lost with their directory.
@@ -103,6 +106,16 @@ fn a_directory_of_unpublished_files_stays_one_when_others_store_an_object_of_its
         Op::RemotePut { key: "a", len: 0 },
         Op::RemoteDelete { which: 1 },
     ]);
+}
+
+#[test]
+fn a_file_that_takes_the_place_of_a_directory_has_attributes_of_its_own() {
+    let steps = [
+        (Op::Mkdir { path: "c" }, Look::Away),
+        (Op::RemotePut { key: "c", len: 0 }, Look::Names),
+        (Op::RemoteDelete { which: 1 }, Look::Contents),
+    ];
+    check(&steps, &SMALL_LIMITS).unwrap();
 }
 
 #[test]

@@ -131,7 +131,9 @@ impl FileSystem {
         }
         if let Some(listed) = listed {
             let ttl = self.ttl();
+            // What is known of a directory is that of its marker, which may have the same ETag.
             let known = child
+                .filter(|child| child.kind != Kind::Directory)
                 .and_then(|child| child.state().object.as_ref()?.still_holds(&listed, ttl))
                 .or_else(|| self.known.recall(key, &listed, ttl));
             let exact = known.is_some();

@@ -155,10 +155,17 @@ impl FileSystem {
     fn add_own_directories(&self, inode: &Inode, stream: &mut DirStream) {
         let Some(told) = &stream.names else { return };
         let children = self.inodes.children(inode.ino).into_iter();
-        let silent = children.filter(|(name, child)| {
-            !told.contains_key(name) && child.kind == Kind::Directory && self.has_unpublished(child)
-        });
-        stream.ours.extend(silent.map(|(name, _)| name));
+        let silent: Vec<_> = children
+            .filter(|(name, child)| {
+                !told.contains_key(name)
+                    && child.kind == Kind::Directory
+                    && self.has_unpublished(child)
+            })
+            .collect();
+        for (name, child) in silent {
+            child.state().lost_marker(stream.began, &self.defaults);
+            stream.ours.insert(name);
+        }
     }
 
     fn own_items(&self, inode: &Inode, ours: &BTreeSet<Name>) -> Vec<Item> {
