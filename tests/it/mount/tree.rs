@@ -59,10 +59,9 @@ fn tree_survives(setup: Setup) {
     assert_eq!(mounted.requests_of(Operation::Delete) as usize, objects);
     // Of each file nothing is asked, and of no directory: it was made here, so that its names and its
     // marker are known. `tree` is looked up three times before it is there, by a HEAD and a LIST each.
-    // The kernel may forget a directory when memory is short, which costs up to two more; that is for
-    // few of them.
+    // The kernel may forget directories when memory is short, which costs two more for each.
     assert!(
-        (heads + lists) as usize <= 3 * 2 + directories / 2,
+        (heads + lists) as usize <= 3 * 2 + directories * 2,
         "{heads} HEAD, {lists} LIST, {directories} directories"
     );
     mounted.remount();
