@@ -1,6 +1,6 @@
 //! copy_file_range: bytes of one file for another. The server copies them when the target is published;
 //! until then the target rests on the source's object, and whoever changes that here publishes the target
-//! first ([`loans`](crate::fs::loans)).
+//! first (`loans`).
 
 use std::sync::Arc;
 
