@@ -37,6 +37,8 @@ pub struct Node {
     pub lost: bool,
     /// A write was refused, or others have changed the object: what handles read is not known.
     pub unknown: bool,
+    /// Where it was when others changed its object; the mount may still know it by that name.
+    was: Option<String>,
     /// What may have been published before it was asked for.
     early: Vec<Vec<u8>>,
 }
@@ -177,8 +179,10 @@ impl<H: Copy> Reference<H> {
         self.nodes.iter().position(|node| node.path.as_deref() == Some(path))
     }
 
+    /// Whether handles keep the mount from forgetting what was at a path.
     pub fn is_open(&self, path: &str) -> bool {
-        self.node_at(path).is_some()
+        let at = |place: &Option<String>| place.as_deref() == Some(path);
+        self.nodes.iter().any(|node| at(&node.path) || at(&node.was))
     }
 
     pub fn writers(&self, node: usize) -> usize {
@@ -199,6 +203,7 @@ impl<H: Copy> Reference<H> {
                 held: stored.is_none(),
                 lost: false,
                 unknown: false,
+                was: None,
                 early: Vec::new(),
             });
             self.nodes.len() - 1
@@ -415,7 +420,7 @@ impl<H: Copy> Reference<H> {
             let path = node.path.as_deref();
             if path.is_some_and(|path| key == path || key.starts_with(&below(path))) {
                 // Its readers have the version that they were opened on, or nothing.
-                node.path = None;
+                node.was = node.path.take();
                 (node.lost, node.unknown) = (true, true);
             }
         }

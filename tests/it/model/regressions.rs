@@ -118,6 +118,18 @@ fn a_file_that_takes_the_place_of_a_directory_has_attributes_of_its_own() {
     check(&steps, &SMALL_LIMITS).unwrap();
 }
 
+/// readdir without attributes makes no inode that the kernel could forget.
+#[test]
+fn what_readdir_finds_in_the_place_of_a_directory_is_forgotten() {
+    let steps = [
+        (Op::RemotePut { key: "a/a", len: 0 }, Look::Away),
+        (Op::RemotePut { key: "a", len: 0 }, Look::Lookups),
+        (Op::RemoteDelete { which: 1 }, Look::Names),
+        (Op::RemotePut { key: "a/a", len: 0 }, Look::Lookups),
+    ];
+    check(&steps, &SMALL_LIMITS).unwrap();
+}
+
 #[test]
 fn a_directory_that_replaces_another_brings_its_attributes_along() {
     agrees(&[

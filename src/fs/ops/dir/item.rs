@@ -130,6 +130,10 @@ impl FileSystem {
             }
             _ => child,
         };
+        if let Some(inode) = known.as_ref().filter(|_| !count) {
+            // It may be new: what had the name before was of another kind.
+            self.forget_unused(inode);
+        }
         if let Some(inode) = known
             && inode.kind == item.kind
             && (!count || self.inodes.remember(inode.ino))
