@@ -217,7 +217,7 @@ mod tests {
             let schedule: u64 = (1..=10_000).map(|number| plan.part_bytes(number).unwrap()).sum();
             prop_assert_eq!(plan.reach_bytes(1, 0), schedule.min(limits.object_bytes));
             if part >= 8 * MIB {
-                prop_assert!(plan.reach_bytes(1, 0) >= limits.object_bytes.min(40 << 40));
+                prop_assert!(plan.reach_bytes(1, 0) >= limits.object_bytes.min(35 << 40));
             }
         }
     }
