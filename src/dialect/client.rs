@@ -11,18 +11,18 @@ use http::{HeaderMap, StatusCode};
 use crate::dialect::attempt::Job;
 use crate::dialect::beside::Beside;
 use crate::dialect::conditions::keep_to;
-use crate::dialect::create_only::CreateOnly;
 use crate::dialect::credentials::CredentialCache;
 use crate::dialect::failure::{Failure, Repeat};
 use crate::dialect::lost::checksum_of;
 use crate::dialect::request::{Draft, Site};
+use crate::dialect::write_conditions::WriteConditions;
 use crate::dialect::{ConnectError, Dialect, Stored, Timing};
 use crate::http::{Answer, Patience, Transport, Verdict};
 use crate::store::{
-    Appended, ByteRange, Conditions, Content, CopyOptions, ErrorKind, Expected, Key, Limits,
+    Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
     ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
-    PartReceipt, PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult, Upload,
-    UploadsPage, UploadsRequest,
+    PartReceipt, PartsPage, Payload, PayloadData, PutOptions, RenameOptions, Replaces, StoreError,
+    StoreResult, Upload, UploadsPage, UploadsRequest,
 };
 
 /// Largest body of a listing; a page of 1000 keys of 850 bytes, all percent-encoded, needs 3 MB.
@@ -40,7 +40,7 @@ pub(crate) struct Client {
     pub(super) transport: Transport,
     pub(super) timing: Timing,
     pub(super) beside: Beside,
-    create_only: CreateOnly,
+    pub(super) write_conditions: WriteConditions,
 }
 
 impl Client {
@@ -52,8 +52,8 @@ impl Client {
         let Site { tls, authority } = dialect.site();
         let host = authority.rsplit_once(':').map_or(&**authority, |(host, _)| host);
         let transport = Transport::to(*tls, timing.connect, host)?;
-        let (beside, create_only) = (Beside::default(), CreateOnly::default());
-        Ok(Self { dialect, credentials, transport, timing, beside, create_only })
+        let (beside, write_conditions) = (Beside::default(), WriteConditions::default());
+        Ok(Self { dialect, credentials, transport, timing, beside, write_conditions })
     }
 
     /// Time for an operation that moves `bytes` of content.
@@ -271,17 +271,17 @@ impl ObjectStore for Client {
         self.check_key(Operation::Put, key)?;
         self.check_size(Operation::Put, key, payload.len(), self.limits().put_bytes)?;
         let payload = self.with_checksum(payload).await;
-        let create_only = options.create_only && self.limits().create_only;
-        if create_only && self.create_only.is_possible() {
+        let replaces = self.write_conditions.possible(&options.replaces, self.limits());
+        if replaces != Replaces::Anything {
             let draft = self.dialect.put(key, payload.clone(), options);
             let job = self.job(Operation::Put, key, draft)?;
             let read = |answer: &Answer| self.read_put(&job, &payload, answer);
-            match self.create(&job, key, &payload, read).await {
-                Err(error) if self.create_only.is_missing(&error) => {}
-                created => return created,
+            match self.put_once(&job, key, &payload, read).await {
+                Err(error) if self.write_conditions.is_missing(&replaces, &error) => {}
+                put => return put,
             }
         }
-        let options = PutOptions { create_only: false, ..options.clone() };
+        let options = PutOptions { replaces: Replaces::Anything, ..options.clone() };
         let draft = self.dialect.put(key, payload.clone(), &options);
         let job = self.job(Operation::Put, key, draft)?;
         self.run(&job, |answer| self.read_put(&job, &payload, answer)).await
@@ -289,8 +289,24 @@ impl ObjectStore for Client {
 
     async fn delete(&self, key: &Key) -> StoreResult<()> {
         self.check_key(Operation::Delete, key)?;
-        let job = self.job(Operation::Delete, key, self.dialect.delete(key))?;
+        let job = self.job(Operation::Delete, key, self.dialect.delete(key, None))?;
         absent_is_done(self.run(&job, |_| Ok(())).await, ErrorKind::NotFound)
+    }
+
+    async fn delete_if(&self, key: &Key, etag: &ETag) -> StoreResult<()> {
+        let version = Replaces::Version(etag.clone());
+        if self.write_conditions.possible(&version, self.limits()) == Replaces::Anything {
+            return self.delete(key).await;
+        }
+        self.check_key(Operation::Delete, key)?;
+        let job = self.job(Operation::Delete, key, self.dialect.delete(key, Some(etag)))?;
+        // A repeat of one that worked finds nothing, and that is success.
+        match self.run(&job, |_| Ok(())).await {
+            Err(error) if self.write_conditions.is_missing(&version, &error) => {
+                self.delete(key).await
+            }
+            done => absent_is_done(done, ErrorKind::NotFound),
+        }
     }
 
     async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
@@ -352,13 +368,13 @@ impl ObjectStore for Client {
         Ok(info.version)
     }
 
-    async fn rename(&self, from: &Key, to: &Key, source: &ObjectVersion) -> StoreResult<()> {
+    async fn rename(&self, from: &Key, to: &Key, options: &RenameOptions) -> StoreResult<()> {
         self.check_key(Operation::Rename, from)?;
         self.check_key(Operation::Rename, to)?;
-        let mut job =
-            self.job(Operation::Rename, to, self.dialect.rename(from, to, &source.etag))?;
+        let draft = self.dialect.rename(from, to, &options.conditions());
+        let mut job = self.job(Operation::Rename, to, draft)?;
         job.patience = self.long_patience();
-        self.rename_once(&job, from, to, source).await
+        self.rename_once(&job, from, to, &options.source).await
     }
 
     async fn append(
@@ -461,12 +477,11 @@ impl ObjectStore for Client {
             let error = StoreError::new(ErrorKind::InvalidPart, Operation::CompleteUpload, message);
             return Err(error.with_key(upload.key.as_str()));
         }
-        let without = Expected { create_only: false, ..*expected };
-        if !(expected.create_only && self.create_only.is_possible()) {
-            return self.complete(upload, parts, &without).await;
-        }
-        match self.complete(upload, parts, expected).await {
-            Err(error) if self.create_only.is_missing(&error) => {
+        let replaces = self.write_conditions.possible(&expected.replaces, self.limits());
+        let sent = Expected { replaces, ..expected.clone() };
+        match self.complete(upload, parts, &sent).await {
+            Err(error) if self.write_conditions.is_missing(&sent.replaces, &error) => {
+                let without = Expected { replaces: Replaces::Anything, ..sent };
                 self.complete(upload, parts, &without).await
             }
             completed => completed,

@@ -52,7 +52,8 @@ pub(crate) fn keep_to(
     })
 }
 
-/// The answer that an object has not changed (304), if that was asked. OSS says it of sources of copies, too.
+/// The answer that an object has not changed (304), if that was asked. OSS says it of sources of copies, too,
+/// and what is said of those of moves is written nowhere.
 pub(crate) fn not_modified(asked: &Draft) -> Failure {
     let names = || asked.headers.keys().map(HeaderName::as_str);
     let reads = matches!(asked.method, Method::GET | Method::HEAD);
@@ -60,8 +61,8 @@ pub(crate) fn not_modified(asked: &Draft) -> Failure {
         let message = "the object was not changed";
         return Failure::new(ErrorKind::NotModified, Repeat::Never, message);
     }
-    if names().any(|name| name.contains("-copy-source-if-")) {
-        let message = "the source of the copy was not changed";
+    if names().any(|name| name.contains("-source-if-")) {
+        let message = "the source was not changed";
         return Failure::new(ErrorKind::PreconditionFailed, Repeat::Never, message);
     }
     Failure::garbled("not modified, says an answer to a request without conditions")

@@ -5,7 +5,7 @@ use crate::dialect::scripted::*;
 use crate::dialect::{Connection, Credentials, DialectName};
 use crate::store::{
     CopyOptions, ETag, ErrorKind, Expected, Key, ObjectStore, PartNumber, PartReceipt, Payload,
-    PutOptions, StoreError, Upload, UploadId,
+    PutOptions, Replaces, StoreError, Upload, UploadId,
 };
 
 const NAMES: [DialectName; 4] =
@@ -42,7 +42,8 @@ async fn writes(
     code: Option<&str>,
     create_only: bool,
 ) -> Vec<(&'static str, StoreError)> {
-    let options = PutOptions { create_only, ..PutOptions::default() };
+    let options =
+        PutOptions { replaces: Replaces::nothing_if(create_only), ..PutOptions::default() };
     let mut errors = Vec::new();
     let server = conflicting(name, code).await;
     let put = store(&server, name).put(&key("k"), Payload::from(b"hello".to_vec()), &options).await;
@@ -56,10 +57,18 @@ async fn writes(
     let server = conflicting(name, code).await;
     let (etag, number) = (ETag::new("e"), PartNumber::FIRST);
     let part = PartReceipt { number, etag, size: 5, checksum: None };
-    let expected = Expected { size: 5, checksum: None, create_only };
+    let expected =
+        Expected { size: 5, checksum: None, replaces: Replaces::nothing_if(create_only) };
     let upload = Upload { key: key("k"), id: UploadId::new("U1") };
     let completed = store(&server, name).complete_upload(&upload, &[part], &expected).await;
     errors.push(("complete", completed.map(drop).unwrap_err()));
+
+    // S3 decides at Complete alone.
+    if name != DialectName::S3 {
+        let server = conflicting(name, code).await;
+        let started = store(&server, name).start_upload(&key("k"), &options).await;
+        errors.push(("initiate", started.map(drop).unwrap_err()));
+    }
     errors
 }
 
@@ -100,7 +109,8 @@ async fn conflicts_of_writers_are_tried_again_create_only_or_not() {
     ] {
         for create_only in [false, true] {
             let server = conflicting(name, Some(code)).await;
-            let options = PutOptions { create_only, ..PutOptions::default() };
+            let options =
+                PutOptions { replaces: Replaces::nothing_if(create_only), ..PutOptions::default() };
             let put = store(&server, name).put(&key("k"), Payload::default(), &options).await;
             let error = put.unwrap_err();
             assert_eq!((error.kind, error.attempts), (ErrorKind::Unavailable, 3), "{code}");

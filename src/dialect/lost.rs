@@ -15,8 +15,8 @@ use crate::dialect::{Appending, Completed};
 use crate::http::{Answer, Patience, Verdict, persist};
 use crate::store::{
     Appended, Checksum, ChecksumKind, Conditions, ETag, ErrorKind, Expected, Key, ObjectInfo,
-    ObjectStore, ObjectVersion, Operation, PartReceipt, Payload, RunningChecksum, StoreResult,
-    Upload,
+    ObjectStore, ObjectVersion, Operation, PartReceipt, Payload, Replaces, RunningChecksum,
+    StoreResult, Upload,
 };
 
 /// How often a Complete is tried whose bytes are refused: more, and the service would be asked for
@@ -148,9 +148,9 @@ impl Client {
         }
     }
 
-    /// Creates an object that must not exist. A repeat of an attempt that worked after all meets
-    /// its own object.
-    pub(super) async fn create(
+    /// Puts an object where there must be nothing, or a certain version. A repeat of an attempt that worked
+    /// after all meets its own object.
+    pub(super) async fn put_once(
         &self,
         job: &Job<'_>,
         key: &Key,
@@ -169,7 +169,7 @@ impl Client {
             if failure.kind == ErrorKind::Corrupt && failure.code.is_none() {
                 return Verdict::Final(failure);
             }
-            if failure.kind == ErrorKind::AlreadyExists && doubt.load(Ordering::Relaxed) {
+            if own_may_be_in_the_way(failure.kind) && doubt.load(Ordering::Relaxed) {
                 let expected = self.expected(payload).await;
                 // Where services state no checksum, an ETag that is the MD5 proves as much.
                 let predicted = md5_of(job).await.ok().map(|md5| ETag::new(&hex(&md5)));
@@ -265,7 +265,7 @@ impl Client {
             (None, Some(kind)) => checksum_of(payload, kind).await,
             (known, _) => known,
         };
-        Expected { size: payload.len(), checksum, create_only: true }
+        Expected { size: payload.len(), checksum, replaces: Replaces::Anything }
     }
 
     /// Looks once whether the object at `key` is proved to be `expected`. Not knowing is `None`.
@@ -282,6 +282,11 @@ impl Client {
         tracing::info!(key = key.as_str(), "the answer was lost, but the object is there");
         Some(info.version)
     }
+}
+
+/// Whether the object that a write with a condition has met may be its own.
+fn own_may_be_in_the_way(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::AlreadyExists | ErrorKind::PreconditionFailed)
 }
 
 fn appended(info: ObjectInfo) -> Appended {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::*;
 use crate::dialect::Timing;
 use crate::dialect::scripted::*;
-use crate::store::{Checksum, ETag, PartNumber, PutOptions, UploadId};
+use crate::store::{Checksum, ETag, ObjectVersion, PartNumber, PutOptions, Replaces, UploadId};
 
 const CONTENT: &[u8] = b"hello world";
 const CRC: u64 = 5981764153023615706;
@@ -27,7 +27,7 @@ fn parts() -> Vec<PartReceipt> {
 
 fn expected() -> Expected {
     let checksum = Checksum { kind: ChecksumKind::Crc64Xz, value: CRC };
-    Expected { size: CONTENT.len() as u64, checksum: Some(checksum), create_only: false }
+    Expected { size: CONTENT.len() as u64, checksum: Some(checksum), replaces: Replaces::Anything }
 }
 
 fn head(size: u64, crc: Option<u64>) -> Vec<Act> {
@@ -104,7 +104,7 @@ async fn without_a_checksum_in_the_answer_the_object_is_asked() {
     assert_eq!(methods, ["POST", "HEAD"]);
     // An old object among the sources of the parts: no checksum anywhere, only the size.
     let unknown = Expected { checksum: None, ..expected() };
-    assert!(complete(vec![plain(), head(11, None)], unknown).await.0.is_ok());
+    assert!(complete(vec![plain(), head(11, None)], unknown.clone()).await.0.is_ok());
     for (wrong, expected) in [
         (head(11, Some(1)), expected()),
         (head(10, Some(CRC)), expected()),
@@ -253,7 +253,7 @@ async fn throttling_is_no_doubt() {
 
 async fn create(script: Vec<Vec<Act>>) -> (StoreResult<ObjectVersion>, Vec<String>) {
     let server = Scripted::start(script).await;
-    let options = PutOptions { create_only: true, ..PutOptions::default() };
+    let options = PutOptions { replaces: Replaces::Nothing, ..PutOptions::default() };
     let payload = Payload::from(CONTENT.to_vec());
     let result = server.store().put(&Key::new("k").unwrap(), payload, &options).await;
     let seen = server.seen();

@@ -13,7 +13,6 @@ mod clock_skew;
 mod conditions;
 mod connection;
 mod cos;
-mod create_only;
 mod credentials;
 mod encode;
 mod failure;
@@ -28,6 +27,7 @@ mod request;
 mod s3;
 #[cfg(test)]
 mod scripted;
+mod write_conditions;
 mod xml_service;
 
 use std::fmt::Debug;
@@ -165,11 +165,12 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     ) -> Result<Draft, Failure>;
     fn list(&self, request: &ListRequest) -> Result<Draft, Failure>;
     fn put(&self, key: &Key, payload: Payload, options: &PutOptions) -> Result<Draft, Failure>;
-    fn delete(&self, key: &Key) -> Result<Draft, Failure>;
+    /// With a version only where [`Limits::compare_and_swap`] is true.
+    fn delete(&self, key: &Key, version: Option<&ETag>) -> Result<Draft, Failure>;
     fn delete_many(&self, keys: &[&Key]) -> Result<Draft, Failure>;
     fn copy(&self, from: &Key, to: &Key, options: &CopyOptions) -> Result<Draft, Failure>;
     /// Only where [`Limits::rename`] is true.
-    fn rename(&self, _from: &Key, _to: &Key, _if_match: &ETag) -> Result<Draft, Failure> {
+    fn rename(&self, _from: &Key, _to: &Key, _source: &Conditions) -> Result<Draft, Failure> {
         Err(Failure::unsayable("the service has no rename"))
     }
     /// Only where [`Limits::append`] is set.

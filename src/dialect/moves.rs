@@ -11,7 +11,8 @@ use crate::dialect::client::Client;
 use crate::dialect::failure::{Failure, Repeat};
 use crate::http::Verdict;
 use crate::store::{
-    CopyOptions, ErrorKind, Key, ObjectStore, ObjectVersion, Operation, StoreError, StoreResult,
+    CopyOptions, ErrorKind, Key, ObjectStore, ObjectVersion, Operation, RenameOptions, StoreError,
+    StoreResult,
 };
 
 impl Client {
@@ -100,7 +101,7 @@ impl Client {
     }
 
     /// Refuses what was found at `to` after a copy when it cannot be one: the services may give a copy
-    /// another ETag, but none gives it another size.
+    /// another but none gives it another size.
     pub(super) async fn check_copy(
         &self,
         from: &Key,
@@ -142,7 +143,9 @@ impl Client {
         // What an attempt without an answer has made is seen by who looks for it.
         let copied =
             self.copy(key, &beside, options).await.inspect_err(|_| self.beside.show(&beside))?;
-        let Err(error) = self.rename(&beside, key, &copied).await else { return Ok(copied) };
+        let Err(error) = self.rename(&beside, key, &RenameOptions::of(&copied)).await else {
+            return Ok(copied);
+        };
         // A move that was none may have left nothing at the key: then the copy is the last of the bytes.
         let whole = self.head(key).await.is_ok_and(|info| match &options.if_match {
             Some(source) => info.version == *source,

@@ -9,8 +9,8 @@ use http::HeaderMap;
 use super::conditions::{Conditions, RangeWish};
 use super::digests::StatedDigest;
 use super::refusal::Refusal;
-use crate::store::memory::{Entry, Guard, Object, OpenUpload, Page, Part, Properties};
-use crate::store::{ByteRange, ETag, Key, Operation, PartNumber, Upload};
+use crate::store::memory::{Entry, Object, OpenUpload, Page, Part, Properties};
+use crate::store::{ByteRange, ETag, Key, Operation, PartNumber, Replaces, Upload};
 
 /// What a request states about its body, to be compared with what arrives.
 #[derive(Debug, Clone, Default)]
@@ -34,7 +34,7 @@ pub(super) struct Reading {
 pub(super) struct Making {
     pub(super) properties: Properties,
     /// What must be there for it.
-    pub(super) guard: Guard,
+    pub(super) guard: Replaces,
 }
 
 /// A request, understood.
@@ -79,6 +79,8 @@ pub(super) enum Call {
     },
     Delete {
         key: Key,
+        /// What may be removed.
+        only: Replaces,
     },
     StartUpload {
         key: Key,
@@ -125,7 +127,7 @@ pub(super) struct Completing {
     /// Whether the body lists the parts; otherwise all are meant that were uploaded.
     pub(super) listed: bool,
     /// What must be there for it.
-    pub(super) guard: Guard,
+    pub(super) guard: Replaces,
     /// How many bytes the object must have.
     pub(super) size: Option<u64>,
     /// The digest that the object must have.
@@ -215,7 +217,7 @@ impl Call {
             | Self::Append { key, .. }
             | Self::Copy { key, .. }
             | Self::Rename { key, .. }
-            | Self::Delete { key }
+            | Self::Delete { key, .. }
             | Self::GetAcl { key }
             | Self::PutAcl { key, .. }
             | Self::Restore { key }

@@ -9,7 +9,7 @@ use super::calls::{Completing, ListedPart, Outcome};
 use super::digests::{DigestKind, StatedDigest};
 use super::execute::document;
 use super::refusal::Refusal;
-use crate::store::memory::{CompleteRules, Guard, OpenUpload, Part};
+use crate::store::memory::{CompleteRules, OpenUpload, Part};
 
 /// Makes the object of the parts that the body lists, or of all.
 pub(super) async fn complete(
@@ -31,11 +31,7 @@ pub(super) async fn complete(
     let rules = CompleteRules {
         part_min_bytes: service.config().part_min_bytes.unwrap_or(rules.part_min_bytes),
         gaps_allowed: rules.gaps_allowed,
-        create_only: guard == Guard::Nothing,
-        if_match: match guard {
-            Guard::Version(etag) => Some(etag),
-            Guard::Anything | Guard::Nothing => None,
-        },
+        replaces: guard,
         etag,
         headers,
     };

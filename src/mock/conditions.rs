@@ -31,6 +31,13 @@ impl Conditions {
         }
     }
 
+    /// Whether there are conditions that want the object and conditions that want news of it.
+    pub(super) fn are_mixed(&self) -> bool {
+        let wants_object = self.if_match.is_some() || self.if_unmodified_since.is_some();
+        let wants_news = self.if_none_match.is_some() || self.if_modified_since.is_some();
+        wants_object && wants_news
+    }
+
     /// Whether they hold for `object`: [`Refusal::PreconditionFailed`] or [`Refusal::NotModified`]
     /// when not. Evaluated in the order of RFC 9110 section 13.2.2.
     pub(super) fn check(&self, object: &Object) -> Result<(), Refusal> {

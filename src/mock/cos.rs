@@ -53,6 +53,7 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
     encodes_results: false,
     quiet_is_empty: false,
     forbid_overwrite: true,
+    mixed_part_conditions: false,
     write_conditions: WriteConditions::Ignored,
     digests: false,
     copy_has_crc: true,

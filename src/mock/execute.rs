@@ -14,7 +14,7 @@ use super::refusal::Refusal;
 use super::request::Request;
 use super::{Service, base64, encryption};
 use crate::store::memory::{
-    Body, BucketError, Guard, ListQuery, MemoryBucket, Object, Properties, UploadsQuery,
+    Body, BucketError, ListQuery, MemoryBucket, Object, Properties, UploadsQuery,
 };
 use crate::store::{ETag, Key};
 
@@ -103,12 +103,12 @@ pub(super) async fn execute(
             bucket.rename(&object, &key).await?;
             Outcome::Renamed
         }
-        Call::Delete { key } => {
-            bucket.delete(&key).await?;
+        Call::Delete { key, only } => {
+            bucket.delete_if(&key, &only).await?;
             Outcome::Deleted
         }
         Call::StartUpload { key, making } => {
-            let (properties, create_only) = (making.properties, making.guard == Guard::Nothing);
+            let (properties, create_only) = (making.properties, making.guard.is_nothing());
             let started = bucket.start_upload(&key, properties.clone(), create_only)?;
             Outcome::UploadStarted(started, properties)
         }

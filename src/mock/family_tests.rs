@@ -183,6 +183,12 @@ async fn writes_of_s3_keep_conditions() {
     let size = send(&server, complete(&id, &list).header("x-amz-mp-object-size", "12")).await;
     assert_eq!((size.status, size.code().as_str()), (400, "InvalidRequest"));
     assert_eq!(send(&server, complete(&id, &list).header("If-Match", &etag)).await.status, 200);
+    let delete =
+        async |etag: &str| send(&server, Raw::new("DELETE", "/k").header("If-Match", etag)).await;
+    assert_eq!(delete(&etag).await.code(), "PreconditionFailed");
+    let etag = get(&server, "/k").await.header("etag").unwrap().to_owned();
+    assert_eq!(delete(&etag).await.status, 204);
+    assert_eq!(delete(&etag).await.code(), "NoSuchKey");
 
     let config = MockConfig {
         dialect: MockDialect::S3,

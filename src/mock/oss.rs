@@ -46,6 +46,7 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
     encodes_results: true,
     quiet_is_empty: true,
     forbid_overwrite: true,
+    mixed_part_conditions: true,
     write_conditions: WriteConditions::Refused,
     digests: false,
     copy_has_crc: false,

@@ -67,6 +67,7 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
     encodes_results: false,
     quiet_is_empty: false,
     forbid_overwrite: false,
+    mixed_part_conditions: true,
     write_conditions: WriteConditions::Kept,
     digests: true,
     copy_has_crc: false,

@@ -362,6 +362,11 @@ async fn copies() {
     assert_eq!(reply.element("ETag").unwrap(), "&quot;7d793037a0760186574b0282f2f435e7&quot;");
     assert_eq!(refused(&server, part("bytes=6-11")).await, error(416, "InvalidRange"));
     assert_eq!(refused(&server, part("bytes=6-")).await, error(400, "InvalidArgument"));
+    let mixed = part("bytes=6-10").header("x-cos-copy-source-If-None-Match", "\"x\"");
+    assert_eq!(refused(&server, mixed).await, error(400, "InvalidArgument"));
+    let alike = part("bytes=6-10")
+        .header("x-cos-copy-source-If-Unmodified-Since", "Tue, 14 Nov 2023 22:13:20 GMT");
+    assert_eq!(send(&server, alike).await.status, 200);
 }
 
 #[tokio::test]

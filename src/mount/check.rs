@@ -10,7 +10,8 @@ use super::{MountError, Outcome, layers, runtime};
 use crate::clock::{Clock, SystemClock};
 use crate::store::{
     ByteRange, Conditions, CopyOptions, ErrorKind, Expected, Key, ListRequest, ListedObject,
-    ObjectStore, PartNumber, Payload, PutOptions, StoreError, StoreResult, Upload, UploadsRequest,
+    ObjectStore, PartNumber, Payload, PutOptions, Replaces, StoreError, StoreResult, Upload,
+    UploadsRequest,
 };
 
 /// What is written and removed again.
@@ -169,7 +170,7 @@ async fn fill(store: &dyn ObjectStore, upload: &Upload) -> StoreResult<()> {
     let checksum = store.limits().checksum.map(|kind| kind.of(CONTENT));
     let payload = Payload::from(CONTENT.to_vec()).with_checksum(checksum);
     let part = store.put_part(upload, PartNumber::FIRST, payload).await?;
-    let expected = Expected { size: CONTENT.len() as u64, checksum, create_only: false };
+    let expected = Expected { size: CONTENT.len() as u64, checksum, replaces: Replaces::Anything };
     store.complete_upload(upload, &[part], &expected).await.map(drop)
 }
 

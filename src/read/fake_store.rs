@@ -1,6 +1,7 @@
 //! A store for the tests of this folder: objects in memory, a log of the ranges asked for, a gate
 //! that holds answers back, and failures on demand. Only `get` works.
 
+use crate::store::{ETag, ObjectVersion, RenameOptions};
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -126,6 +127,7 @@ impl FakeStore {
             list_page: 1000,
             checksum: Some(ChecksumKind::Crc64Xz),
             create_only: true,
+            compare_and_swap: true,
             mixed_part_conditions: true,
             archive_classes: &[],
             rename: false,
@@ -296,13 +298,16 @@ impl ObjectStore for FakeStore {
     async fn delete(&self, _: &Key) -> StoreResult<()> {
         unreachable!("readers only read")
     }
+    async fn delete_if(&self, _: &Key, _: &ETag) -> StoreResult<()> {
+        unreachable!("readers only read")
+    }
     async fn delete_many(&self, _: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
         unreachable!("readers only read")
     }
     async fn copy(&self, _: &Key, _: &Key, _: &CopyOptions) -> StoreResult<ObjectVersion> {
         unreachable!("readers only read")
     }
-    async fn rename(&self, _: &Key, _: &Key, _: &ObjectVersion) -> StoreResult<()> {
+    async fn rename(&self, _: &Key, _: &Key, _: &RenameOptions) -> StoreResult<()> {
         unreachable!("readers only read")
     }
 

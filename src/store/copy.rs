@@ -4,7 +4,7 @@ use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::store::{
     ByteRange, Conditions, CopyOptions, ErrorKind, Expected, Key, ObjectStore, ObjectVersion,
-    Operation, PartNumber, PartReceipt, PutOptions, StoreError, StoreResult, Upload,
+    Operation, PartNumber, PartReceipt, PutOptions, Replaces, StoreError, StoreResult, Upload,
 };
 
 /// So many part copies are in flight for one object.
@@ -44,10 +44,11 @@ pub async fn copy_object(
         headers: info.headers.clone(),
         storage_class: info.storage_class.clone(),
         metadata: info.metadata.clone(),
-        create_only: false,
+        replaces: Replaces::Anything,
     });
     let upload = store.start_upload(to, &properties).await?;
-    let expected = Expected { size, checksum: info.checksum, create_only: properties.create_only };
+    let expected =
+        Expected { size, checksum: info.checksum, replaces: properties.replaces.clone() };
     let done = match copy_parts(store, &upload, from, size, &etag).await {
         Ok(parts) => store.complete_upload(&upload, &parts, &expected).await,
         Err(error) => Err(error),

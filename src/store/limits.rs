@@ -32,6 +32,8 @@ pub struct Limits {
     pub checksum: Option<ChecksumKind>,
     /// Whether "create only when absent" exists.
     pub create_only: bool,
+    /// Whether "replace only this version" exists (PUT, Complete, and "delete only this version").
+    pub compare_and_swap: bool,
     /// Whether the conditions on the source of a part copy can be mixed. Where not, `if_match` goes with
     /// `if_unmodified_since` and `if_none_match` with `if_modified_since` only.
     pub mixed_part_conditions: bool,

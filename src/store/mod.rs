@@ -18,6 +18,7 @@ mod part;
 mod payload;
 pub mod prefix;
 mod range;
+mod replaces;
 mod standard_headers;
 mod version;
 
@@ -38,6 +39,7 @@ pub use name_pattern::{InvalidNamePattern, NamePattern};
 pub use part::{InvalidPartNumber, PartNumber, PartReceipt, Upload, UploadId};
 pub use payload::{Payload, PayloadData, PayloadSource, Pieces};
 pub use range::ByteRange;
+pub use replaces::Replaces;
 pub use standard_headers::StandardHeaders;
 pub use version::{ETag, ObjectInfo, ObjectVersion};
 
@@ -83,8 +85,8 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
     async fn list(&self, request: &ListRequest) -> StoreResult<ListPage>;
 
     /// Creates or replaces an object in one request. Atomic: readers see the old or the new object.
-    /// Safe to repeat unless `options.create_only` is set; then a lost answer is resolved by
-    /// looking at the object. With `create_only` an existing key is [`ErrorKind::AlreadyExists`].
+    /// Safe to repeat unless `options.replaces` is a condition; then a lost answer is resolved by
+    /// looking at the object. What a condition that does not hold is told as: [`Replaces`].
     async fn put(
         &self,
         key: &Key,
@@ -95,23 +97,30 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
     /// Removes an object. An absent key is success.
     async fn delete(&self, key: &Key) -> StoreResult<()>;
 
+    /// Removes an object if it has this ETag; another one is [`ErrorKind::PreconditionFailed`]. An absent key
+    /// is success. Where [`Limits::compare_and_swap`] is false it is [`delete`](Self::delete).
+    async fn delete_if(&self, key: &Key, etag: &ETag) -> StoreResult<()>;
+
     /// Removes up to [`Limits::delete_batch`] objects in one request and returns the keys that could
     /// not be removed with the reason. Not atomic: some may be gone and others not.
     async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>>;
 
     /// Copies one object on the server, at most [`Limits::copy_bytes`] long. Atomic on the target. A
     /// condition on the source that does not hold is [`ErrorKind::PreconditionFailed`], whichever it is.
+    /// With a condition in `options.replace`, a copy whose answer was lost may be refused by itself: then it
+    /// is there, and the error is that of the condition.
     async fn copy(&self, from: &Key, to: &Key, options: &CopyOptions)
     -> StoreResult<ObjectVersion>;
 
     /// Gives an object another key, on the server, with everything that belongs to it. Atomic: no
     /// reader sees both keys or neither. Only where [`Limits::rename`] is true; else
     /// [`ErrorKind::InvalidRequest`]. An object at `to` is replaced. A lost answer is resolved by
-    /// looking at both keys. A source that is not `source` is [`ErrorKind::PreconditionFailed`].
+    /// looking at both keys. A condition on the source that does not hold is
+    /// [`ErrorKind::PreconditionFailed`], whichever it is.
     ///
-    /// Success is proved: what is at `to` was `source`, or the call is
+    /// Success is proved: what is at `to` was `options.source`, or the call is
     /// [`ErrorKind::InvalidAnswer`].
-    async fn rename(&self, from: &Key, to: &Key, source: &ObjectVersion) -> StoreResult<()>;
+    async fn rename(&self, from: &Key, to: &Key, options: &RenameOptions) -> StoreResult<()>;
 
     /// Adds bytes at the end of an appendable object, which has `position` bytes; at position 0 an
     /// absent object is created, and only then `options` count. Atomic. A lost answer is resolved by
@@ -156,8 +165,8 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
 
     /// Completes an upload: the object appears at its key, whole. Atomic. A lost answer is resolved
     /// by looking: success is reported only when the object at the key has the size and checksum
-    /// of `expected`. `parts` must ascend by number. With `expected.create_only` an existing key is
-    /// [`ErrorKind::AlreadyExists`].
+    /// of `expected`. `parts` must ascend by number. What a condition of `expected.replaces` that
+    /// does not hold is told as: [`Replaces`].
     async fn complete_upload(
         &self,
         upload: &Upload,
@@ -253,9 +262,8 @@ pub struct PutOptions {
     pub storage_class: Option<String>,
     /// User metadata.
     pub metadata: Metadata,
-    /// Refuse with [`ErrorKind::AlreadyExists`] when the key exists. Ignored (not sent) where
-    /// [`Limits::create_only`] is false.
-    pub create_only: bool,
+    /// What must be at the key.
+    pub replaces: Replaces,
 }
 
 /// How an object is copied.
@@ -290,17 +298,51 @@ impl CopyOptions {
     }
 }
 
+/// What an object must be to get another key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RenameOptions {
+    /// Rename only this version.
+    pub source: ObjectVersion,
+    /// Rename only another version than this.
+    pub if_none_match: Option<ETag>,
+    /// Rename only what was changed after this; see [`Conditions`].
+    pub if_modified_since: Option<SystemTime>,
+    /// Rename only what was not changed after this; see [`Conditions`].
+    pub if_unmodified_since: Option<SystemTime>,
+}
+
+impl RenameOptions {
+    /// This version, on no other condition.
+    pub fn of(source: &ObjectVersion) -> Self {
+        Self {
+            source: source.clone(),
+            if_none_match: None,
+            if_modified_since: None,
+            if_unmodified_since: None,
+        }
+    }
+
+    /// The conditions on the source.
+    pub fn conditions(&self) -> Conditions {
+        Conditions {
+            if_match: Some(self.source.etag.clone()),
+            if_none_match: self.if_none_match.clone(),
+            if_modified_since: self.if_modified_since,
+            if_unmodified_since: self.if_unmodified_since,
+        }
+    }
+}
+
 /// What a completed upload must be; the proof that no byte was lost or exchanged.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Expected {
     /// Size of the object, in bytes.
     pub size: u64,
     /// CRC-64 of the object, when the writer knows it (not when parts were copied from an object
     /// without one).
     pub checksum: Option<Checksum>,
-    /// The key must not exist when the object appears. Ignored (not sent) where
-    /// [`Limits::create_only`] is false.
-    pub create_only: bool,
+    /// What must be at the key when the object appears.
+    pub replaces: Replaces,
 }
 
 /// What an [`ObjectStore::append`] made.

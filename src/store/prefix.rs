@@ -9,10 +9,10 @@ use std::sync::Arc;
 use async_trait::async_trait;
 
 use crate::store::{
-    Appended, ByteRange, Conditions, Content, CopyOptions, ErrorKind, Expected, InvalidKey, Key,
-    Limits, ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore,
-    ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, StoreError,
-    StoreResult, Upload, UploadsPage, UploadsRequest,
+    Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, InvalidKey,
+    Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore,
+    ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions,
+    RenameOptions, StoreError, StoreResult, Upload, UploadsPage, UploadsRequest,
 };
 
 /// Shows the objects of a store whose keys begin with a prefix, without the prefix.
@@ -120,6 +120,10 @@ impl ObjectStore for Prefixed {
         self.inner.delete(&self.whole(key, Operation::Delete)?).await
     }
 
+    async fn delete_if(&self, key: &Key, etag: &ETag) -> StoreResult<()> {
+        self.inner.delete_if(&self.whole(key, Operation::Delete)?, etag).await
+    }
+
     async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
         let operation = Operation::DeleteMany;
         let whole = keys.iter().map(|key| self.whole(key, operation));
@@ -143,9 +147,9 @@ impl ObjectStore for Prefixed {
         self.inner.copy(&from, &self.whole(to, Operation::Copy)?, options).await
     }
 
-    async fn rename(&self, from: &Key, to: &Key, source: &ObjectVersion) -> StoreResult<()> {
+    async fn rename(&self, from: &Key, to: &Key, options: &RenameOptions) -> StoreResult<()> {
         let from = self.whole(from, Operation::Rename)?;
-        self.inner.rename(&from, &self.whole(to, Operation::Rename)?, source).await
+        self.inner.rename(&from, &self.whole(to, Operation::Rename)?, options).await
     }
 
     async fn append(
@@ -232,6 +236,7 @@ impl ObjectStore for Prefixed {
 mod tests {
     use super::*;
     use crate::clock::SystemClock;
+    use crate::store::Replaces;
     use crate::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 
     fn key(text: &str) -> Key {
@@ -302,7 +307,7 @@ mod tests {
         let payload = Payload::from(b"hello".to_vec());
         let part = below.put_part(&upload, PartNumber::FIRST, payload).await.unwrap();
         assert_eq!(below.list_parts(&upload, None).await.unwrap().parts.len(), 1);
-        let expected = Expected { size: 5, checksum: None, create_only: false };
+        let expected = Expected { size: 5, checksum: None, replaces: Replaces::Anything };
         below.complete_upload(&upload, &[part], &expected).await.unwrap();
         assert_eq!(whole.head(&key("a/b/k")).await.unwrap().version.size, 5);
     }

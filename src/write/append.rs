@@ -48,7 +48,7 @@ impl Inner {
             payload.len() <= limits.call_bytes && position + payload.len() <= limits.object_bytes
         });
         let (key, options_sent) = self.destination();
-        if !fits || payload.is_empty() || options_sent.create_only {
+        if !fits || payload.is_empty() || options_sent.replaces.is_nothing() {
             return Ok(None);
         }
         let _request = self.shared.request().await;

@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Mutex as AsyncMutex, OwnedMutexGuard};
 use tokio::time::Instant;
 
-use crate::store::{Checksum, Key, ObjectStore, ObjectVersion, PutOptions};
+use crate::store::{Checksum, Key, ObjectStore, ObjectVersion, PutOptions, Replaces};
 use crate::write::driver::Driver;
 use crate::write::edit::Edit;
 use crate::write::live::Live;
@@ -232,8 +232,11 @@ impl Inner {
     /// The key and the options that a request begun now is sent with.
     pub(super) fn destination(&self) -> (Key, PutOptions) {
         let target = self.target().clone();
-        let create_only = target.options.create_only && !target.committed;
-        (target.key, PutOptions { create_only, ..target.options })
+        let mut options = target.options;
+        if target.committed {
+            options.replaces = Replaces::Anything;
+        }
+        (target.key, options)
     }
 
     /// The slot of the upload in progress.

@@ -321,7 +321,7 @@ impl Driver {
         parts: &[PartReceipt],
         expected: Expected,
     ) -> Result<ObjectVersion, WriteError> {
-        let expected = Expected { create_only: self.options.create_only, ..expected };
+        let expected = Expected { replaces: self.options.replaces.clone(), ..expected };
         let version = self.shared.store.complete_upload(upload, parts, &expected).await?;
         if version.size != expected.size {
             return Err(self.corrupt(Operation::CompleteUpload, "the object has another size"));

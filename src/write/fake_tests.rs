@@ -12,8 +12,8 @@ use tokio::sync::Semaphore;
 use crate::store::{
     Appended, ByteRange, ChecksumKind, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected,
     Key, Limits, ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation,
-    PartNumber, PartReceipt, PartsPage, Payload, PayloadData, PutOptions, StoreError, StoreResult,
-    Upload, UploadId, UploadsPage, UploadsRequest,
+    PartNumber, PartReceipt, PartsPage, Payload, PayloadData, PutOptions, RenameOptions,
+    StoreError, StoreResult, Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
 #[derive(Debug)]
@@ -67,6 +67,7 @@ pub(super) fn limits(part_min_bytes: u64, parts_max: u32) -> Limits {
         list_page: 1000,
         checksum: Some(ChecksumKind::Crc64Xz),
         create_only: true,
+        compare_and_swap: true,
         mixed_part_conditions: true,
         archive_classes: &[],
         rename: false,
@@ -263,13 +264,17 @@ impl ObjectStore for FakeStore {
         self.enter(Operation::Put).await?;
         let bytes = self.receive(Operation::Put, &payload).await?;
         let mut state = self.state.lock().unwrap();
-        if options.create_only && state.objects.contains_key(key) {
+        if options.replaces.is_nothing() && state.objects.contains_key(key) {
             return Err(error(ErrorKind::AlreadyExists, Operation::Put));
         }
         Ok(state.set(key, bytes, options.clone()))
     }
 
     async fn delete(&self, _: &Key) -> StoreResult<()> {
+        unused(Operation::Delete)
+    }
+
+    async fn delete_if(&self, _: &Key, _: &ETag) -> StoreResult<()> {
         unused(Operation::Delete)
     }
 
@@ -290,7 +295,7 @@ impl ObjectStore for FakeStore {
         Ok(state.set(to, bytes, options.replace.clone().unwrap_or_default()))
     }
 
-    async fn rename(&self, _: &Key, _: &Key, _: &ObjectVersion) -> StoreResult<()> {
+    async fn rename(&self, _: &Key, _: &Key, _: &RenameOptions) -> StoreResult<()> {
         unused(Operation::Rename)
     }
 

@@ -131,6 +131,7 @@ mod tests {
             list_page: 1000,
             checksum: None,
             create_only: true,
+            compare_and_swap: true,
             mixed_part_conditions: true,
             archive_classes: &[],
             rename: false,

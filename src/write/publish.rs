@@ -195,7 +195,7 @@ impl Inner {
         let (key, options_sent) = self.destination();
         let limits = self.store().limits();
         // That a copy replaces nothing is not proven of all services; it is of PUT and Complete.
-        let create_only = options_sent.create_only && limits.create_only;
+        let create_only = options_sent.replaces.is_nothing() && limits.create_only;
         if create_only || object.version.size > limits.copy_bytes {
             return Ok(None);
         }
@@ -273,10 +273,11 @@ impl Inner {
 
 async fn complete(driver: &Arc<Driver>) -> Result<Committed, WriteError> {
     let expected = driver.expected();
+    let checksum = expected.checksum;
     let version = driver.finish(expected).await?;
     Ok(Committed {
         version,
-        checksum: expected.checksum,
+        checksum,
         options_sent: driver.options().clone(),
         by_upload: true,
         appended: false,

@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use crate::store::{Checksum, ChecksumKind, Expected};
+use crate::store::{Checksum, ChecksumKind, Expected, Replaces};
 use crate::write::content::RemoteObject;
 
 /// What is known of one part.
@@ -50,7 +50,7 @@ pub(super) fn expected<'a>(
             }
         }
     }
-    Expected { size, checksum: whole.filter(|_| begun.is_none()), create_only: false }
+    Expected { size, checksum: whole.filter(|_| begun.is_none()), replaces: Replaces::Anything }
 }
 
 #[cfg(test)]

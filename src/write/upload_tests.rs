@@ -4,7 +4,9 @@
 use proptest::prelude::*;
 
 use super::*;
-use crate::store::{ETag, ErrorKind, Key, Operation, StoreError, UploadId};
+use crate::store::{
+    ETag, ErrorKind, Key, ObjectVersion, Operation, Replaces, StoreError, UploadId,
+};
 
 fn upload() -> OpenUpload {
     OpenUpload { key: Key::new("k").unwrap(), id: UploadId::new("id") }
@@ -19,7 +21,7 @@ fn receipt(number: PartNumber, part: u32) -> PartReceipt {
     PartReceipt { number, etag: ETag::new("e"), size: part.into(), checksum: None }
 }
 
-const EXPECTED: Expected = Expected { size: 3, checksum: None, create_only: false };
+const EXPECTED: Expected = Expected { size: 3, checksum: None, replaces: Replaces::Anything };
 
 /// What the world may still answer.
 #[derive(Debug, Default)]

@@ -9,7 +9,7 @@ use tokio::runtime::Handle;
 
 use super::fake_tests::{FakeStore, limits};
 use super::*;
-use crate::store::{ErrorKind, Operation, StandardHeaders};
+use crate::store::{ErrorKind, Operation, Replaces, StandardHeaders};
 
 const PART: usize = 4096;
 
@@ -68,7 +68,7 @@ pub(super) fn bytes(len: usize) -> Vec<u8> {
 fn typed(content_type: &str, create_only: bool) -> PutOptions {
     PutOptions {
         headers: StandardHeaders::of_type(content_type),
-        create_only,
+        replaces: Replaces::nothing_if(create_only),
         ..PutOptions::default()
     }
 }
@@ -118,7 +118,10 @@ async fn a_file_of_one_part_is_one_put() {
         assert_eq!(world.store.applied(Operation::Put), 1, "a clean file is not sent again");
         file.truncate(2).await.unwrap();
         let second = file.commit(options).await.unwrap();
-        assert!(!second.options_sent.create_only || len == 2, "the object is ours by now");
+        assert!(
+            !second.options_sent.replaces.is_nothing() || len == 2,
+            "the object is ours by now"
+        );
         assert_eq!(world.store.applied(Operation::Get), 0, "its bytes are still in memory");
     }
 }

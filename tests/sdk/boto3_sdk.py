@@ -431,6 +431,10 @@ def compare_and_swap(ground):
     refused_with("a stale one", lambda: put(key, b"third", IfMatch=etag), 412, "PreconditionFailed")
     refused_with("an absent one", lambda: put(ground.key("absent"), b"x", IfMatch=etag), 404, "NoSuchKey")
     same("content", read(key), b"second")
+    delete = lambda etag: client.delete_object(Bucket=BUCKET, Key=key, IfMatch=etag)
+    refused_with("a stale delete", lambda: delete(etag), 412, "PreconditionFailed")
+    delete(client.head_object(Bucket=BUCKET, Key=key)["ETag"])
+    refused_with("a deleted one", lambda: read(key), 404, "NoSuchKey")
 
 
 @case

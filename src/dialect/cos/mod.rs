@@ -40,6 +40,7 @@ const LIMITS: Limits = Limits {
     list_page: 1000,
     checksum: Some(ChecksumKind::Crc64Xz),
     create_only: true,
+    compare_and_swap: false,
     mixed_part_conditions: false,
     archive_classes: &["ARCHIVE", "DEEP_ARCHIVE"],
     rename: false,

@@ -19,7 +19,7 @@ use crate::dialect::xml_service::XmlService;
 use crate::dialect::{DialectName, ObjectProperties};
 use crate::mock::{MockConfig, MockServer};
 use crate::store::{
-    ErrorKind, Expected, Key, ObjectStore, PartNumber, PartReceipt, PutOptions, Upload,
+    ErrorKind, Expected, Key, ObjectStore, PartNumber, PartReceipt, PutOptions, Replaces, Upload,
 };
 
 /// Gives key `n` when it is asked for the n-th time, up to a number.
@@ -101,7 +101,7 @@ async fn an_end_in_the_middle_of_an_upload_costs_one_renewal_and_nothing_else() 
     assert_eq!(world.giver.asked.load(Ordering::SeqCst), 1);
     world.server.set_credentials("key1", "hush", None);
     parts.extend(world.parts(&upload, 51..=100).await);
-    let expected = Expected { size: 400, checksum: None, create_only: false };
+    let expected = Expected { size: 400, checksum: None, replaces: Replaces::Anything };
     let version = world.store.complete_upload(&upload, &parts, &expected).await.unwrap();
     assert_eq!(version.size, 400);
     assert_eq!(world.giver.asked.load(Ordering::SeqCst), 2);

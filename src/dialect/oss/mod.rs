@@ -47,6 +47,7 @@ const LIMITS: Limits = Limits {
     list_page: 1000,
     checksum: Some(ChecksumKind::Crc64Xz),
     create_only: true,
+    compare_and_swap: false,
     mixed_part_conditions: true,
     archive_classes: &["Archive", "ColdArchive", "DeepColdArchive"],
     rename: false,

@@ -7,8 +7,8 @@ use crate::dialect::scripted::*;
 use crate::dialect::xml_service::XmlService;
 use crate::dialect::{Dialect, DialectName, ObjectProperties};
 use crate::store::{
-    ByteRange, Conditions, CopyOptions, Expected, ListRequest, ObjectVersion, PartNumber, Payload,
-    PutOptions, Upload, UploadId,
+    ByteRange, Conditions, CopyOptions, ETag, Expected, ListRequest, ObjectVersion, PartNumber,
+    Payload, PutOptions, Replaces, Upload, UploadId,
 };
 
 fn here(endpoint: Option<&str>, region: Option<&str>) -> Connection {
@@ -105,7 +105,7 @@ fn objects_in_parts_get_their_acl_when_they_are_completed() {
     let properties = ObjectProperties { acl: Some("private".into()), ..Default::default() };
     let oss = XmlService::new(oss, properties).unwrap();
     let upload = Upload { key: key("k"), id: UploadId::new("U") };
-    let expected = Expected { size: 1, checksum: None, create_only: false };
+    let expected = Expected { size: 1, checksum: None, replaces: Replaces::Anything };
     let draft = oss.complete_upload(&upload, &[], &expected).unwrap();
     assert_eq!(draft.headers["x-oss-object-acl"], "private");
     let draft = service().complete_upload(&upload, &[], &expected).unwrap();
@@ -125,9 +125,9 @@ fn requests_have_the_words_of_oss() {
             .contains_key("x-oss-range-behavior")
     );
 
-    let once = PutOptions { create_only: true, ..PutOptions::default() };
+    let once = PutOptions { replaces: Replaces::Nothing, ..PutOptions::default() };
     let upload = Upload { key: key("k"), id: UploadId::new("U") };
-    let expected = Expected { size: 1, checksum: None, create_only: true };
+    let expected = Expected { size: 1, checksum: None, replaces: Replaces::Nothing };
     let copy =
         CopyOptions { if_match: None, replace: Some(once.clone()), ..CopyOptions::default() };
     for draft in [
@@ -333,7 +333,7 @@ async fn a_lost_complete_is_resolved_by_checksum_or_etag() {
         head.extend([("Content-Length", "11"), LAST_MODIFIED]);
         let server = Scripted::start(vec![refuse(404, "NoSuchUpload"), say(200, &head, "")]).await;
         let store = over(&server);
-        let expected = Expected { size: 11, checksum: expected, create_only: false };
+        let expected = Expected { size: 11, checksum: expected, replaces: Replaces::Anything };
         let result = store.complete_upload(&upload, &parts, &expected).await;
         assert_eq!(result.is_ok(), good, "{headers:?}: {result:?}");
     }

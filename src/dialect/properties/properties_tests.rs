@@ -1,7 +1,7 @@
 //! Properties against the rules of a made-up service: what is refused, what is sent, what comes first.
 
 use super::*;
-use crate::store::Metadata;
+use crate::store::{Metadata, Replaces};
 
 static RULES: PropertyRules = PropertyRules {
     service: "Some Service",
@@ -89,7 +89,7 @@ fn what_a_call_says_comes_first() {
         },
         storage_class: Some("HOT".into()),
         metadata: Metadata::from_iter([("owner", "you"), ("mode", "420")]),
-        create_only: false,
+        replaces: Replaces::Anything,
     };
     let headers = applied.new_object("a.html", &options).unwrap();
     let get = |name: &str| headers.get(name).unwrap().to_str().unwrap();

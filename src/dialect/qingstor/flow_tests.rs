@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::dialect::scripted::*;
 use crate::store::{
     ETag, ErrorKind, Expected, Key, ListRequest, ObjectStore, ObjectVersion, PartNumber,
-    PartReceipt, Payload, PutOptions, StoreResult, Upload, UploadId,
+    PartReceipt, Payload, PutOptions, Replaces, StoreResult, Upload, UploadId,
 };
 
 pub(super) const CONTENT: &[u8] = b"hello world";
@@ -38,7 +38,7 @@ pub(super) fn ours() -> ETag {
 }
 
 fn expected() -> Expected {
-    Expected { size: CONTENT.len() as u64, checksum: None, create_only: false }
+    Expected { size: CONTENT.len() as u64, checksum: None, replaces: Replaces::Anything }
 }
 
 pub(super) fn head(size: u64, etag: &ETag) -> Vec<Act> {

@@ -53,6 +53,7 @@ const LIMITS: Limits = Limits {
     list_page: 1000,
     checksum: None,
     create_only: false,
+    compare_and_swap: false,
     mixed_part_conditions: true,
     archive_classes: &[],
     rename: true,
@@ -84,7 +85,6 @@ const COPY_SOURCE: HeaderName = HeaderName::from_static("x-qs-copy-source");
 const COPY_CONDITIONS: &str = "x-qs-copy-source-";
 const COPY_RANGE: HeaderName = HeaderName::from_static("x-qs-copy-range");
 const MOVE_SOURCE: HeaderName = HeaderName::from_static("x-qs-move-source");
-const MOVE_IF_MATCH: HeaderName = HeaderName::from_static("x-qs-move-source-if-match");
 const DIRECTIVE: HeaderName = HeaderName::from_static("x-qs-metadata-directive");
 
 /// One bucket of QingStor.
@@ -300,7 +300,7 @@ impl Dialect for QingStor {
         Ok(draft.body(payload))
     }
 
-    fn delete(&self, key: &Key) -> Result<Draft, Failure> {
+    fn delete(&self, key: &Key, _version: Option<&ETag>) -> Result<Draft, Failure> {
         self.on_object(Method::DELETE, key)
     }
 
@@ -326,10 +326,10 @@ impl Dialect for QingStor {
         Ok(draft)
     }
 
-    fn rename(&self, from: &Key, to: &Key, if_match: &ETag) -> Result<Draft, Failure> {
+    fn rename(&self, from: &Key, to: &Key, source: &Conditions) -> Result<Draft, Failure> {
         let mut draft = self.on_object(Method::PUT, to)?;
         headers::set(&mut draft.headers, MOVE_SOURCE, &self.source(from))?;
-        headers::set(&mut draft.headers, MOVE_IF_MATCH, &if_match.quoted())?;
+        conditions::set(&mut draft.headers, "x-qs-move-source-", source)?;
         Ok(draft)
     }
 

@@ -2,7 +2,9 @@
 
 use super::flow_tests::{created, head, key, refuse, start};
 use crate::dialect::scripted::{Act, say};
-use crate::store::{CopyOptions, ETag, ErrorKind, ObjectVersion, PutOptions, StoreResult};
+use crate::store::{
+    CopyOptions, ETag, ErrorKind, ObjectVersion, PutOptions, RenameOptions, StoreResult,
+};
 
 /// MD5 of nothing.
 const EMPTY: &str = "d41d8cd98f00b204e9800998ecf8427e";
@@ -27,7 +29,7 @@ fn created_as(etag: &str) -> Vec<Act> {
 
 async fn moved(script: Vec<Vec<Act>>, source: &ObjectVersion) -> (StoreResult<()>, Vec<String>) {
     let (server, store) = start(script).await;
-    let result = store.rename(&key("a"), &key("b"), source).await;
+    let result = store.rename(&key("a"), &key("b"), &RenameOptions::of(source)).await;
     (result, server.lines())
 }
 

@@ -1,5 +1,7 @@
 //! Requests and answers of QingStor, one by one, against the pages of the service.
 
+use std::time::{Duration, UNIX_EPOCH};
+
 use bytes::Bytes;
 use http::HeaderValue;
 
@@ -7,7 +9,7 @@ use super::*;
 use crate::dialect::properties::CustomerKey;
 use crate::dialect::scripted::connection;
 use crate::dialect::{DialectName, ObjectProperties};
-use crate::store::{ErrorKind, ObjectVersion, PayloadData, StandardHeaders};
+use crate::store::{ETag, ErrorKind, ObjectVersion, PayloadData, Replaces, StandardHeaders};
 
 fn with(path_style: bool, properties: ObjectProperties) -> Connection {
     Connection {
@@ -74,7 +76,7 @@ fn answer(status: u16, headers: &[(&'static str, &str)], body: &str) -> Answer {
 #[test]
 fn the_bucket_is_in_the_host_or_in_the_path() {
     let lines = |service: &QingStor| {
-        let drafts = [service.list(&ListRequest::default()), service.delete(&key("a b"))];
+        let drafts = [service.list(&ListRequest::default()), service.delete(&key("a b"), None)];
         drafts.map(|draft| draft.unwrap().head(service.site()).unwrap().uri.to_string())
     };
     assert_eq!(
@@ -136,7 +138,7 @@ fn parts_count_from_zero_on_the_wire() {
 fn complete_gives_the_object_its_etag() {
     let service = service();
     let parts = [part(1, "AA"), part(3, "\"bb\"")];
-    let expected = Expected { size: 10, checksum: None, create_only: true };
+    let expected = Expected { size: 10, checksum: None, replaces: Replaces::Nothing };
     let draft = service.complete_upload(&upload(), &parts, &expected).unwrap();
     let etag = service.predicted_etag(&upload(), &parts).unwrap();
     // MD5 of "aabb4d26".
@@ -172,7 +174,7 @@ fn copies_and_moves_name_their_source() {
         headers: StandardHeaders::of_type("text/plain"),
         metadata: [("mode", "33188")].into_iter().collect(),
         storage_class: Some("STANDARD_IA".into()),
-        create_only: true,
+        replaces: Replaces::Nothing,
     };
     let replace =
         CopyOptions { if_match: None, replace: Some(properties), ..CopyOptions::default() };
@@ -186,10 +188,21 @@ fn copies_and_moves_name_their_source() {
     ]);
     assert_eq!(headers, expected);
 
-    let (line, headers) = told(service.rename(&from, &to, &ETag::new("e")).unwrap());
+    let conditions = Conditions {
+        if_none_match: Some(ETag::new("f")),
+        if_modified_since: Some(UNIX_EPOCH),
+        if_unmodified_since: Some(UNIX_EPOCH + Duration::from_secs(1_700_000_000)),
+        ..Conditions::matching(&ETag::new("e"))
+    };
+    let (line, headers) = told(service.rename(&from, &to, &conditions).unwrap());
     assert_eq!(line, "PUT /c");
-    let expected =
-        pairs(&[("x-qs-move-source", "/mybucket/a%20b"), ("x-qs-move-source-if-match", "\"e\"")]);
+    let expected = pairs(&[
+        ("x-qs-move-source", "/mybucket/a%20b"),
+        ("x-qs-move-source-if-match", "\"e\""),
+        ("x-qs-move-source-if-none-match", "\"f\""),
+        ("x-qs-move-source-if-modified-since", "Thu, 01 Jan 1970 00:00:00 GMT"),
+        ("x-qs-move-source-if-unmodified-since", "Tue, 14 Nov 2023 22:13:20 GMT"),
+    ]);
     assert_eq!(headers, expected);
     assert!(!service.copies_onto_itself());
 }
@@ -209,7 +222,7 @@ fn a_customer_key_goes_where_it_is_taken() {
         "x-qs-encryption-customer-key-md5",
     ];
     let (k, options) = (key("k"), PutOptions::default());
-    let expected = Expected { size: 1, checksum: None, create_only: false };
+    let expected = Expected { size: 1, checksum: None, replaces: Replaces::Anything };
     assert_eq!(names(service.put(&k, Payload::default(), &options)), own);
     assert_eq!(names(service.get(&k, None, &Conditions::NONE)), own);
     assert_eq!(names(service.head(&k, &Conditions::NONE)), own);
@@ -220,8 +233,8 @@ fn a_customer_key_goes_where_it_is_taken() {
     assert_eq!(both.len(), 6);
     assert_eq!(both.iter().filter(|name| name.starts_with("x-qs-copy-source-")).count(), 3);
     for without in [
-        service.delete(&k),
-        service.rename(&k, &key("c"), &ETag::new("e")),
+        service.delete(&k, None),
+        service.rename(&k, &key("c"), &Conditions::matching(&ETag::new("e"))),
         service.abort_upload(&upload()),
         service.list_parts(&upload(), None),
     ] {

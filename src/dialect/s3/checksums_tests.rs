@@ -6,7 +6,7 @@ use super::*;
 use crate::dialect::DialectName;
 use crate::dialect::scripted::*;
 use crate::store::{
-    Conditions, ETag, Key, ObjectStore, ObjectVersion, PartNumber, Payload, PutOptions,
+    Conditions, ETag, Key, ObjectStore, ObjectVersion, PartNumber, Payload, PutOptions, Replaces,
     StoreResult, Upload, UploadId,
 };
 
@@ -218,7 +218,7 @@ async fn upload_over(script: Vec<Vec<Act>>) -> (StoreResult<ObjectVersion>, Vec<
         parts.push(store.put_part(&upload, number, body).await.unwrap());
     }
     let checksum = Some(KIND.of(b"hello world"));
-    let expected = Expected { size: 11, checksum, create_only: false };
+    let expected = Expected { size: 11, checksum, replaces: Replaces::Anything };
     let result = store.complete_upload(&upload, &parts, &expected).await;
     (result, server.seen())
 }
@@ -327,7 +327,7 @@ async fn copied_and_listed_parts_tell_theirs() {
     // The one without spoils the whole, but not the other.
     let mut headers = HeaderMap::new();
     let whole = Some(KIND.of(b"hello world"));
-    let expected = Expected { size: 11, checksum: whole, create_only: false };
+    let expected = Expected { size: 11, checksum: whole, replaces: Replaces::Anything };
     set_whole(&mut headers, &page.parts, &expected).unwrap();
     assert!(headers.is_empty());
     let mut document = String::new();

@@ -50,6 +50,7 @@ const LIMITS: Limits = Limits {
     list_page: 1000,
     checksum: Some(ChecksumKind::Crc64Nvme),
     create_only: true,
+    compare_and_swap: true,
     mixed_part_conditions: true,
     archive_classes: &["GLACIER", "DEEP_ARCHIVE"],
     rename: false,

@@ -7,7 +7,8 @@ use crate::dialect::scripted::*;
 use crate::dialect::xml_service::XmlService;
 use crate::dialect::{CustomerKey, Dialect, DialectName, Encryption, ObjectProperties};
 use crate::store::{
-    ByteRange, Conditions, CopyOptions, ListRequest, PartNumber, PutOptions, Upload, UploadId,
+    ByteRange, Conditions, CopyOptions, ETag, ListRequest, PartNumber, PutOptions, Replaces,
+    Upload, UploadId,
 };
 
 fn here(endpoint: Option<&str>, region: Option<&str>) -> Connection {
@@ -123,9 +124,9 @@ fn mistakes_are_named() {
 #[test]
 fn requests_have_the_words_of_s3() {
     let s3 = service();
-    let once = PutOptions { create_only: true, ..PutOptions::default() };
+    let once = PutOptions { replaces: Replaces::Nothing, ..PutOptions::default() };
     let upload = Upload { key: key("k"), id: UploadId::new("U") };
-    let expected = Expected { size: 1, checksum: None, create_only: true };
+    let expected = Expected { size: 1, checksum: None, replaces: Replaces::Nothing };
     let copy =
         CopyOptions { if_match: None, replace: Some(once.clone()), ..CopyOptions::default() };
     for draft in [
@@ -137,6 +138,21 @@ fn requests_have_the_words_of_s3() {
     }
     let draft = s3.start_upload(&key("k"), &once).unwrap();
     assert!(!draft.headers.contains_key("if-none-match"));
+    let old = Replaces::Version(ETag::new("old"));
+    let swap = PutOptions { replaces: old.clone(), ..PutOptions::default() };
+    let expected = Expected { replaces: old, ..expected };
+    let copy = CopyOptions { replace: Some(swap.clone()), ..copy };
+    for draft in [
+        s3.put(&key("k"), Payload::default(), &swap),
+        s3.copy(&key("a b/+"), &key("k"), &copy),
+        s3.complete_upload(&upload, &[], &expected),
+        s3.delete(&key("k"), Some(&ETag::new("old"))),
+    ] {
+        assert_eq!(draft.unwrap().headers["if-match"], "\"old\"");
+    }
+    for draft in [s3.start_upload(&key("k"), &swap), s3.delete(&key("k"), None)] {
+        assert!(!draft.unwrap().headers.contains_key("if-match"));
+    }
     assert_eq!(draft.extension["x-amz-checksum-algorithm"], "CRC64NVME");
     assert_eq!(draft.extension["x-amz-checksum-type"], "FULL_OBJECT");
     let draft = s3.copy(&key("a b/+"), &key("k"), &CopyOptions::default()).unwrap();
@@ -162,7 +178,7 @@ fn the_customers_key_goes_with_parts() {
     let encryption = Encryption::CustomerKey(customer);
     let s3 = with(ObjectProperties { encryption, ..ObjectProperties::default() });
     let upload = Upload { key: key("k"), id: UploadId::new("U") };
-    let expected = Expected { size: 1, checksum: None, create_only: false };
+    let expected = Expected { size: 1, checksum: None, replaces: Replaces::Anything };
     for draft in [
         s3.put_part(&upload, PartNumber::FIRST, Payload::default()),
         s3.list_parts(&upload, None),
@@ -258,7 +274,8 @@ async fn redirects_name_the_region() {
 async fn a_condition_that_fails_means_what_was_asked() {
     let put = |create_only| async move {
         let server = Scripted::start(vec![refuse(412, "PreconditionFailed")]).await;
-        let options = PutOptions { create_only, ..PutOptions::default() };
+        let options =
+            PutOptions { replaces: Replaces::nothing_if(create_only), ..PutOptions::default() };
         let store = server.store_as(here(None, None));
         store.put(&key("k"), Payload::default(), &options).await.unwrap_err().kind
     };
@@ -275,7 +292,7 @@ async fn a_condition_that_fails_means_what_was_asked() {
 async fn a_conflict_of_two_writers_is_tried_again() {
     let conflict = refuse(409, "ConditionalRequestConflict");
     let server = Scripted::start(vec![conflict, refuse(412, "PreconditionFailed")]).await;
-    let options = PutOptions { create_only: true, ..PutOptions::default() };
+    let options = PutOptions { replaces: Replaces::Nothing, ..PutOptions::default() };
     let store = server.store_as(here(None, None));
     let error = store.put(&key("k"), Payload::default(), &options).await.unwrap_err();
     assert_eq!((error.kind, error.attempts), (ErrorKind::AlreadyExists, 2));
@@ -288,7 +305,7 @@ async fn a_server_without_create_only_is_asked_once() {
     let stored = || say(200, &[("ETag", "\"d41d8cd98f00b204e9800998ecf8427e\"")], "");
     let refused = || refuse(501, "NotImplemented");
     let server = Scripted::start(vec![refused(), refused(), stored(), stored()]).await;
-    let options = PutOptions { create_only: true, ..PutOptions::default() };
+    let options = PutOptions { replaces: Replaces::Nothing, ..PutOptions::default() };
     let store = server.store_as(here(None, None));
     for _ in 0..2 {
         store.put(&key("k"), Payload::default(), &options).await.unwrap();
@@ -313,7 +330,7 @@ async fn a_server_without_create_only_completes_uploads() {
     let part =
         PartReceipt { number: PartNumber::FIRST, etag: ETag::new("a"), size: 5, checksum: None };
     let upload = Upload { key: key("k"), id: UploadId::new("U") };
-    let expected = Expected { size: 5, checksum: None, create_only: true };
+    let expected = Expected { size: 5, checksum: None, replaces: Replaces::Nothing };
     store.complete_upload(&upload, &[part], &expected).await.unwrap();
     let asked: Vec<_> =
         server.seen().iter().map(|seen| seen.header("if-none-match").is_some()).collect();
@@ -334,11 +351,61 @@ async fn a_lost_create_is_recognised_by_its_etag() {
             "",
         );
         let server = Scripted::start(vec![vec![], refuse(412, "PreconditionFailed"), head]).await;
-        let options = PutOptions { create_only: true, ..PutOptions::default() };
+        let options = PutOptions { replaces: Replaces::Nothing, ..PutOptions::default() };
         let store = server.store_as(here(None, None));
         let result = store.put(&key("k"), Payload::from(b"hello".to_vec()), &options).await;
         assert_eq!(result.is_ok(), good, "{result:?}");
     }
+}
+
+/// The repeat is refused because the object is another one by now: ours.
+#[tokio::test]
+async fn a_lost_swap_is_recognised_by_its_etag() {
+    for (etag, good) in [("\"5d41402abc4b2a76b9719d911017c592\"", true), ("\"0\"", false)] {
+        let head = say(
+            200,
+            &[
+                ("ETag", etag),
+                ("Content-Length", "5"),
+                ("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT"),
+            ],
+            "",
+        );
+        let server = Scripted::start(vec![vec![], refuse(412, "PreconditionFailed"), head]).await;
+        let replaces = Replaces::Version(ETag::new("old"));
+        let options = PutOptions { replaces, ..PutOptions::default() };
+        let store = server.store_as(here(None, None));
+        let result = store.put(&key("k"), Payload::from(b"hello".to_vec()), &options).await;
+        match result {
+            Ok(_) => assert!(good),
+            Err(error) => assert_eq!((error.kind, good), (ErrorKind::PreconditionFailed, false)),
+        }
+    }
+}
+
+/// Each condition is given up on its own.
+#[tokio::test]
+async fn a_server_without_compare_and_swap_is_asked_once() {
+    let stored = || say(200, &[("ETag", "\"d41d8cd98f00b204e9800998ecf8427e\"")], "");
+    let (refused, gone) = (|| refuse(501, "NotImplemented"), || say(204, &[], ""));
+    let script = vec![refused(), gone(), gone(), stored(), stored()];
+    let server = Scripted::start(script).await;
+    let store = server.store_as(here(None, None));
+    let old = ETag::new("old");
+    for _ in 0..2 {
+        store.delete_if(&key("k"), &old).await.unwrap();
+    }
+    for replaces in [Replaces::Version(old), Replaces::Nothing] {
+        let options = PutOptions { replaces, ..PutOptions::default() };
+        store.put(&key("k"), Payload::default(), &options).await.unwrap();
+    }
+    let asked: Vec<_> = server
+        .seen()
+        .iter()
+        .map(|seen| (seen.header("if-match").is_some(), seen.header("if-none-match").is_some()))
+        .collect();
+    let none = (false, false);
+    assert_eq!(asked, [(true, false), none, none, none, (false, true)]);
 }
 
 #[tokio::test]

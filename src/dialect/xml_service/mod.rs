@@ -26,8 +26,8 @@ use crate::dialect::{
 use crate::http::Answer;
 use crate::store::{
     ByteRange, Conditions, CopyOptions, ETag, Expected, Key, Limits, ListPage, ListRequest,
-    ObjectInfo, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, Upload,
-    UploadId, UploadsPage, UploadsRequest,
+    ObjectInfo, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions, Replaces,
+    Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
 pub(crate) use flavor::{Flavor, Words};
@@ -76,9 +76,19 @@ impl<F: Flavor> XmlService<F> {
         headers::set(headers, name, value)
     }
 
-    fn set_create_only(&self, headers: &mut HeaderMap) -> Result<(), Failure> {
-        let (name, value) = self.flavor.words().create_only;
-        headers::set(headers, HeaderName::from_static(name), value)
+    /// What a write may replace, where the service has a word for it.
+    fn replaces(&self, headers: &mut HeaderMap, replaces: &Replaces) -> Result<(), Failure> {
+        let limits = self.flavor.limits();
+        match replaces {
+            Replaces::Nothing if limits.create_only => {
+                let (name, value) = self.flavor.words().create_only;
+                headers::set(headers, HeaderName::from_static(name), value)
+            }
+            Replaces::Version(etag) if limits.compare_and_swap => {
+                headers::set(headers, header::IF_MATCH, &etag.quoted())
+            }
+            _ => Ok(()),
+        }
     }
 
     fn new_object(
@@ -88,10 +98,7 @@ impl<F: Flavor> XmlService<F> {
         options: &PutOptions,
     ) -> Result<(), Failure> {
         draft.headers.extend(self.applied.new_object(key.as_str(), options)?);
-        if options.create_only && self.flavor.limits().create_only {
-            self.set_create_only(&mut draft.headers)?;
-        }
-        Ok(())
+        self.replaces(&mut draft.headers, &options.replaces)
     }
 
     /// A request with an XML body, protected by its MD5 (required for multi-delete, allowed
@@ -226,8 +233,12 @@ impl<F: Flavor> Dialect for XmlService<F> {
         Ok(draft.body(payload))
     }
 
-    fn delete(&self, key: &Key) -> Result<Draft, Failure> {
-        self.on_object(Method::DELETE, key)
+    fn delete(&self, key: &Key, version: Option<&ETag>) -> Result<Draft, Failure> {
+        let mut draft = self.on_object(Method::DELETE, key)?;
+        if let Some(etag) = version {
+            self.replaces(&mut draft.headers, &Replaces::Version(etag.clone()))?;
+        }
+        Ok(draft)
     }
 
     fn delete_many(&self, keys: &[&Key]) -> Result<Draft, Failure> {
@@ -266,8 +277,10 @@ impl<F: Flavor> Dialect for XmlService<F> {
 
     fn start_upload(&self, key: &Key, options: &PutOptions) -> Result<Draft, Failure> {
         let mut draft = self.on_object(Method::POST, key)?.flag("uploads");
-        let create_only = options.create_only && self.flavor.words().create_only_at_start;
-        self.new_object(&mut draft, key, &PutOptions { create_only, ..options.clone() })?;
+        // What an upload replaces is decided when it is completed; some services look at both ends.
+        let at_start = options.replaces.is_nothing() && self.flavor.words().create_only_at_start;
+        let replaces = Replaces::nothing_if(at_start);
+        self.new_object(&mut draft, key, &PutOptions { replaces, ..options.clone() })?;
         self.flavor.start_extension(&mut draft.extension)?;
         Ok(draft)
     }
@@ -317,9 +330,7 @@ impl<F: Flavor> Dialect for XmlService<F> {
         body.push_str("</CompleteMultipartUpload>");
         let mut draft =
             self.on_object(Method::POST, &upload.key)?.with("uploadId", upload.id.as_str());
-        if expected.create_only && self.flavor.limits().create_only {
-            self.set_create_only(&mut draft.headers)?;
-        }
+        self.replaces(&mut draft.headers, &expected.replaces)?;
         if self.flavor.words().acl_at_complete {
             self.applied.acl(&mut draft.headers)?;
         }

@@ -14,7 +14,7 @@ use crate::fs::ops::attributes::TARGET_BYTES;
 use crate::fs::ops::lookup::Entry;
 use crate::fs::ops::open::{OpenMode, Opened};
 use crate::fs::ops::settle::DIRECTORY_TYPE;
-use crate::store::{Metadata, Payload, PutOptions, StandardHeaders};
+use crate::store::{Metadata, Payload, PutOptions, Replaces, StandardHeaders};
 
 /// Who makes something, and with which permissions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +171,8 @@ impl FileSystem {
         attr.store_mtime(&mut metadata);
         let headers = StandardHeaders::of_type(DIRECTORY_TYPE);
         // Programs take a lock by making a directory or a link.
-        let options = PutOptions { headers, metadata, create_only: true, ..PutOptions::default() };
+        let options =
+            PutOptions { headers, metadata, replaces: Replaces::Nothing, ..PutOptions::default() };
         let version = self.store.put(key, Payload::default(), &options).await?;
         Ok(Object {
             version,
@@ -202,7 +203,7 @@ impl FileSystem {
         attr.size = target.len() as u64;
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
         let key = path.file_key(self.store.limits())?;
-        let mut options = PutOptions { create_only: true, ..PutOptions::default() };
+        let mut options = PutOptions { replaces: Replaces::Nothing, ..PutOptions::default() };
         attr.store_owner_and_mode(Kind::Symlink, &mut options.metadata);
         attr.store_mtime(&mut options.metadata);
         let payload = Payload::from(Bytes::copy_from_slice(target.as_bytes()));

@@ -10,7 +10,7 @@ use crate::fs::error::{FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
 use crate::fs::inode::{Inode, State};
 use crate::read::FileReader;
-use crate::store::{Metadata, PutOptions};
+use crate::store::{Metadata, PutOptions, Replaces};
 use crate::write::{Base, FileWriter};
 
 /// Where bytes are written.
@@ -226,7 +226,7 @@ impl State {
             headers: object.map(|object| object.headers.clone()).unwrap_or_default(),
             storage_class: object.and_then(|object| object.storage_class.clone()),
             metadata,
-            create_only: self.exclusive && object.is_none(),
+            replaces: Replaces::nothing_if(self.exclusive && object.is_none()),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::fs::FileSystem;
 use crate::fs::attr::Kind;
 use crate::fs::error::FsResult;
 use crate::fs::inode::{Inode, Object};
-use crate::store::{ErrorKind, Key};
+use crate::store::{ErrorKind, Key, RenameOptions};
 
 impl FileSystem {
     /// Moves the object of a file to another key, if the service and the file allow it; `None` if not.
@@ -29,7 +29,7 @@ impl FileSystem {
             return Ok(None);
         }
         let Some((moving, object)) = Moving::begin(self, source) else { return Ok(None) };
-        let moved = self.store.rename(old_key, new_key, &object.version).await;
+        let moved = self.store.rename(old_key, new_key, &RenameOptions::of(&object.version)).await;
         // What is known of the source is wrong now, or not certain.
         self.known.forget(old_key.as_str());
         match moved {

@@ -15,8 +15,8 @@ use crate::mock::conditions::{Conditions, RangeWish};
 use crate::mock::refusal::Refusal;
 use crate::mock::request::Request;
 use crate::mock::{base64, encryption};
-use crate::store::memory::{Guard, Properties};
-use crate::store::{ByteRange, ETag, Key, Metadata, Upload, UploadId};
+use crate::store::memory::Properties;
+use crate::store::{ByteRange, ETag, Key, Metadata, Replaces, Upload, UploadId};
 
 /// Entries of a page of objects, if no number is asked for.
 const LIST_PAGE: usize = 100;
@@ -160,7 +160,7 @@ impl Routing<'_> {
             }
             (&Method::POST, None) if query.has("append") => self.append(key),
             (&Method::DELETE, Some(id)) => Ok(Call::Abort { upload: Upload { key, id } }),
-            (&Method::DELETE, None) => Ok(Call::Delete { key }),
+            (&Method::DELETE, None) => Ok(Call::Delete { key, only: Replaces::Anything }),
             _ => Err(Refusal::MethodNotAllowed),
         }
     }
@@ -195,7 +195,7 @@ impl Routing<'_> {
             etag: Some(chosen.unwrap_or_else(none)),
             upload,
             listed: true,
-            guard: Guard::Anything,
+            guard: Replaces::Anything,
             size: None,
             whole: None,
             stated: self.stated()?,
@@ -253,7 +253,7 @@ impl Routing<'_> {
 
     /// There is no create-only here.
     fn making(&self) -> Result<Making, Refusal> {
-        Ok(Making { properties: self.properties()?, guard: Guard::Anything })
+        Ok(Making { properties: self.properties()?, guard: Replaces::Anything })
     }
 
     fn stated(&self) -> Result<Stated, Refusal> {

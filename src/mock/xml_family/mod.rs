@@ -52,6 +52,8 @@ pub(super) struct Flavor {
     pub(super) quiet_is_empty: bool,
     /// Whether writes can be create-only by a header of its own.
     pub(super) forbid_overwrite: bool,
+    /// Whether conditions of both kinds on the source of a part can be mixed.
+    pub(super) mixed_part_conditions: bool,
     /// What becomes of `If-Match` and the like at writes.
     pub(super) write_conditions: WriteConditions,
     /// Whether it has the additional checksums of S3, instead of CRC-64/XZ in a header.

@@ -8,8 +8,8 @@ use super::{Flavor, WriteConditions};
 use crate::mock::calls::Making;
 use crate::mock::encryption;
 use crate::mock::refusal::Refusal;
-use crate::store::memory::{Guard, Properties};
-use crate::store::{ETag, Metadata};
+use crate::store::memory::Properties;
+use crate::store::{ETag, Metadata, Replaces};
 
 /// Standard headers that are stored and given back.
 pub(super) const STANDARD_HEADERS: [&str; 5] =
@@ -162,28 +162,38 @@ impl Routing<'_> {
     }
 
     /// What must be at the key for a write.
-    pub(super) fn guard(&self) -> Result<Guard, Refusal> {
+    pub(super) fn guard(&self) -> Result<Replaces, Refusal> {
         if self.flavor.forbid_overwrite {
             let forbidden = self.header("forbid-overwrite").is_some_and(|value| value == "true");
             if forbidden {
-                return Ok(Guard::Nothing);
+                return Ok(Replaces::Nothing);
             }
         }
         let names = ["if-match", "if-none-match", "if-modified-since", "if-unmodified-since"];
         let [if_match, if_none_match, ..] = names.map(|name| self.request.header(name));
         match self.flavor.write_conditions {
-            WriteConditions::Ignored => Ok(Guard::Anything),
+            WriteConditions::Ignored => Ok(Replaces::Anything),
             WriteConditions::Refused => {
                 let none = names.iter().all(|name| self.request.header(name).is_none());
-                if none { Ok(Guard::Anything) } else { Err(Refusal::UnexpectedCondition) }
+                if none { Ok(Replaces::Anything) } else { Err(Refusal::UnexpectedCondition) }
             }
-            WriteConditions::Kept if !self.config.s3_conditional_writes => Ok(Guard::Anything),
+            WriteConditions::Kept if !self.config.s3_conditional_writes => Ok(Replaces::Anything),
             WriteConditions::Kept => match (if_match, if_none_match.as_deref()) {
-                (None, None) => Ok(Guard::Anything),
-                (None, Some("*")) => Ok(Guard::Nothing),
-                (Some(etag), None) => Ok(Guard::Version(ETag::new(&etag))),
+                (None, None) => Ok(Replaces::Anything),
+                (None, Some("*")) => Ok(Replaces::Nothing),
+                (Some(etag), None) => Ok(Replaces::Version(ETag::new(&etag))),
                 _ => Err(Refusal::UnexpectedCondition),
             },
+        }
+    }
+
+    /// What a request to delete may remove.
+    pub(super) fn removable(&self) -> Replaces {
+        let kept = self.flavor.write_conditions == WriteConditions::Kept
+            && self.config.s3_conditional_writes;
+        match self.request.header("if-match") {
+            Some(etag) if kept => Replaces::Version(ETag::new(&etag)),
+            _ => Replaces::Anything,
         }
     }
 

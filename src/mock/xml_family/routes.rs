@@ -17,7 +17,7 @@ use crate::mock::conditions::{Conditions, RangeWish};
 use crate::mock::digests::{DigestKind, StatedDigest};
 use crate::mock::refusal::Refusal;
 use crate::mock::request::{Request, locate};
-use crate::store::memory::Guard;
+use crate::store::Replaces;
 use crate::store::{ByteRange, Key, PartNumber, Upload, UploadId};
 
 /// Largest page of any listing.
@@ -101,7 +101,7 @@ impl Routing<'_> {
             (&Method::POST, None) if query.has("append") => self.append(key),
             (&Method::POST, None) if query.has("restore") => Ok(Call::Restore { key }),
             (&Method::DELETE, Some(id)) => Ok(Call::Abort { upload: Upload { key, id } }),
-            (&Method::DELETE, None) => Ok(Call::Delete { key }),
+            (&Method::DELETE, None) => Ok(Call::Delete { key, only: self.removable() }),
             _ => Err(Refusal::MethodNotAllowed),
         }
     }
@@ -118,7 +118,7 @@ impl Routing<'_> {
         making.properties.headers.extend(self.chosen_digests()?);
         if matches!(self.flavor.write_conditions, WriteConditions::Kept) {
             // They are for the end of the upload.
-            making.guard = Guard::Anything;
+            making.guard = Replaces::Anything;
         }
         Ok(Call::StartUpload { key, making })
     }
@@ -159,13 +159,11 @@ impl Routing<'_> {
             }
             _ => Err(Refusal::InvalidArgument("the range of a copy source is bytes=first-last")),
         });
-        Ok(Call::CopyPart {
-            upload,
-            number,
-            key_md5,
-            source: self.source(&source)?,
-            range: range.transpose()?,
-        })
+        let source = self.source(&source)?;
+        if source.conditions.are_mixed() && !self.flavor.mixed_part_conditions {
+            return Err(Refusal::InvalidArgument("these conditions do not go together"));
+        }
+        Ok(Call::CopyPart { upload, number, key_md5, source, range: range.transpose()? })
     }
 
     fn copy(&self, key: Key, source: &str) -> Result<Call, Refusal> {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use super::{
-    Blob, Body, BucketError, BucketResult, Effect, Guard, MemoryBucket, Object, Properties, lock,
-    object,
+    Blob, Body, BucketError, BucketResult, Effect, MemoryBucket, Object, Properties, Replaces,
+    lock, object,
 };
 use crate::store::{Key, Operation};
 
@@ -64,7 +64,7 @@ impl MemoryBucket {
             },
         };
         let effect = Effect { size: added, ..self.effect(Operation::Append, key) };
-        self.publish_in_order(object, &Guard::Anything, effect, |_| ())
+        self.publish_in_order(object, &Replaces::Anything, effect, |_| ())
     }
 }
 

@@ -4,7 +4,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::clock::ManualClock;
-use crate::store::{ChecksumKind, ETag, Upload};
+use crate::store::{ChecksumKind, ETag, Replaces, Upload};
 
 fn options() -> BucketOptions {
     let clock = Arc::new(ManualClock::new(UNIX_EPOCH + Duration::from_millis(1_700_000_000_700)));
@@ -53,8 +53,7 @@ fn listed(parts: &[Part]) -> Vec<(PartNumber, Option<crate::store::ETag>)> {
 const ANY_SIZE: CompleteRules = CompleteRules {
     part_min_bytes: 0,
     gaps_allowed: false,
-    create_only: false,
-    if_match: None,
+    replaces: Replaces::Anything,
     headers: BTreeMap::new(),
     etag: None,
 };
@@ -229,12 +228,12 @@ async fn a_guard_lets_only_its_version_be_replaced() {
         let put = bucket.put(&key("k"), body().await, Properties::default(), guard).await;
         put.map(|object| object.etag.clone())
     };
-    let other = Guard::Version(ETag::new("x"));
+    let other = Replaces::Version(ETag::new("x"));
     assert!(matches!(put(other.clone()).await, Err(BucketError::NoSuchKey)));
-    let etag = put(Guard::Nothing).await.unwrap();
-    assert!(matches!(put(Guard::Nothing).await, Err(BucketError::AlreadyExists)));
+    let etag = put(Replaces::Nothing).await.unwrap();
+    assert!(matches!(put(Replaces::Nothing).await, Err(BucketError::AlreadyExists)));
     assert!(matches!(put(other).await, Err(BucketError::Changed)));
-    assert!(put(Guard::Version(etag)).await.is_ok());
+    assert!(put(Replaces::Version(etag)).await.is_ok());
 }
 
 #[tokio::test]

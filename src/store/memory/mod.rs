@@ -12,7 +12,6 @@ mod append;
 mod blob;
 mod effects;
 mod folder;
-mod guard;
 mod incoming;
 mod listing;
 mod object;
@@ -29,11 +28,10 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use thiserror::Error;
 
 use crate::clock::Clock;
-use crate::store::{Key, Operation, PartNumber, UploadId};
+use crate::store::{Key, Operation, PartNumber, Replaces, UploadId};
 
 pub use blob::{Blob, DataFile, Segment, read_all};
 pub use effects::Effect;
-pub use guard::Guard;
 pub use incoming::{Body, Incoming};
 pub use listing::{Entry, ListQuery, Page};
 pub use object::{EtagMode, EtagStyle, Object, Properties};
@@ -59,8 +57,8 @@ pub enum BucketError {
     /// There is another object at this key than the one to be replaced.
     #[error("the object at this key is another one")]
     Changed,
-    /// Complete named a part that was not uploaded, with another ETag, or left a gap.
-    #[error("a listed part was not uploaded, or has another ETag, or a number is left out")]
+    /// Complete named a part that was not uploaded, with another or left a gap.
+    #[error("a listed part was not uploaded, or has another or a number is left out")]
     InvalidPart,
     /// Complete named parts that do not ascend.
     #[error("the parts are not in ascending order")]
@@ -188,9 +186,9 @@ impl MemoryBucket {
         key: &Key,
         body: Body,
         properties: Properties,
-        guard: impl Into<Guard>,
+        replaces: impl Into<Replaces>,
     ) -> BucketResult<Arc<Object>> {
-        let guard = guard.into();
+        let replaces = replaces.into();
         let object = Object {
             key: key.clone(),
             etag: object::etag_of(&self.options, &body),
@@ -200,7 +198,7 @@ impl MemoryBucket {
             properties,
             blob: body.blob,
         };
-        self.off_thread(move |bucket| bucket.publish(Operation::Put, object, &guard)).await
+        self.off_thread(move |bucket| bucket.publish(Operation::Put, object, &replaces)).await
     }
 
     /// Makes `to` a copy of `source`, with its properties or others.
@@ -209,9 +207,9 @@ impl MemoryBucket {
         source: &Object,
         to: &Key,
         replace: Option<Properties>,
-        guard: impl Into<Guard>,
+        replaces: impl Into<Replaces>,
     ) -> BucketResult<Arc<Object>> {
-        let guard = guard.into();
+        let replaces = replaces.into();
         let object = Object {
             key: to.clone(),
             etag: object::etag_of_copy(self.options.etag_style, &source.etag),
@@ -221,7 +219,7 @@ impl MemoryBucket {
             properties: replace.unwrap_or_else(|| source.properties.clone()),
             blob: source.blob.clone(),
         };
-        self.off_thread(move |bucket| bucket.publish(Operation::Copy, object, &guard)).await
+        self.off_thread(move |bucket| bucket.publish(Operation::Copy, object, &replaces)).await
     }
 
     /// Changes what is stored beside the bytes of an object, and nothing else: neither its ETag nor
@@ -258,7 +256,7 @@ impl MemoryBucket {
             }
             let moved = Object { key: to.clone(), ..Object::clone(&source) };
             let effect = Effect { size: moved.size(), ..bucket.effect(Operation::Rename, &to) };
-            bucket.publish_in_order(moved, &Guard::Anything, effect, |state| {
+            bucket.publish_in_order(moved, &Replaces::Anything, effect, |state| {
                 state.objects.remove(source.key.as_str());
             })?;
             if let Some(folder) = &bucket.folder {
@@ -271,10 +269,17 @@ impl MemoryBucket {
 
     /// Removes an object; tells whether there was one.
     pub async fn delete(self: &Arc<Self>, key: &Key) -> BucketResult<bool> {
-        let key = key.clone();
+        self.delete_if(key, &Replaces::Anything).await
+    }
+
+    /// Removes an object, if it is what may be removed; tells whether there was one.
+    pub async fn delete_if(self: &Arc<Self>, key: &Key, only: &Replaces) -> BucketResult<bool> {
+        let (key, only) = (key.clone(), only.clone());
         self.off_thread(move |bucket| {
             let _order = lock(&bucket.changes);
-            let Ok(old) = bucket.head(&key) else { return Ok(false) };
+            let old = bucket.head(&key).ok();
+            allow(&only, old.as_deref())?;
+            let Some(old) = old else { return Ok(false) };
             if let Some(folder) = &bucket.folder {
                 folder.remove(&old)?;
             }
@@ -316,23 +321,23 @@ impl MemoryBucket {
         &self,
         operation: Operation,
         object: Object,
-        guard: &Guard,
+        replaces: &Replaces,
     ) -> BucketResult<Arc<Object>> {
         let _order = lock(&self.changes);
         let effect = Effect { size: object.size(), ..self.effect(operation, &object.key) };
-        self.publish_in_order(object, guard, effect, |_| ())
+        self.publish_in_order(object, replaces, effect, |_| ())
     }
 
     /// The part of [`publish`](Self::publish) under the `changes` lock, which the caller holds.
     fn publish_in_order(
         &self,
         object: Object,
-        guard: &Guard,
+        replaces: &Replaces,
         effect: Effect,
         also: impl FnOnce(&mut State),
     ) -> BucketResult<Arc<Object>> {
         let old = self.head(&object.key).ok();
-        guard.check(old.as_deref())?;
+        allow(replaces, old.as_deref())?;
         if let Some(folder) = &self.folder {
             folder.store(&object, old.as_deref())?;
         }
@@ -385,6 +390,16 @@ impl fmt::Debug for MemoryBucket {
             .field("objects", &state.objects.len())
             .field("uploads", &state.uploads.len())
             .finish_non_exhaustive()
+    }
+}
+
+/// Whether a write may take the place of `old`.
+fn allow(replaces: &Replaces, old: Option<&Object>) -> BucketResult<()> {
+    match (replaces, old) {
+        (Replaces::Nothing, Some(_)) => Err(BucketError::AlreadyExists),
+        (Replaces::Version(_), None) => Err(BucketError::NoSuchKey),
+        (Replaces::Version(wanted), Some(old)) if old.etag != *wanted => Err(BucketError::Changed),
+        _ => Ok(()),
     }
 }
 

@@ -12,9 +12,10 @@ use super::{
 };
 use crate::store::{
     AppendLimits, Appended, ByteRange, Checksum, ChecksumKind, Conditions, Content, CopyOptions,
-    ErrorKind, Expected, Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload,
+    ETag, ErrorKind, Expected, Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload,
     ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
-    PutOptions, StoreError, StoreResult, Upload, UploadCursor, UploadsPage, UploadsRequest,
+    PutOptions, RenameOptions, Replaces, StoreError, StoreResult, Upload, UploadCursor,
+    UploadsPage, UploadsRequest,
 };
 
 const GIB: u64 = 1 << 30;
@@ -35,6 +36,7 @@ pub const SMALL_LIMITS: Limits = Limits {
     list_page: 10,
     checksum: Some(ChecksumKind::Crc64Xz),
     create_only: true,
+    compare_and_swap: true,
     mixed_part_conditions: true,
     archive_classes: &[],
     rename: false,
@@ -134,8 +136,14 @@ impl At<'_> {
         Ok(options.into())
     }
 
-    fn create_only(&self, options: &PutOptions) -> bool {
-        options.create_only && self.store.limits.create_only
+    /// The conditions that the service has.
+    fn replaces(&self, asked: &Replaces) -> Replaces {
+        let limits = &self.store.limits;
+        match asked {
+            Replaces::Nothing if limits.create_only => Replaces::Nothing,
+            Replaces::Version(etag) if limits.compare_and_swap => Replaces::Version(etag.clone()),
+            _ => Replaces::Anything,
+        }
     }
 
     /// Copies the bytes, as sending them would: a writer's chunks hold its memory budget and must be
@@ -258,13 +266,22 @@ impl ObjectStore for MemoryStore {
         at.at_most(payload.len(), self.limits.put_bytes)?;
         let properties = at.properties(options)?;
         let body = at.body(&payload).await?;
-        let put = self.bucket.put(key, body, properties, at.create_only(options));
+        let put = self.bucket.put(key, body, properties, at.replaces(&options.replaces));
         Ok(at.check(put.await)?.version())
     }
 
     async fn delete(&self, key: &Key) -> StoreResult<()> {
         let at = self.receive(Operation::Delete, key)?;
         at.check(self.bucket.delete(key).await).map(drop)
+    }
+
+    async fn delete_if(&self, key: &Key, etag: &ETag) -> StoreResult<()> {
+        let at = self.receive(Operation::Delete, key)?;
+        let version = at.replaces(&Replaces::Version(etag.clone()));
+        match self.bucket.delete_if(key, &version).await {
+            Err(BucketError::NoSuchKey) => Ok(()),
+            done => at.check(done).map(drop),
+        }
     }
 
     async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
@@ -298,7 +315,7 @@ impl ObjectStore for MemoryStore {
             return Err(at.error(ErrorKind::InvalidRequest, text));
         }
         let replace = options.replace.as_ref();
-        let create_only = replace.is_some_and(|replace| at.create_only(replace));
+        let replaces = replace.map(|replace| at.replaces(&replace.replaces)).unwrap_or_default();
         // As services do: the class of the source is not carried over.
         let kept = || Properties {
             storage_class: options.storage_class.clone(),
@@ -306,16 +323,16 @@ impl ObjectStore for MemoryStore {
         };
         let replace = replace.map(|replace| at.properties(replace)).transpose()?;
         let properties = Some(replace.unwrap_or_else(kept));
-        let copied = self.bucket.copy(&source, to, properties, create_only);
+        let copied = self.bucket.copy(&source, to, properties, replaces);
         Ok(at.check(copied.await)?.version())
     }
 
-    async fn rename(&self, from: &Key, to: &Key, source: &ObjectVersion) -> StoreResult<()> {
+    async fn rename(&self, from: &Key, to: &Key, options: &RenameOptions) -> StoreResult<()> {
         let at = self.receive(Operation::Rename, to)?;
         if !self.limits.rename {
             return Err(at.error(ErrorKind::InvalidRequest, "objects cannot be renamed here"));
         }
-        let source = self.source(&at, from, &Conditions::matching(&source.etag))?;
+        let source = self.source(&at, from, &options.conditions())?;
         at.check(self.bucket.rename(&source, to).await)
     }
 
@@ -341,7 +358,11 @@ impl ObjectStore for MemoryStore {
     async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
         let at = self.receive(Operation::StartUpload, key)?;
         let properties = at.properties(options)?;
-        at.check(self.bucket.start_upload(key, properties, at.create_only(options)))
+        at.check(self.bucket.start_upload(
+            key,
+            properties,
+            at.replaces(&options.replaces).is_nothing(),
+        ))
     }
 
     async fn put_part(
@@ -390,8 +411,7 @@ impl ObjectStore for MemoryStore {
         let rules = CompleteRules {
             part_min_bytes: self.limits.part_min_bytes,
             gaps_allowed: false,
-            create_only: expected.create_only && self.limits.create_only,
-            if_match: None,
+            replaces: at.replaces(&expected.replaces),
             headers: BTreeMap::new(),
             etag: None,
         };

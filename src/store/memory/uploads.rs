@@ -6,13 +6,13 @@ use std::time::SystemTime;
 
 use super::blob::Blob;
 use super::effects::Effect;
-use super::guard::Guard;
 use super::incoming::{Body, Incoming};
 use super::listing::{Entry, roll_up};
 use super::object::{self, EtagMode, Object, Properties};
 use super::{BucketError, BucketResult, MemoryBucket, lock, new_upload_id};
 use crate::store::{
-    ByteRange, Checksum, ChecksumKind, ETag, Key, Operation, PartNumber, PartReceipt, Upload,
+    ByteRange, Checksum, ChecksumKind, ETag, Key, Operation, PartNumber, PartReceipt, Replaces,
+    Upload,
 };
 
 /// The uploads in progress, ordered by key, then id.
@@ -75,10 +75,8 @@ pub struct CompleteRules {
     pub part_min_bytes: u64,
     /// Whether numbers may be left out.
     pub gaps_allowed: bool,
-    /// Refuse when there is an object at the key.
-    pub create_only: bool,
-    /// Refuse when there is another object at the key than one with this ETag.
-    pub if_match: Option<ETag>,
+    /// What must be at the key. An upload that was opened create-only stays so.
+    pub replaces: Replaces,
     /// Headers that the object has beside those of the upload.
     pub headers: BTreeMap<String, String>,
     /// The ETag of the object, where the client chooses it.
@@ -281,11 +279,11 @@ impl MemoryBucket {
             size: object.size(),
             ..self.effect(Operation::CompleteUpload, &upload.key)
         };
-        let guard = match &rules.if_match {
-            Some(etag) => Guard::Version(etag.clone()),
-            None => Guard::from(rules.create_only || open.create_only),
+        let replaces = match &rules.replaces {
+            Replaces::Anything => Replaces::nothing_if(open.create_only),
+            asked => asked.clone(),
         };
-        self.publish_in_order(object, &guard, effect, |state| {
+        self.publish_in_order(object, &replaces, effect, |state| {
             state.uploads.remove(upload);
         })
     }

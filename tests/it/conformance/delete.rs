@@ -1,8 +1,8 @@
 //! DELETE, one and many.
 
-use partfs::store::Key;
+use partfs::store::{ETag, ErrorKind, Key};
 
-use super::Ground;
+use super::{Ground, kind};
 
 pub(super) async fn a_deleted_object_is_gone(ground: &Ground<'_>) {
     ground.put("k", "x").await;
@@ -38,4 +38,19 @@ pub(super) async fn many(ground: &Ground<'_>) {
 
 pub(super) async fn many_with_keys_that_xml_cannot_carry(ground: &Ground<'_>) {
     delete_many(ground, &["\u{1}", "plain", "a\u{b}b"]).await;
+}
+
+pub(super) async fn only_this_version_is_removed(ground: &Ground<'_>) {
+    let key = ground.key("k");
+    let version = ground.put("k", "x").await;
+    let stale = ground.store.delete_if(&key, &ETag::new("0123")).await;
+    if ground.store.limits().compare_and_swap {
+        assert_eq!(kind(stale), ErrorKind::PreconditionFailed);
+        assert_eq!(ground.bytes_of("k").await, b"x");
+        ground.store.delete_if(&key, &version.etag).await.unwrap();
+    } else {
+        stale.unwrap();
+    }
+    assert!(ground.is_absent("k").await);
+    ground.store.delete_if(&key, &version.etag).await.unwrap();
 }

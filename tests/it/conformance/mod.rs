@@ -42,6 +42,7 @@ const CASES: &[Case] = cases![
     put::odd_keys_are_kept_exactly,
     put::keys_with_dot_elements,
     put::create_only_refuses_an_existing_key,
+    put::only_this_version_is_replaced,
     put::a_body_in_many_chunks,
     get::ranges,
     get::a_range_past_the_end_is_cut,
@@ -63,6 +64,7 @@ const CASES: &[Case] = cases![
     list::listed_properties_are_those_of_head,
     delete::a_deleted_object_is_gone,
     delete::an_absent_key_is_success,
+    delete::only_this_version_is_removed,
     delete::many,
     delete::many_with_keys_that_xml_cannot_carry,
     copy::a_copy_is_the_same,
@@ -87,12 +89,14 @@ const CASES: &[Case] = cases![
     multipart::uploads_are_rolled_up_by_directory,
     multipart::two_uploads_of_one_key,
     multipart::create_only_refuses_at_the_end,
+    multipart::only_this_version_is_replaced_at_the_end,
     append::bytes_follow_at_their_position,
     append::a_plain_object_is_not_appendable,
     append::refused_where_there_is_none,
     rename::everything_goes_along,
     rename::an_object_at_the_target_is_replaced,
     rename::a_stale_or_absent_source_is_refused,
+    rename::each_condition_on_the_source,
 ];
 
 /// Runs every case and panics with the names of those that failed.

@@ -1,8 +1,8 @@
 //! Multipart uploads.
 
 use partfs::store::{
-    ByteRange, Checksum, Conditions, ErrorKind, Expected, Metadata, PartNumber, PartReceipt,
-    Payload, PutOptions, StandardHeaders, Upload, UploadsRequest,
+    ByteRange, Checksum, Conditions, ETag, ErrorKind, Expected, Metadata, PartNumber, PartReceipt,
+    Payload, PutOptions, Replaces, StandardHeaders, Upload, UploadsRequest,
 };
 
 use super::{Ground, kind, text};
@@ -34,7 +34,11 @@ impl Ground<'_> {
     }
 
     fn expect(&self, bytes: &[u8]) -> Expected {
-        Expected { size: bytes.len() as u64, checksum: self.checksum(bytes), create_only: false }
+        Expected {
+            size: bytes.len() as u64,
+            checksum: self.checksum(bytes),
+            replaces: Replaces::Anything,
+        }
     }
 
     /// An upload of one part, not completed.
@@ -145,7 +149,7 @@ pub(super) async fn complete_refuses_parts_that_are_too_small(ground: &Ground<'_
 
 pub(super) async fn complete_compares_what_is_expected(ground: &Ground<'_>) {
     let (upload, part) = ground.one_part("size").await;
-    let expected = Expected { size: 6, checksum: None, create_only: false };
+    let expected = Expected { size: 6, checksum: None, replaces: Replaces::Anything };
     let completed = ground.store.complete_upload(&upload, &[part], &expected).await;
     assert_eq!(kind(completed), ErrorKind::Corrupt);
     if ground.checksums && ground.store.limits().checksum.is_some() {
@@ -283,15 +287,33 @@ pub(super) async fn create_only_refuses_at_the_end(ground: &Ground<'_>) {
         return;
     }
     let key = ground.key("k");
-    let options = PutOptions { create_only: true, ..PutOptions::default() };
+    let options = PutOptions { replaces: Replaces::Nothing, ..PutOptions::default() };
     let upload = ground.store.start_upload(&key, &options).await.unwrap();
     let part = ground.part(&upload, 1, b"hello").await;
     ground.put("k", b"meanwhile").await;
-    let expected = Expected { create_only: true, ..ground.expect(b"hello") };
+    let expected = Expected { replaces: Replaces::Nothing, ..ground.expect(b"hello") };
     let refused = ground.store.complete_upload(&upload, &[part], &expected).await;
     assert_eq!(kind(refused), ErrorKind::AlreadyExists);
     assert_eq!(ground.bytes_of("k").await, b"meanwhile");
     ground.store.abort_upload(&upload).await.unwrap();
+}
+
+pub(super) async fn only_this_version_is_replaced_at_the_end(ground: &Ground<'_>) {
+    if !ground.store.limits().compare_and_swap {
+        return;
+    }
+    let old = ground.put("k", b"old").await;
+    let (upload, part) = ground.one_part("k").await;
+    let parts = [part];
+    let complete = async |etag: &ETag| {
+        let replaces = Replaces::Version(etag.clone());
+        let expected = Expected { replaces, ..ground.expect(b"hello") };
+        ground.store.complete_upload(&upload, &parts, &expected).await
+    };
+    assert_eq!(kind(complete(&ETag::new("0123")).await), ErrorKind::PreconditionFailed);
+    assert_eq!(ground.bytes_of("k").await, b"old");
+    complete(&old.etag).await.unwrap();
+    assert_eq!(ground.bytes_of("k").await, b"hello");
 }
 
 pub(super) async fn uploads_are_rolled_up_by_directory(ground: &Ground<'_>) {

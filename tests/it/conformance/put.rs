@@ -1,7 +1,9 @@
 //! PUT and what HEAD and GET tell of it.
 
 use bytes::Bytes;
-use partfs::store::{Conditions, ErrorKind, Metadata, Payload, PutOptions, StandardHeaders};
+use partfs::store::{
+    Conditions, ETag, ErrorKind, Metadata, Payload, PutOptions, Replaces, StandardHeaders,
+};
 
 use super::{Ground, ODD_NAMES, kind, text};
 
@@ -85,7 +87,7 @@ pub(super) async fn keys_with_dot_elements(ground: &Ground<'_>) {
 }
 
 pub(super) async fn create_only_refuses_an_existing_key(ground: &Ground<'_>) {
-    let once = PutOptions { create_only: true, ..PutOptions::default() };
+    let once = PutOptions { replaces: Replaces::Nothing, ..PutOptions::default() };
     let key = ground.key("k");
     ground.store.put(&key, text("first"), &once).await.unwrap();
     if !ground.store.limits().create_only {
@@ -103,4 +105,25 @@ pub(super) async fn a_body_in_many_chunks(ground: &Ground<'_>) {
     let payload = Payload::new(chunks).with_checksum(checksum);
     ground.store.put(&ground.key("k"), payload, &PutOptions::default()).await.unwrap();
     assert_eq!(ground.bytes_of("k").await, whole);
+}
+
+pub(super) async fn only_this_version_is_replaced(ground: &Ground<'_>) {
+    let key = ground.key("k");
+    let version = ground.put("k", b"old").await;
+    let put = async |etag: &ETag| {
+        let replaces = Replaces::Version(etag.clone());
+        let options = PutOptions { replaces, ..PutOptions::default() };
+        ground.store.put(&key, text("new"), &options).await
+    };
+    if !ground.store.limits().compare_and_swap {
+        put(&ETag::new("0123")).await.unwrap();
+        return;
+    }
+    assert_eq!(kind(put(&ETag::new("0123")).await), ErrorKind::PreconditionFailed);
+    assert_eq!(ground.bytes_of("k").await, b"old");
+    put(&version.etag).await.unwrap();
+    assert_eq!(ground.bytes_of("k").await, b"new");
+    ground.store.delete(&key).await.unwrap();
+    assert_eq!(kind(put(&version.etag).await), ErrorKind::NotFound);
+    assert!(ground.is_absent("k").await);
 }

@@ -13,7 +13,7 @@ use partfs::dialect::{Connection, ObjectProperties, connect};
 use partfs::mock::{Addressing, MockConfig, MockDialect, MockServer};
 use partfs::store::memory::Object;
 use partfs::store::{
-    CopyOptions, Expected, ObjectStore, PartNumber, Payload, PutOptions, StoreResult,
+    CopyOptions, Expected, ObjectStore, PartNumber, Payload, PutOptions, Replaces, StoreResult,
 };
 
 use crate::world::key;
@@ -124,7 +124,7 @@ async fn upload(store: &dyn ObjectStore, name: &str, options: &PutOptions) -> St
     let expected = Expected {
         size: WHOLE.len() as u64,
         checksum: store.limits().checksum.map(|kind| kind.of(WHOLE)),
-        create_only: false,
+        replaces: Replaces::Anything,
     };
     store.complete_upload(&upload, &parts, &expected).await.map(drop)
 }

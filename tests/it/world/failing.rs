@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use partfs::store::{
-    Appended, ByteRange, Conditions, Content, CopyOptions, ErrorKind, Expected, Key, Limits,
+    Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
     ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
-    PartReceipt, PartsPage, Payload, PutOptions, StoreError, StoreResult, Upload, UploadsPage,
-    UploadsRequest,
+    PartReceipt, PartsPage, Payload, PutOptions, RenameOptions, StoreError, StoreResult, Upload,
+    UploadsPage, UploadsRequest,
 };
 use tokio::sync::Semaphore;
 
@@ -139,6 +139,11 @@ impl ObjectStore for Failing {
         self.inner.delete(key).await
     }
 
+    async fn delete_if(&self, key: &Key, etag: &ETag) -> StoreResult<()> {
+        self.check(Operation::Delete)?;
+        self.inner.delete_if(key, etag).await
+    }
+
     async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
         self.check(Operation::DeleteMany)?;
         self.inner.delete_many(keys).await
@@ -156,9 +161,9 @@ impl ObjectStore for Failing {
         answer
     }
 
-    async fn rename(&self, from: &Key, to: &Key, source: &ObjectVersion) -> StoreResult<()> {
+    async fn rename(&self, from: &Key, to: &Key, options: &RenameOptions) -> StoreResult<()> {
         self.check(Operation::Rename)?;
-        let answer = self.inner.rename(from, to, source).await;
+        let answer = self.inner.rename(from, to, options).await;
         self.pass(Operation::Rename).await;
         answer
     }
