@@ -6,14 +6,14 @@ use std::ffi::OsStr;
 use std::sync::Arc;
 
 use tokio::time::Instant;
-use tracing::warn;
+use tracing::{info, warn};
 
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::name::{Name, TreePath};
 use crate::fs::{FileSystem, control};
-use crate::store::{CopyOptions, Key, PutOptions, copy_object};
+use crate::store::{CopyOptions, ErrorKind, Key, ObjectVersion, PutOptions, copy_object};
 use crate::write::{FileWriter, WriteError};
 
 /// So often a rename begins anew because of what happens meanwhile.
@@ -145,19 +145,22 @@ impl FileSystem {
             self.move_name(source, place);
             return Ok(());
         }
-        self.copy_file(source, &old_key, &new_key).await?;
+        let copied = self.copy_file(source, &old_key, &new_key).await?;
         if let Some(target) = &target {
             self.let_go(target).await;
         }
         self.move_name(source, place);
-        self.follow(source, &old_key, &new_key).await;
+        let copied = self.follow(source, &old_key, &new_key).await.unwrap_or(copied);
         self.known.forget(old_key.as_str());
-        if let Err(error) = self.store.delete(&old_key).await {
-            // Both names exist now; the caller knows that something is wrong, and sees it.
-            place.old_parent.state().name_added(&place.old_name, source.kind, self.clock.now());
-            return Err(error.into());
+        let Err(error) = self.store.delete_if(&old_key, &copied.etag).await else { return Ok(()) };
+        // Both names exist now.
+        place.old_parent.state().name_added(&place.old_name, source.kind, self.clock.now());
+        if error.kind == ErrorKind::PreconditionFailed {
+            // As if the file had been made after it was renamed.
+            info!(key = old_key.as_str(), "another mount has made a new file under the old name");
+            return Ok(());
         }
-        Ok(())
+        Err(error.into())
     }
 
     /// Lets the writer of a file that is not in the bucket yet publish at another key. False when it
@@ -194,13 +197,13 @@ impl FileSystem {
     }
 
     /// Copies the object of a file to its new key, with attributes that wait to be stored, and makes
-    /// the copy the object of the inode. For who has its turn, after a commit.
+    /// the copy the object of the inode. For who has its turn, after a commit. Says which version was copied.
     pub(super) async fn copy_file(
         &self,
         source: &Arc<Inode>,
         old_key: &Key,
         new_key: &Key,
-    ) -> FsResult<()> {
+    ) -> FsResult<ObjectVersion> {
         let (object, replace) = {
             let state = source.state();
             let replace = state.attr_pending.then(|| state.put_options(source, true));
@@ -213,7 +216,8 @@ impl FileSystem {
             storage_class: object.storage_class.clone(),
             ..CopyOptions::default()
         };
-        let size = object.version.size;
+        let copied = object.version.clone();
+        let size = copied.size;
         let version = copy_object(&*self.store, old_key, new_key, size, &copy).await?;
         if version.size != size {
             let detail = format!("the copy has {} bytes, the source {size}", version.size);
@@ -239,13 +243,19 @@ impl FileSystem {
         self.known.put(new_key.as_str(), &moved);
         state.object = Some(moved);
         state.checked = Some(asked);
-        Ok(())
+        Ok(copied)
     }
 
     /// The name of a file has moved and its object was copied: readers and writer go there. For who
     /// has its turn, before the old object is deleted. Bytes that cannot follow fail the writer, so
-    /// that the next close or fsync says so.
-    pub(super) async fn follow(self: &Arc<Self>, inode: &Arc<Inode>, old_key: &Key, new_key: &Key) {
+    /// that the next close or fsync says so. Says which version was copied if one was.
+    pub(super) async fn follow(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+        old_key: &Key,
+        new_key: &Key,
+    ) -> Option<ObjectVersion> {
+        let mut copied = None;
         for _ in 0..ROUNDS {
             let (object, readers, writer) = {
                 let mut state = inode.state();
@@ -256,27 +266,32 @@ impl FileSystem {
                     reader.retarget(new_key.clone(), object.version.clone());
                 }
             }
-            let Some(writer) = writer else { return };
+            let Some(writer) = writer else { return copied };
             let moved = object.map(|object| (object.version, object.checksum));
             match writer.retarget(new_key.clone(), moved).await {
                 Err(WriteError::NeedsCommit) => {}
                 // A writer that has failed goes nowhere, and says so by itself.
-                Ok(()) | Err(_) => return,
+                Ok(()) | Err(_) => return copied,
             }
             // An upload was opened at the old key since the commit.
             let again = match self.commit_at(inode, old_key).await {
                 Ok(()) => self.copy_file(inode, old_key, new_key).await,
                 Err(error) => Err(error),
             };
-            if let Err(error) = again {
-                warn!(key = old_key.as_str(), %error, "what is being written cannot follow the rename");
-                break;
+            match again {
+                Ok(version) => copied = Some(version),
+                Err(error) => {
+                    let key = old_key.as_str();
+                    warn!(key, %error, "what is being written cannot follow the rename");
+                    break;
+                }
             }
         }
         let writer = inode.state().writer.clone();
         if let Some(writer) = writer {
             writer.discard().await;
         }
+        copied
     }
 
     fn move_name(&self, source: &Inode, place: &Move) {

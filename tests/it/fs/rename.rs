@@ -182,3 +182,25 @@ async fn renames_keep_the_storage_class() {
         assert_eq!(info.storage_class, storage_class, "{name}");
     }
 }
+
+/// The copy is there; before the source goes, another mount puts something new in its place.
+#[tokio::test]
+async fn a_file_that_another_mount_makes_under_the_old_name_stays() {
+    let world = World::new();
+    world.put("a", b"old").await.unwrap();
+    let gate = world.store.hold(Operation::Copy);
+    let fs = world.fs.clone();
+    let moving = tokio::spawn(async move {
+        let (from, to) = ((InodeNo::ROOT, OsStr::new("a")), (InodeNo::ROOT, OsStr::new("b")));
+        fs.rename(from, to, RenameFlags::default()).await
+    });
+    gate.answered().await;
+    let other = world.fresh();
+    other.put("a", b"new").await.unwrap();
+    gate.open();
+    moving.await.unwrap().unwrap();
+    assert_eq!(world.object("b").await.unwrap(), b"old");
+    assert_eq!(world.object("a").await.unwrap(), b"new");
+    assert_eq!(world.read_all("a", 10).await.unwrap(), b"new");
+    assert_eq!(world.read_all("b", 10).await.unwrap(), b"old");
+}
