@@ -3,7 +3,7 @@
 //! of them ever becomes data, an empty listing or a success.
 
 use bytes::Bytes;
-use http::{HeaderMap, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::*;
 use crate::dialect::connection::dialect_of;
@@ -146,7 +146,7 @@ fn accepted(dialect: &dyn Dialect, body: &[u8]) -> Vec<(&'static str, bool)> {
         ("parts", dialect.read_parts(&answer, None).is_ok()),
         ("uploads", dialect.read_uploads(&answer, &UploadsRequest::default()).is_ok()),
         ("start", dialect.read_upload_id(&answer).is_ok()),
-        ("delete", dialect.read_delete_many(&answer).is_ok()),
+        ("delete", dialect.read_delete_many(&answer, &[]).is_ok()),
         // Told by headers, of which there are none here.
         ("head", dialect.read_head(&answer).is_ok()),
         ("put", dialect.read_stored(&answer).is_ok()),
@@ -185,6 +185,29 @@ fn an_empty_body_is_an_answer_only_where_the_service_says_so() {
             let quiet = name == DialectName::Oss && operation == "delete";
             assert_eq!(accepted, quiet, "{name}: {operation}");
         }
+    }
+}
+
+/// The good head of a page for people is the work of something in between.
+#[test]
+fn a_page_is_no_answer_to_put_whatever_its_head_says() {
+    for name in NAMES {
+        let dialect = dialect(name);
+        let mut good = answer(b"");
+        good.headers.insert(header::ETAG, HeaderValue::from_static("\"e\""));
+        assert!(dialect.read_stored(&good).is_ok(), "{name}");
+        let pages = never_right().into_iter().filter(|(_, body)| {
+            let text = String::from_utf8_lossy(body).to_lowercase();
+            text.starts_with("<html") || text.starts_with("<!doctype html")
+        });
+        let mut pages_seen = 0;
+        for (what, body) in pages {
+            let mut answer = answer(&body);
+            answer.headers.insert(header::ETAG, HeaderValue::from_static("\"e\""));
+            assert!(dialect.read_stored(&answer).is_err(), "{name}: {what}");
+            pages_seen += 1;
+        }
+        assert!(pages_seen >= 4, "{pages_seen}");
     }
 }
 

@@ -140,7 +140,7 @@ impl Client {
         let refused = self
             .run(&job, |answer| {
                 let mut refused = Vec::new();
-                for (name, failure) in self.dialect.read_delete_many(answer)? {
+                for (name, failure) in self.dialect.read_delete_many(answer, keys)? {
                     let key = keys.iter().find(|key| key.as_str() == name).ok_or_else(|| {
                         Failure::garbled("an error about a key that was not to be deleted")
                     })?;
@@ -276,7 +276,7 @@ impl ObjectStore for Client {
             let draft = self.dialect.put(key, payload.clone(), options);
             let job = self.job(Operation::Put, key, draft)?;
             let read = |answer: &Answer| self.read_put(&job, &payload, answer);
-            match self.put_once(&job, key, &payload, read).await {
+            match self.put_once(&job, key, &payload, &options.metadata, read).await {
                 Err(error) if self.write_conditions.is_missing(&replaces, &error) => {}
                 put => return put,
             }
@@ -345,7 +345,12 @@ impl ObjectStore for Client {
         }
         let mut job = self.job(Operation::Copy, to, self.dialect.copy(from, to, options))?;
         (job.patience, job.idle) = (self.long_patience(), self.long_idle());
-        let copied = self.run(&job, |answer| self.dialect.read_copy(answer)).await?;
+        let copied = match (&options.if_match, &options.replace) {
+            (Some(source), Some(replace)) if from == to => {
+                self.copy_onto_itself(&job, to, source, &replace.metadata).await?
+            }
+            _ => self.run(&job, |answer| self.dialect.read_copy(answer)).await?,
+        };
         if let Some(version) = self.told_of_copy(options.if_match.as_ref(), &copied) {
             return Ok(version);
         }

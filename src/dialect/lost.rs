@@ -14,9 +14,9 @@ use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::dialect::{Appending, Completed};
 use crate::http::{Answer, Patience, Verdict, persist};
 use crate::store::{
-    Appended, Checksum, ChecksumKind, Conditions, ETag, ErrorKind, Expected, Key, ObjectInfo,
-    ObjectStore, ObjectVersion, Operation, PartReceipt, Payload, Replaces, RunningChecksum,
-    StoreResult, Upload,
+    Appended, ByteRange, Checksum, ChecksumKind, Conditions, ETag, ErrorKind, Expected, Key,
+    Metadata, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartReceipt, Payload, Replaces,
+    RunningChecksum, StoreResult, Upload,
 };
 
 /// How often a Complete is tried whose bytes are refused: more, and the service would be asked for
@@ -81,6 +81,8 @@ impl Client {
             let gone = failure.kind == ErrorKind::NoSuchUpload;
             if (gone || doubt)
                 && let Some(version) = self.holds(&upload.key, expected, predicted).await
+                // An older object may have the same bytes, and other properties.
+                && (gone || self.has_ended(upload).await)
             {
                 return Verdict::Done(version);
             }
@@ -102,6 +104,7 @@ impl Client {
                 // An attempt that was cut off has not been looked after yet.
                 if exhausted.cut_off
                     && let Some(version) = self.holds(&upload.key, expected, predicted).await
+                    && self.has_ended(upload).await
                 {
                     return Ok(version);
                 }
@@ -155,6 +158,7 @@ impl Client {
         job: &Job<'_>,
         key: &Key,
         payload: &Payload,
+        metadata: &Metadata,
         read: impl Fn(&Answer) -> Result<ObjectVersion, Failure> + Send + Sync,
     ) -> StoreResult<ObjectVersion> {
         let doubt = AtomicBool::new(false);
@@ -173,8 +177,17 @@ impl Client {
                 let expected = self.expected(payload).await;
                 // Where services state no checksum, an ETag that is the MD5 proves as much.
                 let predicted = md5_of(job).await.ok().map(|md5| ETag::new(&hex(&md5)));
-                if let Some(version) = self.holds(key, &expected, predicted.as_ref()).await {
-                    return Verdict::Done(version);
+                // Others may have put the same bytes there, an empty lock most of all; but not with the
+                // time of our change.
+                if let Ok(info) = self.look(key).await
+                    && proof(&info, &expected, predicted.as_ref()) == Proof::Same
+                    && carries(&info, metadata)
+                {
+                    tracing::info!(
+                        key = key.as_str(),
+                        "the answer was lost, but the object is there"
+                    );
+                    return Verdict::Done(info.version);
                 }
             }
             if failure.fate_unknown() {
@@ -185,8 +198,9 @@ impl Client {
         .await
     }
 
-    /// Appends; an attempt of unknown fate is resolved by the size of the object. Bytes that another
-    /// writer appended at the same moment, as many as ours, would be taken for ours.
+    /// Appends; an attempt of unknown fate is resolved by the size of the object and, where the service
+    /// states no checksum of the whole, by what was appended. The same bytes that another writer appended
+    /// at the same moment would be taken for ours.
     pub(super) async fn append_once(
         &self,
         job: &Job<'_>,
@@ -226,7 +240,12 @@ impl Client {
             }
             if doubt.load(Ordering::Relaxed) {
                 match self.look(key).await {
-                    Ok(info) if info.version.size == end => return Verdict::Done(appended(info)),
+                    Ok(info)
+                        if info.version.size == end
+                            && (info.checksum.is_some() || self.ends_with(&info, job).await) =>
+                    {
+                        return Verdict::Done(appended(info));
+                    }
                     Ok(info) if info.version.size != position => {
                         let message = "the object was changed by another writer";
                         let kind = ErrorKind::PreconditionFailed;
@@ -260,6 +279,63 @@ impl Client {
         })
     }
 
+    /// Copies an object onto itself with other properties. A repeat of an attempt that worked after all
+    /// meets its own copy, which may have another ETag than its source.
+    pub(super) async fn copy_onto_itself(
+        &self,
+        job: &Job<'_>,
+        key: &Key,
+        source: &ObjectVersion,
+        metadata: &Metadata,
+    ) -> StoreResult<Completed> {
+        let doubt = AtomicBool::new(false);
+        let doubt = &doubt;
+        self.persist(job, |number| async move {
+            let sent = self.once(job, number, |answer| self.dialect.read_copy(answer)).await;
+            let failure = match sent {
+                Ok(copied) => return Verdict::Done(copied),
+                Err(failure) => failure,
+            };
+            if failure.kind == ErrorKind::PreconditionFailed
+                && doubt.load(Ordering::Relaxed)
+                && let Ok(info) = self.look(key).await
+                && info.version.size == source.size
+                && carries(&info, metadata)
+            {
+                let (etag, checksum) = (Some(info.version.etag), info.checksum);
+                return Verdict::Done(Completed { etag, checksum });
+            }
+            if failure.fate_unknown() {
+                doubt.store(true, Ordering::Relaxed);
+            }
+            failure.verdict(number)
+        })
+        .await
+    }
+
+    /// Whether the object of a job is known to end with the job's body. Not knowing is no.
+    async fn ends_with(&self, info: &ObjectInfo, job: &Job<'_>) -> bool {
+        let (end, body) = (info.version.size, &job.draft.body);
+        let range = ByteRange::new(end.saturating_sub(body.len()), end);
+        let (Some(key), Some(range)) = (job.key, range) else { return false };
+        let conditions = Conditions::matching(&info.version.etag);
+        let Ok(content) = self.get(key, Some(range), &conditions).await else { return false };
+        let mut found = RunningChecksum::new(ChecksumKind::Crc64Xz);
+        content.chunks.iter().for_each(|chunk| found.update(chunk));
+        checksum_of(body, ChecksumKind::Crc64Xz).await == Some(found.value())
+    }
+
+    /// Whether an upload is known to be no more. Not knowing is no.
+    async fn has_ended(&self, upload: &Upload) -> bool {
+        let draft = self.dialect.list_parts(upload, None);
+        let Ok(job) = self.job(Operation::ListParts, &upload.key, draft) else { return false };
+        let list = self.once(&job, 1, |answer| self.dialect.read_parts(answer, None));
+        match timeout(self.timing.attempt, list).await {
+            Ok(Err(failure)) => failure.kind == ErrorKind::NoSuchUpload,
+            Ok(Ok(_)) | Err(_) => false,
+        }
+    }
+
     async fn expected(&self, payload: &Payload) -> Expected {
         let checksum = match (payload.checksum(), self.limits().checksum) {
             (None, Some(kind)) => checksum_of(payload, kind).await,
@@ -287,6 +363,11 @@ impl Client {
 /// Whether the object that a write with a condition has met may be its own.
 fn own_may_be_in_the_way(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AlreadyExists | ErrorKind::PreconditionFailed)
+}
+
+/// Whether an object has this metadata, and perhaps more.
+fn carries(info: &ObjectInfo, metadata: &Metadata) -> bool {
+    metadata.iter().all(|(name, value)| info.metadata.get(name) == Some(value))
 }
 
 fn appended(info: ObjectInfo) -> Appended {

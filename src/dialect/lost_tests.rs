@@ -5,7 +5,9 @@ use std::time::Duration;
 use super::*;
 use crate::dialect::Timing;
 use crate::dialect::scripted::*;
-use crate::store::{Checksum, ETag, ObjectVersion, PartNumber, PutOptions, Replaces, UploadId};
+use crate::store::{
+    Checksum, CopyOptions, ETag, ObjectVersion, PartNumber, PutOptions, Replaces, UploadId,
+};
 
 const CONTENT: &[u8] = b"hello world";
 const CRC: u64 = 5981764153023615706;
@@ -31,6 +33,10 @@ fn expected() -> Expected {
 }
 
 fn head(size: u64, crc: Option<u64>) -> Vec<Act> {
+    head_with(size, crc, &[])
+}
+
+fn head_with(size: u64, crc: Option<u64>, more: &[(&'static str, &'static str)]) -> Vec<Act> {
     let (size, crc_text) = (size.to_string(), crc.unwrap_or(0).to_string());
     let mut headers = vec![
         ("ETag", "\"found\""),
@@ -40,7 +46,18 @@ fn head(size: u64, crc: Option<u64>) -> Vec<Act> {
     if crc.is_some() {
         headers.push(("x-cos-hash-crc64ecma", &*crc_text));
     }
+    headers.extend(more);
     say(200, &headers, "")
+}
+
+/// The answer to List Parts of an upload that is no more.
+fn ended() -> Vec<Act> {
+    refuse(404, "NoSuchUpload")
+}
+
+/// The answer to List Parts of an upload in progress.
+fn in_progress() -> Vec<Act> {
+    say(200, &[], "<ListPartsResult><IsTruncated>false</IsTruncated></ListPartsResult>")
 }
 
 fn good() -> Vec<Act> {
@@ -143,11 +160,14 @@ async fn blanks_do_not_feed_the_deadline() {
 
 #[tokio::test]
 async fn an_answer_cut_off_by_the_deadline_is_looked_after() {
-    let script = vec![blanks_then(None), head(11, Some(CRC))];
+    let script = || vec![blanks_then(None), head(11, Some(CRC))];
     let within = Duration::from_millis(250);
-    let (result, methods) = complete_within(within, script, expected()).await;
+    let after = |end| [script(), vec![end]].concat();
+    let (result, methods) = complete_within(within, after(ended()), expected()).await;
     assert_eq!(result.unwrap().etag, ETag::new("found"));
-    assert_eq!(methods, ["POST", "HEAD"]);
+    assert_eq!(methods, ["POST", "HEAD", "GET"]);
+    let (result, _) = complete_within(within, after(in_progress()), expected()).await;
+    assert_eq!(result.unwrap_err().kind, ErrorKind::Timeout);
 }
 
 #[tokio::test]
@@ -166,10 +186,10 @@ async fn an_error_behind_blanks_is_an_error() {
 
 #[tokio::test]
 async fn blanks_and_then_nothing_is_a_lost_answer() {
-    let script = vec![blanks_then(None), head(11, Some(CRC))];
+    let script = vec![blanks_then(None), head(11, Some(CRC)), ended()];
     let (result, methods) = complete(script, expected()).await;
     assert_eq!(result.unwrap().etag, ETag::new("found"));
-    assert_eq!(methods, ["POST", "HEAD"]);
+    assert_eq!(methods, ["POST", "HEAD", "GET"]);
 }
 
 #[tokio::test]
@@ -179,15 +199,18 @@ async fn lost_answers_are_resolved_by_the_object() {
         vec![Act::Stall],
         refuse(500, "InternalError"),
         refuse(503, "ServiceUnavailable"),
-        refuse(404, "NoSuchUpload"),
         say(200, &[], "<html>log in</html>"),
         say(200, &[], ""),
         say(200, &[], &GOOD[..60]),
     ] {
-        let (result, methods) = complete(vec![lost.clone(), head(11, Some(CRC))], expected()).await;
+        let script = vec![lost.clone(), head(11, Some(CRC)), ended()];
+        let (result, methods) = complete(script, expected()).await;
         assert_eq!(result.unwrap().etag, ETag::new("found"), "{lost:?}");
-        assert_eq!(methods, ["POST", "HEAD"]);
+        assert_eq!(methods, ["POST", "HEAD", "GET"]);
     }
+    // That it is gone has been said already.
+    let script = vec![refuse(404, "NoSuchUpload"), head(11, Some(CRC))];
+    assert_eq!(complete(script, expected()).await.0.unwrap().etag, ETag::new("found"));
 }
 
 #[tokio::test]
@@ -244,6 +267,21 @@ async fn bytes_that_are_refused_are_not_offered_for_minutes() {
     assert_eq!(lines.len(), 2);
 }
 
+/// A file that is written again with the same bytes: what is found is the old object, and the new one, with
+/// its other properties, is still to come.
+#[tokio::test]
+async fn an_older_object_of_the_same_bytes_is_not_the_completed_one() {
+    let failed = || refuse(500, "InternalError");
+    let script = vec![failed(), head(11, Some(CRC)), in_progress(), good()];
+    let (result, methods) = complete(script, expected()).await;
+    assert_eq!(result.unwrap().etag, ETag::new("e-2"));
+    assert_eq!(methods, ["POST", "HEAD", "GET", "POST"]);
+    let (result, methods) =
+        complete(vec![failed(), head(11, Some(CRC)), ended()], expected()).await;
+    assert_eq!(result.unwrap().etag, ETag::new("found"));
+    assert_eq!(methods, ["POST", "HEAD", "GET"]);
+}
+
 #[tokio::test]
 async fn throttling_is_no_doubt() {
     let (result, methods) = complete(vec![refuse(503, "SlowDown"), good()], expected()).await;
@@ -274,4 +312,52 @@ async fn create_only_meets_its_own_object_after_a_lost_answer() {
     let (result, methods) = create(vec![exists()]).await;
     assert_eq!(result.unwrap_err().kind, ErrorKind::AlreadyExists);
     assert_eq!(methods, ["PUT"]);
+}
+
+/// Two mounts make the same lock: the one whose request never arrived must not believe that it has it.
+#[tokio::test]
+async fn equal_bytes_of_another_mount_are_not_ours() {
+    for (mtime, ours) in [("7.5", true), ("7.6", false)] {
+        let found = head_with(0, Some(0), &[("x-cos-meta-mtime", mtime)]);
+        let server = Scripted::start(vec![vec![], refuse(409, "FileAlreadyExists"), found]).await;
+        let options = PutOptions {
+            replaces: Replaces::Nothing,
+            metadata: Metadata::from_iter([("mtime", "7.5")]),
+            ..PutOptions::default()
+        };
+        let key = Key::new("lock").unwrap();
+        let made = server.store().put(&key, Payload::default(), &options).await;
+        match made {
+            Ok(version) => assert_eq!((version.size, ours), (0, true)),
+            Err(error) => assert_eq!((error.kind, ours), (ErrorKind::AlreadyExists, false)),
+        }
+    }
+}
+
+/// A copy may have another ETag than its source: then the repeat of one that worked is refused.
+#[tokio::test]
+async fn a_copy_onto_itself_meets_itself_after_a_lost_answer() {
+    let stale = || refuse(412, "PreconditionFailed");
+    for (mode, lost, good) in
+        [("33152", true, true), ("33188", true, false), ("33152", false, false)]
+    {
+        let found = head_with(11, Some(CRC), &[("x-cos-meta-mode", mode)]);
+        let script =
+            if lost { vec![vec![], stale(), found.clone(), found] } else { vec![stale(), found] };
+        let server = Scripted::start(script).await;
+        let replace = PutOptions {
+            metadata: Metadata::from_iter([("mode", "33152")]),
+            ..PutOptions::default()
+        };
+        let options = CopyOptions {
+            if_match: Some(ObjectVersion { etag: ETag::new("old-2"), size: 11 }),
+            replace: Some(replace),
+            ..CopyOptions::default()
+        };
+        let key = Key::new("k").unwrap();
+        match server.store().copy(&key, &key, &options).await {
+            Ok(version) => assert_eq!((version.etag, good), (ETag::new("found"), true)),
+            Err(error) => assert_eq!((error.kind, good), (ErrorKind::PreconditionFailed, false)),
+        }
+    }
 }

@@ -228,8 +228,12 @@ pub(crate) trait Dialect: Send + Sync + Debug + 'static {
     fn read_list(&self, answer: &Answer, request: &ListRequest) -> Result<ListPage, Failure>;
     /// PUT and Upload Part.
     fn read_stored(&self, answer: &Answer) -> Result<Stored, Failure>;
-    /// The keys that were not deleted, each with its reason.
-    fn read_delete_many(&self, answer: &Answer) -> Result<Vec<(String, Failure)>, Failure>;
+    /// Those of `keys` that were not deleted, each with its reason.
+    fn read_delete_many(
+        &self,
+        answer: &Answer,
+        keys: &[&Key],
+    ) -> Result<Vec<(String, Failure)>, Failure>;
     fn read_copy(&self, answer: &Answer) -> Result<Completed, Failure>;
     fn read_upload_id(&self, answer: &Answer) -> Result<UploadId, Failure>;
     fn read_copy_part(&self, answer: &Answer) -> Result<Stored, Failure>;

@@ -1,5 +1,5 @@
 //! "Only when absent" and "only this version", for servers of others that do not know such a condition at
-//! writes and say so (501, as B2 says to `If-None-Match`): it is done without then, from that answer on.
+//! writes and say so (`NotImplemented`, as B2 says to `If-None-Match`): it is done without then, from that answer on.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -31,7 +31,8 @@ impl WriteConditions {
     /// Whether a request with the condition `sent` failed because the server does not know it: true when
     /// it is worth trying without.
     pub(super) fn is_missing(&self, sent: &Replaces, error: &StoreError) -> bool {
-        if error.status != Some(501) {
+        // A 501 without a code is something in between, not the service.
+        if error.code.as_deref() != Some("NotImplemented") {
             return false;
         }
         match sent {

@@ -250,8 +250,7 @@ struct Deletion {
 
 #[derive(Deserialize)]
 struct DeletedKey {
-    #[serde(rename = "key")]
-    _key: String,
+    key: String,
 }
 
 #[derive(Deserialize)]
@@ -261,15 +260,25 @@ struct NotDeleted {
     error: ServiceError,
 }
 
-/// The keys that a multi-delete did not delete. One of the two lists must be there: it was not asked
-/// to be quiet.
-pub(super) fn not_deleted(body: &[u8]) -> Result<Vec<(String, ServiceError)>, Failure> {
+/// What a multi-delete did, by key.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Deletions {
+    pub(super) deleted: Vec<String>,
+    pub(super) failed: Vec<(String, ServiceError)>,
+}
+
+/// The answer to a multi-delete. One of the two lists must be there: it was not asked to be quiet.
+pub(super) fn deletions(body: &[u8]) -> Result<Deletions, Failure> {
     let Deletion { deleted, errors } = document(body)?;
     if deleted.is_none() && errors.is_none() {
         return Err(Failure::garbled("an answer to a multi-delete that names no key"));
     }
+    let deleted = deleted.unwrap_or_default().into_iter().map(|DeletedKey { key }| key);
     let errors = errors.unwrap_or_default().into_iter();
-    Ok(errors.map(|NotDeleted { key, error }| (key, error)).collect())
+    Ok(Deletions {
+        deleted: deleted.collect(),
+        failed: errors.map(|NotDeleted { key, error }| (key, error)).collect(),
+    })
 }
 
 #[cfg(test)]

@@ -93,11 +93,13 @@ fn a_full_page_of_parts_may_have_another_behind_it() {
 
 #[test]
 fn keys_that_stay_are_told() {
-    let failed = not_deleted(DELETED.as_bytes()).unwrap();
+    let Deletions { deleted, failed } = deletions(DELETED.as_bytes()).unwrap();
+    assert_eq!(deleted, ["a"]);
     assert_eq!(failed.len(), 1);
     assert_eq!((&*failed[0].0, &*failed[0].1.code), ("b\t", "permission_denied"));
-    assert!(not_deleted(br#"{"deleted": []}"#).unwrap().is_empty());
-    assert!(not_deleted(br#"{"errors": []}"#).unwrap().is_empty());
+    let none = Deletions { deleted: vec![], failed: vec![] };
+    assert_eq!(deletions(br#"{"deleted": []}"#).unwrap(), none);
+    assert_eq!(deletions(br#"{"errors": []}"#).unwrap(), none);
 }
 
 #[test]
@@ -121,7 +123,7 @@ const READERS: [(&str, Reader); 5] = [
     (INITIATED, |body| upload_id(body).map(drop)),
     (PARTS, |body| parts(body, None).map(drop)),
     (UPLOADS, |body| uploads(body, &asked("", None)).map(drop)),
-    (DELETED, |body| not_deleted(body).map(drop)),
+    (DELETED, |body| deletions(body).map(drop)),
 ];
 
 fn refused(read: Reader, body: &[u8]) {

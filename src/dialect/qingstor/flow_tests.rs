@@ -130,14 +130,20 @@ async fn lost_answers_are_resolved_by_size_and_etag() {
         vec![Act::Stall],
         refuse(500, "internal_error"),
         refuse(503, "upstream_failed"),
-        refuse(404, "upload_not_exists"),
-        refuse(400, "upload_not_exists"),
         say(200, &[], "<html>log in</html>"),
         say(201, &[], "{}"),
         say(204, &[], ""),
     ] {
-        let (result, methods) = complete(vec![lost.clone(), head(11, &ours())]).await;
+        let script = vec![lost.clone(), head(11, &ours()), refuse(404, "upload_not_exists")];
+        let (result, methods) = complete(script).await;
         assert_eq!(result.unwrap().etag, ours(), "{lost:?}");
+        assert_eq!(methods, ["POST", "HEAD", "GET"]);
+    }
+    // That it is gone has been said already.
+    for gone in [404, 400] {
+        let (result, methods) =
+            complete(vec![refuse(gone, "upload_not_exists"), head(11, &ours())]).await;
+        assert_eq!(result.unwrap().etag, ours(), "{gone}");
         assert_eq!(methods, ["POST", "HEAD"]);
     }
 }
@@ -200,6 +206,34 @@ async fn appending_at_another_place_is_told_apart_from_a_defect() {
     assert_eq!(at(store, 5).await, ErrorKind::NotAppendable);
 }
 
+/// The repeat is refused because the object is longer by now: by our bytes, or by as many of another mount.
+#[tokio::test]
+async fn bytes_that_may_have_been_appended_are_looked_at() {
+    for (found, ours) in [("hello world", true), ("HELLO WORLD", false)] {
+        let part = say(
+            206,
+            &[
+                ("ETag", "\"e\""),
+                ("Content-Range", "bytes 5-15/16"),
+                ("Last-Modified", "Tue, 14 Nov 2023 22:13:20 GMT"),
+            ],
+            found,
+        );
+        let longer = head(16, &ETag::new("e"));
+        let (server, store) =
+            start(vec![vec![], longer.clone(), part, refuse(400, "invalid_argument"), longer])
+                .await;
+        let payload = Payload::from(CONTENT.to_vec());
+        let done = store.append(&key("k"), 5, payload, &PutOptions::default()).await;
+        match done {
+            Ok(appended) => assert_eq!((appended.version.size, ours), (16, true)),
+            Err(error) => assert_eq!((error.kind, ours), (ErrorKind::PreconditionFailed, false)),
+        }
+        let methods: Vec<_> = server.seen().iter().map(|seen| seen.method.clone()).collect();
+        assert_eq!(methods[..3], ["POST", "HEAD", "GET"]);
+    }
+}
+
 #[tokio::test]
 async fn a_multi_delete_is_one_request_and_names_what_stays() {
     let body = r#"{"deleted": [{"key": "a"}], "errors": [
@@ -217,6 +251,18 @@ async fn a_multi_delete_is_one_request_and_names_what_stays() {
         String::from_utf8(seen.body.clone()).unwrap(),
         r#"{"quiet":false,"objects":[{"key":"a"},{"key":"b\u0001"},{"key":"c"}]}"#
     );
+}
+
+/// An answer that was cut, or that leaves out what was not there: nobody knows, so each is deleted alone.
+#[tokio::test]
+async fn a_multi_delete_that_names_not_all_is_gone_through_alone() {
+    let body = r#"{"deleted": [{"key": "b"}]}"#;
+    let script = vec![say(200, &[], body), say(204, &[], ""), refuse(403, "permission_denied")];
+    let (server, store) = start(script).await;
+    let failed = store.delete_many(&[key("a"), key("b"), key("c")]).await.unwrap();
+    assert_eq!(failed.len(), 1);
+    assert_eq!((&failed[0].0, failed[0].1.kind), (&key("c"), ErrorKind::AccessDenied));
+    assert_eq!(server.lines()[1..], ["DELETE /examplebucket/a", "DELETE /examplebucket/c"]);
 }
 
 #[tokio::test]

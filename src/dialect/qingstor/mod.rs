@@ -8,6 +8,7 @@ mod codes;
 mod place;
 mod sign;
 
+use std::collections::HashSet;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -30,6 +31,7 @@ use crate::store::{
     Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
+use answers::Deletions;
 use place::Place;
 use sign::Signer;
 
@@ -451,10 +453,25 @@ impl Dialect for QingStor {
         Ok(Stored { etag: headers::etag(&answer.headers)?, checksum: None })
     }
 
-    fn read_delete_many(&self, answer: &Answer) -> Result<Vec<(String, Failure)>, Failure> {
-        let failed = answers::not_deleted(&answer.whole_body())?;
-        let told = |(key, error)| (key, codes::failure(200, Some(error)));
-        Ok(failed.into_iter().map(told).collect())
+    fn read_delete_many(
+        &self,
+        answer: &Answer,
+        keys: &[&Key],
+    ) -> Result<Vec<(String, Failure)>, Failure> {
+        let Deletions { deleted, failed } = answers::deletions(&answer.whole_body())?;
+        let named: HashSet<&str> =
+            deleted.iter().chain(failed.iter().map(|(key, _)| key)).map(String::as_str).collect();
+        let unnamed = keys.iter().map(|key| key.as_str()).filter(|key| !named.contains(key));
+        // Whether it was deleted is not known; alone it is told.
+        let unknown = |key: &str| {
+            (
+                key.to_owned(),
+                Failure::garbled("the answer to a multi-delete does not name this key"),
+            )
+        };
+        let mut told: Vec<_> = unnamed.map(unknown).collect();
+        told.extend(failed.into_iter().map(|(key, error)| (key, codes::failure(200, Some(error)))));
+        Ok(told)
     }
 
     fn read_copy(&self, answer: &Answer) -> Result<Completed, Failure> {

@@ -383,6 +383,26 @@ async fn a_lost_swap_is_recognised_by_its_etag() {
     }
 }
 
+/// A page in between is not the service, and says nothing about what it knows.
+#[tokio::test]
+async fn a_501_without_a_code_takes_no_condition_away() {
+    let server = Scripted::start(vec![say(501, &[], "<html>"), say(204, &[], "")]).await;
+    let store = server.store_as(here(None, None));
+    let old = ETag::new("old");
+    store.delete_if(&key("k"), &old).await.unwrap_err();
+    store.delete_if(&key("k"), &old).await.unwrap();
+    assert!(server.seen().iter().all(|seen| seen.header("if-match") == Some("\"old\"")));
+}
+
+/// An answer that was lost: the repeat finds nothing.
+#[tokio::test]
+async fn a_version_that_was_deleted_meets_nothing_after_a_lost_answer() {
+    let server = Scripted::start(vec![vec![], refuse(404, "NoSuchKey")]).await;
+    let store = server.store_as(here(None, None));
+    store.delete_if(&key("k"), &ETag::new("old")).await.unwrap();
+    assert_eq!(server.seen().len(), 2);
+}
+
 /// Each condition is given up on its own.
 #[tokio::test]
 async fn a_server_without_compare_and_swap_is_asked_once() {

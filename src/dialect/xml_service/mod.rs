@@ -416,7 +416,12 @@ impl<F: Flavor> Dialect for XmlService<F> {
         self.appending(&answer.headers)
     }
 
-    fn read_delete_many(&self, answer: &Answer) -> Result<Vec<(String, Failure)>, Failure> {
+    /// The answer is quiet: it names none that was deleted.
+    fn read_delete_many(
+        &self,
+        answer: &Answer,
+        _keys: &[&Key],
+    ) -> Result<Vec<(String, Failure)>, Failure> {
         let body = answer.whole_body();
         if body.is_empty() && self.flavor.words().lenient_delete {
             return Ok(Vec::new());

@@ -21,10 +21,13 @@ impl<F: Flavor> XmlService<F> {
         }
     }
 
-    /// The body of a good answer is empty. An error in it counts, whatever the status says.
+    /// The body of a good answer is empty. An error in it counts, whatever the status says, and a page for
+    /// people is not the service's.
     pub(super) fn no_error(&self, answer: &Answer) -> Result<(), Failure> {
-        match answers::service_error(&answer.whole_body()) {
+        let body = answer.whole_body();
+        match answers::service_error(&body) {
             Some(error) => Err(self.flaw(Flaw::Error(error))),
+            None if is_page(&body) => Err(Failure::garbled("a page of HTML")),
             None => Ok(()),
         }
     }
@@ -54,4 +57,12 @@ impl<F: Flavor> XmlService<F> {
         let checksum = self.flavor.checksum(headers)?;
         Ok(Appending { size, etag: headers::etag(headers).ok(), checksum })
     }
+}
+
+/// Whether it begins as HTML does.
+fn is_page(body: &[u8]) -> bool {
+    let text = body.trim_ascii_start();
+    ["<!doctype html", "<html"].iter().any(|page| {
+        text.get(..page.len()).is_some_and(|start| start.eq_ignore_ascii_case(page.as_bytes()))
+    })
 }
