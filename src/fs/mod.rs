@@ -31,6 +31,7 @@ mod known;
 mod loans;
 pub mod name;
 pub mod ops;
+pub mod shown;
 pub mod xattr;
 
 use std::fmt;
