@@ -163,7 +163,7 @@ mod tests {
         let attr = |kind| Attr::new(kind, 0o644, 0, 0, std::time::SystemTime::UNIX_EPOCH);
         let inodes = Inodes::new(attr(Kind::Directory));
         let file = |name: &str| {
-            let name = Name::from_kernel(std::ffi::OsStr::new(name)).unwrap();
+            let name = Name::from_key_component(name).unwrap();
             inodes.obtain(InodeNo::ROOT, &name, Kind::File, true, || (attr(Kind::File), None))
         };
         let files = [file("a"), file("b"), file("c")];
@@ -199,7 +199,7 @@ mod tests {
         loans.end(&numbers);
         assert!(loans.lends(a.ino));
         let number = b.ino;
-        inodes.detach(InodeNo::ROOT, &Name::from_kernel(std::ffi::OsStr::new("b")).unwrap());
+        inodes.detach(InodeNo::ROOT, &Name::from_key_component("b").unwrap());
         inodes.forget(number, 1);
         drop(b);
         assert!(loans.of_lender(a.ino).iter().all(|(_, borrower)| borrower.is_none()));

@@ -118,7 +118,7 @@ pub struct FileSystem {
     unfinished: Unfinished,
     /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
     draining: watch::Sender<bool>,
-    /// Keys met in listings that no file name can show.
+    /// Keys met in listings that are not shown.
     hidden_keys: AtomicU64,
     /// Extended attributes that cannot be read were met, and the log has said so.
     unreadable_xattrs: AtomicBool,

@@ -1,56 +1,79 @@
-//! Names: one valid component of a path, and how paths and object keys correspond. The mapping is
-//! the identity: the path below the mount point is the key below the prefix.
+//! Names: one element of a key, and how paths and object keys correspond. The path below the mount point is
+//! the key below the prefix; an element that cannot be a file's name is shown by another (`shown.rs`).
 
+use std::borrow::Cow;
 use std::ffi::OsStr;
 use std::fmt;
 use std::sync::Arc;
 
 use crate::fs::error::{FsError, FsResult, Meaning};
+use crate::fs::inode::InodeNo;
+use crate::fs::shown::{self, Meant, NAME_BYTES};
 use crate::store::{Key, Limits};
 
-/// The longest component that Linux accepts (`NAME_MAX`), in bytes.
-pub const NAME_BYTES: usize = 255;
-
-/// One component of a path that is also a component of a key: 1 to 255 bytes of UTF-8, without `/`
-/// and NUL, not `.` or `..`. Cheap to clone.
+/// One component of a path, as the element of a key that it stands for: any UTF-8 without `/`, also what
+/// no file can have as its name. Cheap to clone.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Name(Arc<str>);
 
 impl Name {
-    /// Checks what the kernel handed over.
+    /// An element of a key as a name, or `None` for what is more than one element.
+    pub fn from_key_component(text: &str) -> Option<Self> {
+        (!text.contains('/')).then(|| Self(text.into()))
+    }
+
+    /// The name of the bytes that a directory's marker holds: the key of the marker is that of the directory,
+    /// a slash, and this.
+    pub fn of_marker() -> Self {
+        Self("".into())
+    }
+
+    /// Whether it is [`of_marker`](Self::of_marker); or that of a directory, which has one more slash.
+    pub fn is_marker(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The element of the key.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The name that users see in this directory.
+    pub fn shown(&self, parent: InodeNo) -> Cow<'_, str> {
+        shown::shown(&self.0, parent == InodeNo::ROOT)
+    }
+}
+
+/// What the kernel means with a name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Given {
+    /// This.
+    Name(Name),
+    /// What has a name that was cut, and begins so; the keys there are must tell.
+    Cut(String),
+    /// Nothing, and nothing can be made under it.
+    Nothing,
+}
+
+impl Given {
+    /// Checks what the kernel handed over as a name in this directory.
     ///
     /// Object keys are UTF-8 on all services, so other bytes are refused with `EILSEQ`, as file
     /// systems with a fixed character set do.
-    pub fn from_kernel(name: &OsStr) -> FsResult<Self> {
+    pub fn from_kernel(parent: InodeNo, name: &OsStr) -> FsResult<Self> {
         if name.len() > NAME_BYTES {
             return Err(Meaning::NameTooLong.into());
         }
         let text = name.to_str().ok_or_else(|| {
             FsError::with_detail(Meaning::NotUtf8, format!("{name:?} is not UTF-8"))
         })?;
-        Self::from_key_component(text).ok_or_else(|| Meaning::Invalid.into())
-    }
-
-    /// A component of a key as a name, or `None` when no file can have that name. Such keys are
-    /// hidden from listings and counted; a name with `/` or of length 0 would make the kernel drop
-    /// the rest of the directory silently.
-    pub fn from_key_component(text: &str) -> Option<Self> {
-        let valid = !text.is_empty()
-            && text.len() <= NAME_BYTES
-            && text != "."
-            && text != ".."
-            && !text.contains(['/', '\0']);
-        valid.then(|| Self(text.into()))
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// For replies to the kernel.
-    pub fn as_os_str(&self) -> &OsStr {
-        OsStr::new(&*self.0)
+        Ok(match shown::meant(text, parent == InodeNo::ROOT) {
+            Meant::Element(element) => {
+                Name::from_key_component(&element).map_or(Self::Nothing, Self::Name)
+            }
+            Meant::Cut(beginning) => Self::Cut(beginning),
+            Meant::Nothing => Self::Nothing,
+        })
     }
 }
 
@@ -60,9 +83,9 @@ impl fmt::Debug for Name {
     }
 }
 
-/// A path below the mount point, without a leading slash; empty for the root.
+/// A path below the mount point: the elements of a key. Not the same: the root, and the empty element in it.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
-pub struct TreePath(String);
+pub struct TreePath(Option<String>);
 
 impl TreePath {
     /// The root.
@@ -73,41 +96,37 @@ impl TreePath {
     /// From the components in order.
     pub fn from_names<'a>(names: impl DoubleEndedIterator<Item = &'a Name>) -> Self {
         let names: Vec<&str> = names.map(Name::as_str).collect();
-        Self(names.join("/"))
-    }
-
-    /// Whether it is the mount point itself.
-    pub fn is_root(&self) -> bool {
-        self.0.is_empty()
+        Self((!names.is_empty()).then(|| names.join("/")))
     }
 
     /// The path of an entry of this directory.
     pub fn child(&self, name: &Name) -> Self {
-        if self.is_root() {
-            Self(name.as_str().to_owned())
-        } else {
-            Self(format!("{}/{}", self.0, name.as_str()))
-        }
+        Self(Some(format!("{}{}", self.key_prefix(), name.as_str())))
+    }
+
+    /// Whether a file here is the bytes of a marker.
+    pub fn is_marker(&self) -> bool {
+        self.0.as_ref().is_some_and(|text| text.is_empty() || text.ends_with('/'))
     }
 
     /// The key of the file at this path. A key longer than the service takes is `ENAMETOOLONG`.
     pub fn file_key(&self, limits: &Limits) -> FsResult<Key> {
-        check_key(self.0.clone(), limits)
+        check_key(self.as_str().to_owned(), limits)
     }
 
     /// The key of the marker object of the directory at this path: with a trailing slash.
     pub fn marker_key(&self, limits: &Limits) -> FsResult<Key> {
-        check_key(format!("{}/", self.0), limits)
+        check_key(format!("{}/", self.as_str()), limits)
     }
 
     /// What all keys below this directory begin with: empty for the root.
     pub fn key_prefix(&self) -> String {
-        if self.is_root() { String::new() } else { format!("{}/", self.0) }
+        self.0.as_ref().map_or_else(String::new, |text| format!("{text}/"))
     }
 
-    /// For messages.
+    /// For messages: as in the bucket.
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_deref().unwrap_or_default()
     }
 }
 
@@ -125,31 +144,46 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_names_that_a_directory_can_show() {
-        for bad in ["", ".", "..", "a/b", "a\0b", &"x".repeat(256)] {
-            assert_eq!(Name::from_key_component(bad), None, "{bad:?}");
-        }
-        for good in ["a", "...", " ", "\u{1}", "Ω", &"x".repeat(255)] {
-            assert!(Name::from_key_component(good).is_some(), "{good:?}");
-        }
+    fn kernel_names_get_the_errno_of_their_fault() {
+        let given = |bytes: &[u8]| {
+            Given::from_kernel(InodeNo::ROOT, OsStr::from_bytes(bytes))
+                .map_err(|error| error.meaning())
+        };
+        assert_eq!(given(&[b'x'; 256]), Err(Meaning::NameTooLong));
+        assert_eq!(given(b"\xff\xfe"), Err(Meaning::NotUtf8));
+        assert_eq!(given(b"plain"), Ok(Given::Name(name("plain"))));
+        assert_eq!(given(b"a/b"), Ok(Given::Nothing));
     }
 
-    #[test]
-    fn kernel_names_get_the_errno_of_their_fault() {
-        let meaning = |bytes: &[u8]| {
-            Name::from_kernel(OsStr::from_bytes(bytes)).map_err(|error| error.meaning())
-        };
-        assert_eq!(meaning(&[b'x'; 256]), Err(Meaning::NameTooLong));
-        assert_eq!(meaning(b"\xff\xfe"), Err(Meaning::NotUtf8));
-        assert!(meaning(b"plain").is_ok());
+    fn name(text: &str) -> Name {
+        Name::from_key_component(text).unwrap()
     }
 
     #[test]
     fn paths_become_keys() {
-        let name = |text| Name::from_key_component(text).unwrap();
         let path = TreePath::root().child(&name("a")).child(&name("b c"));
         assert_eq!(path.as_str(), "a/b c");
         assert_eq!(path.key_prefix(), "a/b c/");
         assert_eq!(TreePath::root().key_prefix(), "");
+        assert_eq!(Name::from_key_component("a/b"), None);
+    }
+
+    #[test]
+    fn empty_elements_are_elements() {
+        let limits = crate::store::memory::SMALL_LIMITS;
+        let key = |path: &TreePath| path.file_key(&limits).map(|key| key.as_str().to_owned());
+        let (empty, x) = (Name::of_marker(), name("x"));
+        let lead = TreePath::root().child(&empty);
+        assert_eq!(lead.key_prefix(), "/");
+        assert_eq!(key(&lead.child(&x)).unwrap(), "/x");
+        assert_eq!(key(&lead.child(&empty)).unwrap(), "/");
+        assert!(key(&lead).is_err(), "the empty key");
+        assert_ne!(lead, TreePath::root());
+        assert_eq!(TreePath::from_names([&empty].into_iter()), lead);
+        assert_eq!(TreePath::from_names([&empty, &x].into_iter()), lead.child(&x));
+        let marker = TreePath::root().child(&x).child(&empty);
+        assert_eq!((key(&marker).unwrap().as_str(), marker.key_prefix().as_str()), ("x/", "x//"));
+        assert!(marker.is_marker() && lead.is_marker() && !TreePath::root().is_marker());
+        assert!(!lead.child(&x).is_marker());
     }
 }

@@ -1,7 +1,7 @@
 //! `.partfs`, the control directory at the root of the mount: not listed, but it can be entered. So
 //! far it has one file, `status.json`.
 //!
-//! A key `.partfs` or `.partfs/…` in the bucket cannot be reached through the mount.
+//! A key `.partfs` or `.partfs/…` in the bucket is shown as `@partfs:.partfs` (`shown.rs`).
 
 use std::ffi::OsStr;
 use std::sync::atomic::Ordering;
@@ -15,7 +15,6 @@ use crate::fs::attr::{Attr, Kind};
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::handle::HandleNo;
 use crate::fs::inode::InodeNo;
-use crate::fs::name::Name;
 use crate::fs::ops::dir::DirItem;
 use crate::fs::ops::lookup::Entry;
 use crate::fs::ops::open::{OpenMode, Opened};
@@ -44,7 +43,8 @@ pub struct Status {
     pub memory_limit_bytes: u64,
     /// Bytes of that which nobody holds now.
     pub memory_free_bytes: u64,
-    /// Keys met in listings that no file name can show.
+    /// Keys met in listings that are not shown, because the listing has cut them at other places than it
+    /// was asked to.
     pub hidden_keys: u64,
 }
 
@@ -54,12 +54,12 @@ pub(super) fn is_control(ino: InodeNo) -> bool {
 }
 
 /// Whether a name is that of the control directory.
-pub(super) fn is_name(parent: InodeNo, name: &Name) -> bool {
-    parent == InodeNo::ROOT && name.as_str() == NAME
+pub(super) fn is_name(parent: InodeNo, name: &OsStr) -> bool {
+    parent == InodeNo::ROOT && name == NAME
 }
 
 /// Refuses to remove or move the control directory.
-pub(super) fn refuse(parent: InodeNo, name: &Name) -> FsResult<()> {
+pub(super) fn refuse(parent: InodeNo, name: &OsStr) -> FsResult<()> {
     if is_name(parent, name) { Err(Meaning::NotPermitted.into()) } else { Ok(()) }
 }
 

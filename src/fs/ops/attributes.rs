@@ -35,6 +35,7 @@ impl FileSystem {
         // Others' metadata is kept when ours is changed, so it must be known.
         let ttl = if open_here { self.ttl() } else { self.ttl().min(Duration::from_secs(1)) };
         self.revalidate(&inode, ttl).await?;
+        self.refuse_marker(&inode)?;
         if let Some(size) = changes.size {
             if inode.kind != Kind::File {
                 return Err(Meaning::IsDirectory.into());

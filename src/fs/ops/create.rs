@@ -40,8 +40,10 @@ impl FileSystem {
     ) -> Option<FsResult<(Entry, Opened)>> {
         let answer = (|| {
             self.check_writable()?;
-            let name = Name::from_kernel(name)?;
             let parent = self.directory(parent)?;
+            check_control(&parent, name)?;
+            let Some(name) = self.recall_name(&parent, name)? else { return Ok(None) };
+            let name = name.ok_or(Meaning::Invalid)?;
             match self.recall(&parent, &name) {
                 Some(None) => self.create_new(&parent, &name, maker, exclusive).map(Some),
                 Some(Some(_)) | None => Ok(None),
@@ -63,8 +65,9 @@ impl FileSystem {
         exclusive: bool,
     ) -> FsResult<(Entry, Opened)> {
         self.check_writable()?;
-        let name = Name::from_kernel(name)?;
         let parent = self.directory(parent)?;
+        check_control(&parent, name)?;
+        let name = self.new_name(&parent, name).await?;
         match self.resolve(&parent, &name).await? {
             None => self.create_new(&parent, &name, maker, exclusive),
             Some(inode) if exclusive => {
@@ -103,7 +106,8 @@ impl FileSystem {
         maker: Maker,
         exclusive: bool,
     ) -> FsResult<Arc<Inode>> {
-        self.check_key(parent, name)?;
+        check_marker(name, Kind::File)?;
+        self.check_key(parent, name, Kind::File)?;
         let attr = Attr::new(Kind::File, maker.mode, maker.uid, maker.gid, self.clock.now());
         let inode = self.inodes.obtain(parent.ino, name, Kind::File, false, || (attr, None));
         inode.state().exclusive = exclusive;
@@ -119,7 +123,7 @@ impl FileSystem {
         name: &OsStr,
         maker: Maker,
     ) -> FsResult<Entry> {
-        let (parent, name) = self.free_name(parent, name).await?;
+        let (parent, name) = self.free_name(parent, name, Kind::File).await?;
         let inode = self.new_file(&parent, &name, maker, true)?;
         self.inodes.remember(inode.ino);
         let hold = self.hold_writer(&inode);
@@ -141,7 +145,7 @@ impl FileSystem {
         name: &OsStr,
         maker: Maker,
     ) -> FsResult<Entry> {
-        let (parent, name) = self.free_name(parent, name).await?;
+        let (parent, name) = self.free_name(parent, name, Kind::Directory).await?;
         let attr = Attr::new(Kind::Directory, maker.mode, maker.uid, maker.gid, self.clock.now());
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
         let key = path.marker_key(self.store.limits())?;
@@ -194,7 +198,7 @@ impl FileSystem {
         target: &OsStr,
         maker: Maker,
     ) -> FsResult<Entry> {
-        let (parent, name) = self.free_name(parent, name).await?;
+        let (parent, name) = self.free_name(parent, name, Kind::Symlink).await?;
         let target = target.to_str().ok_or(Meaning::NotUtf8)?;
         if target.len() as u64 > TARGET_BYTES {
             return Err(Meaning::NameTooLong.into());
@@ -230,14 +234,23 @@ impl FileSystem {
         Ok(self.entry(&inode))
     }
 
-    /// A directory we may change and a name in it that nothing has.
-    async fn free_name(&self, parent: InodeNo, name: &OsStr) -> FsResult<(Arc<Inode>, Name)> {
+    /// A directory we may change and a name in it that nothing has, for something of this kind.
+    async fn free_name(
+        &self,
+        parent: InodeNo,
+        name: &OsStr,
+        kind: Kind,
+    ) -> FsResult<(Arc<Inode>, Name)> {
         self.check_writable()?;
-        let name = Name::from_kernel(name)?;
         let parent = self.directory(parent)?;
-        self.check_key(&parent, &name)?;
+        check_control(&parent, name)?;
+        let name = self.new_name(&parent, name).await?;
+        self.check_key(&parent, &name, kind)?;
         match self.resolve(&parent, &name).await? {
-            None => Ok((parent, name)),
+            None => {
+                check_marker(&name, kind)?;
+                Ok((parent, name))
+            }
             Some(inode) => {
                 self.forget_unused(&inode);
                 Err(Meaning::Exists.into())
@@ -256,11 +269,23 @@ impl FileSystem {
     }
 
     /// Refuses a name whose key the service cannot store, before anything is made.
-    fn check_key(&self, parent: &Inode, name: &Name) -> FsResult<()> {
-        if crate::fs::control::is_name(parent.ino, name) {
-            return Err(FsError::from(Meaning::Exists));
-        }
+    fn check_key(&self, parent: &Inode, name: &Name, kind: Kind) -> FsResult<()> {
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(name);
+        if kind == Kind::Directory || name.is_marker() {
+            return path.marker_key(self.store.limits()).map(drop);
+        }
         path.file_key(self.store.limits()).map(drop)
     }
+}
+
+/// Only a directory can be made under the name of a marker's bytes.
+fn check_marker(name: &Name, kind: Kind) -> FsResult<()> {
+    let refused = name.is_marker() && kind != Kind::Directory;
+    if refused { Err(Meaning::NotPermitted.into()) } else { Ok(()) }
+}
+
+/// The control directory exists.
+fn check_control(parent: &Inode, name: &OsStr) -> FsResult<()> {
+    let exists = crate::fs::control::is_name(parent.ino, name);
+    if exists { Err(Meaning::Exists.into()) } else { Ok(()) }
 }

@@ -47,9 +47,12 @@ impl FileSystem {
             return Some(entry);
         }
         let answer = (|| {
-            let name = Name::from_kernel(name)?;
             let parent = self.directory(parent)?;
-            Ok(self.recall(&parent, &name))
+            Ok(match self.recall_name(&parent, name)? {
+                Some(Some(name)) => self.recall(&parent, &name),
+                Some(None) => Some(None),
+                None => None,
+            })
         })();
         match answer {
             Ok(None) => None,
@@ -61,8 +64,8 @@ impl FileSystem {
     /// Finds a name in a directory and counts one lookup, to be paid back by
     /// [`forget`](Self::forget). An absent name is [`Meaning::NotFound`].
     pub async fn lookup(&self, parent: InodeNo, name: &OsStr) -> FsResult<Entry> {
-        let name = Name::from_kernel(name)?;
         let parent = self.directory(parent)?;
+        let name = self.name(&parent, name).await?.ok_or(Meaning::NotFound)?;
         for _ in 0..ROUNDS {
             let found = self.resolve(&parent, &name).await?;
             if let Some(entry) = self.counted(found)? {
@@ -320,18 +323,28 @@ impl FileSystem {
             None => {
                 let (object, directory) =
                     tokio::join!(self.find_object(path), self.find_directory(path));
-                match (object?, directory?) {
-                    (_, Some(directory)) => Ok(directory),
-                    (Some(object), None) => Ok(Found::File(object)),
-                    (None, None) => Ok(absent),
+                match (object, directory?) {
+                    // Also where no request can say the key of the object, as with `.`.
+                    (Err(error), Some(directory)) if error.meaning() == Meaning::NameTooLong => {
+                        Ok(directory)
+                    }
+                    (Err(error), _) => Err(error),
+                    (Ok(_), Some(directory)) => Ok(directory),
+                    (Ok(Some(object)), None) => Ok(Found::File(object)),
+                    (Ok(None), None) => Ok(absent),
                 }
             }
         }
     }
 
+    /// The object of a file, if there is one. A marker is a file only where it holds bytes.
     pub(in crate::fs) async fn find_object(&self, path: &TreePath) -> FsResult<Option<Object>> {
+        if path.as_str().is_empty() {
+            return Ok(None);
+        }
         let key = path.file_key(self.store.limits())?;
-        self.ask_object(&key).await
+        let found = self.ask_object(&key).await?;
+        Ok(found.filter(|object| object.version.size > 0 || !path.is_marker()))
     }
 
     async fn find_directory(&self, path: &TreePath) -> FsResult<Option<Found>> {

@@ -8,6 +8,8 @@ pub mod dir;
 pub mod drain;
 pub mod io;
 pub mod lookup;
+pub(in crate::fs) mod marker;
+pub(in crate::fs) mod names;
 pub mod open;
 pub mod remove;
 pub mod rename;

@@ -93,6 +93,7 @@ impl FileSystem {
         }
         if mode.write {
             self.check_writable()?;
+            self.refuse_marker(inode)?;
         }
         let pin = self.inodes.pin(inode);
         let keep_cache = {

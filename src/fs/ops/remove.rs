@@ -6,7 +6,7 @@ use std::sync::Arc;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo};
-use crate::fs::name::{Name, TreePath};
+use crate::fs::name::TreePath;
 use crate::fs::{FileSystem, control};
 use crate::store::{Key, ListRequest, ListedObject, Payload, PutOptions, StandardHeaders};
 
@@ -15,12 +15,15 @@ impl FileSystem {
     /// from now on is never published.
     pub async fn unlink(self: &Arc<Self>, parent: InodeNo, name: &OsStr) -> FsResult<()> {
         self.check_writable()?;
-        let name = Name::from_kernel(name)?;
-        control::refuse(parent, &name)?;
+        control::refuse(parent, name)?;
         let parent = self.directory(parent)?;
+        let name = self.name(&parent, name).await?.ok_or(Meaning::NotFound)?;
         let inode = self.resolve(&parent, &name).await?.ok_or(Meaning::NotFound)?;
         if inode.kind == Kind::Directory {
             return Err(Meaning::IsDirectory.into());
+        }
+        if name.is_marker() {
+            return self.unlink_marker(&parent, &inode).await;
         }
         // Waits for a commit that is under way, so that it cannot bring the object back.
         let _turn = self.turn_of(&inode).await;
@@ -64,9 +67,9 @@ impl FileSystem {
     /// Removes an empty directory.
     pub async fn rmdir(self: &Arc<Self>, parent: InodeNo, name: &OsStr) -> FsResult<()> {
         self.check_writable()?;
-        let name = Name::from_kernel(name)?;
-        control::refuse(parent, &name)?;
+        control::refuse(parent, name)?;
         let parent = self.directory(parent)?;
+        let name = self.name(&parent, name).await?.ok_or(Meaning::NotFound)?;
         let inode = self.resolve(&parent, &name).await?.ok_or(Meaning::NotFound)?;
         if inode.kind != Kind::Directory {
             return Err(Meaning::NotDirectory.into());
@@ -86,8 +89,7 @@ impl FileSystem {
     }
 
     /// Refuses a directory with keys below it other than its marker, or with files of ours that are
-    /// not stored yet. Keys that no file name can show count, and bytes that others keep in the marker:
-    /// removing them unseen would lose them.
+    /// not stored yet. Bytes that others keep in the marker count: removing them unseen would lose them.
     pub(in crate::fs) async fn check_empty(&self, inode: &Inode, path: &TreePath) -> FsResult<()> {
         if self.has_unpublished(inode) {
             return Err(Meaning::NotEmpty.into());

@@ -42,10 +42,11 @@ impl FileSystem {
         if flags.unsupported {
             return Err(Meaning::Invalid.into());
         }
-        let (old_parent, old_name) = (self.directory(from.0)?, Name::from_kernel(from.1)?);
-        let (new_parent, new_name) = (self.directory(to.0)?, Name::from_kernel(to.1)?);
-        control::refuse(old_parent.ino, &old_name)?;
-        control::refuse(new_parent.ino, &new_name)?;
+        let (old_parent, new_parent) = (self.directory(from.0)?, self.directory(to.0)?);
+        control::refuse(old_parent.ino, from.1)?;
+        control::refuse(new_parent.ino, to.1)?;
+        let old_name = self.name(&old_parent, from.1).await?.ok_or(Meaning::NotFound)?;
+        let new_name = self.new_name(&new_parent, to.1).await?;
         let source = self.resolve(&old_parent, &old_name).await?.ok_or(Meaning::NotFound)?;
         let target = self.resolve(&new_parent, &new_name).await?;
         let new_path = self.inodes.path(new_parent.ino).ok_or(Meaning::NotFound)?.child(&new_name);
@@ -76,6 +77,9 @@ impl FileSystem {
             }
             self.check_replaceable(&source, target, &place.new_path).await?;
         }
+        if place.new_name.is_marker() && source.kind != Kind::Directory {
+            return Err(Meaning::NotPermitted.into());
+        }
         self.keep_directory(&place.old_parent).await?;
         match source.kind {
             Kind::File | Kind::Symlink => self.move_file(&source, target, place).await,
@@ -104,12 +108,14 @@ impl FileSystem {
         place: &Move,
     ) -> FsResult<()> {
         // Two turns are taken in the order of their numbers, so that two renames cannot wait for
-        // each other.
+        // each other. The bytes of a marker are the directory's object.
+        let from_marker = place.old_name.is_marker();
         let _turns = loop {
             self.repay(source).await;
             if let Some(target) = &target {
                 self.repay(target).await;
             }
+            let above = if from_marker { Some(place.old_parent.turn.lock().await) } else { None };
             let first_target = target.as_ref().filter(|target| target.ino < source.ino);
             let before = match first_target {
                 Some(target) => Some(target.turn.lock().await),
@@ -122,7 +128,7 @@ impl FileSystem {
             };
             let lends = |inode: &Arc<Inode>| self.loans.lends(inode.ino);
             if !lends(source) && !target.as_ref().is_some_and(lends) {
-                break (before, turn, after);
+                break (above, before, turn, after);
             }
         };
         let old_path = self.inodes.path(source.ino).ok_or(Meaning::NotFound)?;
@@ -138,29 +144,43 @@ impl FileSystem {
             return Ok(());
         }
         self.commit_in_turn(source).await?;
-        if let Some(_moving) = self.move_object(source, &old_key, &new_key).await? {
+        if !from_marker && let Some(_moving) = self.move_object(source, &old_key, &new_key).await? {
             if let Some(target) = &target {
                 self.let_go(target).await;
             }
             self.move_name(source, place);
             return Ok(());
         }
-        let copied = self.copy_file(source, &old_key, &new_key).await?;
+        let before = source.state().object.clone().ok_or(Meaning::Stale)?;
+        if from_marker {
+            self.become_ordinary(source);
+        }
+        let copied = self.copy_file(source, &old_key, &new_key).await;
+        if from_marker && copied.is_err() {
+            let mut state = source.state();
+            (state.attr_pending, state.object) = (false, Some(before.clone()));
+        }
+        let copied = copied?;
         if let Some(target) = &target {
             self.let_go(target).await;
         }
         self.move_name(source, place);
         let copied = self.follow(source, &old_key, &new_key).await.unwrap_or(copied);
         self.known.forget(old_key.as_str());
-        let Err(error) = self.store.delete_if(&old_key, &copied.etag).await else { return Ok(()) };
+        let removed = if from_marker {
+            self.empty_marker(&place.old_parent, &before).await
+        } else {
+            self.store.delete_if(&old_key, &copied.etag).await.map_err(FsError::from)
+        };
+        let Err(error) = removed else { return Ok(()) };
         // Both names exist now.
         place.old_parent.state().name_added(&place.old_name, source.kind, self.clock.now());
-        if error.kind == ErrorKind::PreconditionFailed {
+        if error.meaning() == Meaning::Stale {
             // As if the file had been made after it was renamed.
             info!(key = old_key.as_str(), "another mount has made a new file under the old name");
             return Ok(());
         }
-        Err(error.into())
+        Err(error)
     }
 
     /// Lets the writer of a file that is not in the bucket yet publish at another key. False when it

@@ -94,6 +94,9 @@ impl FileSystem {
 
     /// Stores changed attributes now. Nothing to do is success.
     pub(in crate::fs) async fn settle(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {
+        if let Some(file) = self.marker_file(inode) {
+            self.repay(&file).await;
+        }
         let _turn = self.turn_of(inode).await;
         self.settle_in_turn(inode).await
     }
@@ -156,6 +159,7 @@ impl FileSystem {
                     (object, state.live_readers(), state.writer.clone())
                 };
                 self.known.put(key.as_str(), &object);
+                self.marker_stored(inode, &object);
                 for reader in readers {
                     reader.retarget(key.clone(), object.version.clone());
                 }

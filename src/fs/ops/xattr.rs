@@ -158,6 +158,7 @@ impl FileSystem {
         if inode.kind == Kind::Symlink {
             return Err(Meaning::NotPermitted.into());
         }
+        self.refuse_marker(&inode)?;
         inode.until_moved().await;
         // Others' metadata is kept when ours is changed, so it must be known.
         self.revalidate(&inode, self.ttl().min(Duration::from_secs(1))).await?;

@@ -8,6 +8,7 @@ mod early;
 mod exclusive;
 mod failures;
 mod names;
+mod odd_names;
 mod readdir;
 mod rename;
 mod rename_native;

@@ -3,6 +3,7 @@
 use partfs::fs::{Entry as Shown, FsResult, HandleNo, InodeNo, Meaning, OpenMode, SetAttr};
 
 use super::harness::{Checked, Harness, MAKER, MODE, agree};
+use super::paths::{can_be_made, is_marker};
 use super::reference::{Entry, Reference, Verdict};
 use crate::world::pattern;
 
@@ -16,6 +17,8 @@ impl Harness {
             Err(meaning) => Verdict::Refused(*meaning),
             Ok(Some(_)) if exclusive => Verdict::Refused(Meaning::Exists),
             Ok(Some(Entry::Directory { .. })) => Verdict::Refused(Meaning::IsDirectory),
+            Ok(None) if !can_be_made(path) => Verdict::Refused(Meaning::Invalid),
+            Ok(_) if is_marker(path) => Verdict::Refused(Meaning::NotPermitted),
             Ok(_) => Verdict::Done,
         };
         let made = match self.place(path).await {
@@ -44,6 +47,9 @@ impl Harness {
             Ok(None) => Verdict::Refused(Meaning::NotFound),
             Ok(Some(Entry::Directory { .. })) => Verdict::Refused(Meaning::IsDirectory),
             Ok(Some(Entry::Link { .. })) => return Ok(()),
+            Ok(Some(Entry::File { .. })) if write && is_marker(path) => {
+                Verdict::Refused(Meaning::NotPermitted)
+            }
             Ok(Some(Entry::File { .. })) => Verdict::Done,
         };
         let opened = self.open_path(path, OpenMode { write, truncate }).await;
@@ -141,6 +147,9 @@ impl Harness {
             Ok(None) => Verdict::Refused(Meaning::NotFound),
             Ok(Some(Entry::Directory { .. })) => Verdict::Refused(Meaning::IsDirectory),
             Ok(Some(Entry::Link { .. })) => return Ok(()),
+            Ok(Some(Entry::File { .. })) if is_marker(path) => {
+                Verdict::Refused(Meaning::NotPermitted)
+            }
             Ok(Some(Entry::File { .. })) => Verdict::Done,
         };
         let changes = SetAttr { size: Some(size), ..SetAttr::default() };

@@ -15,9 +15,10 @@ use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore};
 use tokio::time::Instant;
 
 use super::ops::{Look, Op, PART, Step};
-use super::reference::{Reference, Verdict, parent};
+use super::paths::parent;
+use super::reference::{Reference, Verdict};
 use crate::world::fs::World;
-use crate::world::{keys, object};
+use crate::world::{key, keys, object};
 
 /// Longer than a mount of these tests believes anything.
 pub(super) const BELIEF: Duration = Duration::from_secs(61);
@@ -202,7 +203,15 @@ impl Harness {
             let bytes = object(&self.world.bucket, &text).await.unwrap_or_default();
             bucket.insert(text, bytes);
         }
-        self.reference.compare(&bucket)
+        self.reference.compare(&bucket)?;
+        let markers = bucket.into_keys().filter(|text| text.ends_with('/'));
+        let modes = markers.filter_map(|text| {
+            let object = self.world.bucket.head(&key(&text)).ok()?;
+            let mode: u32 = object.properties.metadata.get("mode")?.parse().ok()?;
+            Some((text, mode & 0o777))
+        });
+        self.reference.marker_modes = modes.collect();
+        Ok(())
     }
 
     pub(super) async fn finish(&mut self) -> Checked {

@@ -6,7 +6,8 @@ use std::time::{Duration, UNIX_EPOCH};
 use partfs::fs::{Entry as Shown, FsResult, InodeNo, Kind, Meaning, OpenMode};
 
 use super::harness::{Checked, Harness};
-use super::ops::{Look, PATHS};
+use super::ops::{Look, ODD_PATHS, PATHS};
+use super::paths::key_of;
 use super::reference::{Entry, Tree};
 
 impl Harness {
@@ -92,7 +93,7 @@ impl Harness {
     /// Looks every name up that there could be.
     pub(super) async fn compare_lookups(&mut self) -> Checked {
         let tree = self.reference.tree();
-        let mut paths: Vec<&str> = PATHS.to_vec();
+        let mut paths: Vec<&str> = PATHS.iter().chain(&ODD_PATHS).copied().collect();
         paths.extend(tree.keys().map(String::as_str));
         for path in paths {
             let expected = self.reference.find(path);
@@ -150,7 +151,7 @@ impl Harness {
                 _ => continue,
             };
             let read = read.map_err(|error| format!("{path:?} cannot be read: {error}"))?;
-            let expected = self.reference.objects.get(&path).map(|stored| &stored.bytes);
+            let expected = self.reference.objects.get(&key_of(&path)).map(|stored| &stored.bytes);
             if expected != Some(&read) {
                 return Err(format!("{path:?} reads as {} other bytes", read.len()));
             }

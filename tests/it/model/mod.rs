@@ -2,7 +2,7 @@
 //! order, both show the same tree, answer the same, and the bucket holds what the reference says.
 //!
 //! - `ops`: what can happen, as data. `reference`: what must come of it. `harness`: runs both and
-//!   compares; `files`, `names` and `looks` are its parts.
+//!   compares; `files`, `names` and `looks` are its parts. `paths`: which key is seen where.
 //! - `regressions`: sequences that were wrong once, each by its name.
 
 mod files;
@@ -10,6 +10,7 @@ mod harness;
 mod looks;
 mod names;
 mod ops;
+mod paths;
 mod reference;
 mod regressions;
 

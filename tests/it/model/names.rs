@@ -9,6 +9,7 @@ use partfs::store::memory::MemoryStore;
 use partfs::store::{ObjectStore, PutOptions};
 
 use super::harness::{BELIEF, Checked, Harness, MAKER, MODE, agree};
+use super::paths::{can_be_made, is_marker};
 use super::reference::{Entry, Verdict};
 use crate::world::{key, keys, pattern};
 
@@ -18,6 +19,7 @@ impl Harness {
         match self.reference.find(path) {
             Err(meaning) => Verdict::Refused(meaning),
             Ok(Some(_)) => Verdict::Refused(Meaning::Exists),
+            Ok(None) if !can_be_made(path) => Verdict::Refused(Meaning::Invalid),
             Ok(None) => Verdict::Done,
         }
     }
@@ -37,7 +39,10 @@ impl Harness {
     }
 
     pub(super) async fn symlink(&mut self, path: &str) -> Checked {
-        let verdict = self.may_make(path);
+        let verdict = match self.may_make(path) {
+            Verdict::Done if is_marker(path) => Verdict::Refused(Meaning::NotPermitted),
+            verdict => verdict,
+        };
         let target = format!("../{}", self.ran);
         let done = match self.place(path).await {
             Ok((parent, name)) => {
@@ -120,6 +125,9 @@ impl Harness {
             Err(meaning) => Verdict::Refused(meaning),
             Ok(None) => Verdict::Refused(Meaning::NotFound),
             Ok(Some(Entry::Link { .. })) => return Ok(()),
+            Ok(Some(Entry::File { .. })) if is_marker(path) => {
+                Verdict::Refused(Meaning::NotPermitted)
+            }
             Ok(Some(_)) => Verdict::Done,
         };
         let mtime = at.map(|seconds| UNIX_EPOCH + Duration::from_secs(seconds));

@@ -3,6 +3,8 @@
 
 use proptest::prelude::*;
 
+use super::paths::long_name;
+
 /// First part of a file, in bytes.
 pub const PART: u64 = 64;
 
@@ -127,6 +129,26 @@ pub static PATHS: [&str; 14] = [
     "b/a/b",
 ];
 
+/// Paths of what no file can have as its name, of the bytes of markers, and of what nothing can be.
+pub static ODD_PATHS: [&str; 16] = [
+    "@partfs:",
+    "@partfs:/a",
+    "@partfs:.partfs",
+    "@partfs:.partfs/x",
+    "a/@partfs:",
+    "a/@partfs:/b",
+    "a/@partfs:%2E",
+    "a/@partfs:%2E/b",
+    "a/@partfs:@partfs:",
+    "a/b/@partfs:%00",
+    "a/b/@partfs:",
+    "b/@partfs:",
+    "b/@partfs:/@partfs:",
+    "b/@partfs:a",
+    concat!("a/", long_name!()),
+    concat!("b/", long_name!(), "/a"),
+];
+
 /// A key with a component of 256 bytes, one more than a name may have.
 const LONG: &str = concat!(
     "a/",
@@ -137,7 +159,7 @@ const LONG: &str = concat!(
 );
 
 /// Keys that other tools store beside those of [`PATHS`]: markers, and what cannot be a name.
-static KEYS: [&str; 16] = [
+static KEYS: [&str; 17] = [
     "a/",
     "b/",
     "a/a/",
@@ -153,11 +175,16 @@ static KEYS: [&str; 16] = [
     "a/\u{1}",
     "a-b",
     "a/b/\0",
+    "a/@partfs:",
     LONG,
 ];
 
 fn path() -> impl Strategy<Value = &'static str> {
-    prop_oneof![3 => prop::sample::select(&PATHS[..3]), 4 => prop::sample::select(&PATHS[3..])]
+    prop_oneof![
+        6 => prop::sample::select(&PATHS[..3]),
+        8 => prop::sample::select(&PATHS[3..]),
+        3 => prop::sample::select(&ODD_PATHS[..]),
+    ]
 }
 
 fn key() -> impl Strategy<Value = &'static str> {

@@ -10,6 +10,7 @@ use std::collections::BTreeMap;
 use partfs::fs::Meaning;
 
 use super::ops::PART;
+use super::paths::{below, can_be_made, is_marker, key_of, parent, path_of, prefix};
 
 /// One object.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -81,25 +82,18 @@ pub struct Reference<H> {
     pub objects: BTreeMap<String, Stored>,
     pub nodes: Vec<Node>,
     pub handles: Vec<Handle<H>>,
-}
-
-/// Whether a file can have a component of a key as its name.
-fn is_name(text: &str) -> bool {
-    !matches!(text, "" | "." | "..") && text.len() <= 255 && !text.contains('\0')
-}
-
-/// The directory of a path; empty for the root.
-pub fn parent(path: &str) -> &str {
-    path.rsplit_once('/').map_or("", |(parent, _)| parent)
-}
-
-fn below(directory: &str) -> String {
-    if directory.is_empty() { String::new() } else { format!("{directory}/") }
+    /// What the metadata of markers says, where it does; the file of their bytes has this mode.
+    pub marker_modes: BTreeMap<String, u32>,
 }
 
 impl<H: Copy> Reference<H> {
     pub fn new() -> Self {
-        Self { objects: BTreeMap::new(), nodes: Vec::new(), handles: Vec::new() }
+        Self {
+            objects: BTreeMap::new(),
+            nodes: Vec::new(),
+            handles: Vec::new(),
+            marker_modes: BTreeMap::new(),
+        }
     }
 
     /// Every name there is.
@@ -108,35 +102,32 @@ impl<H: Copy> Reference<H> {
         let open = self.nodes.iter().filter_map(|node| Some((node.path.clone()?, node)));
         let files = self.objects.iter().map(|(key, stored)| {
             let Stored { bytes, mode, mtime, link } = stored.clone();
+            let mode = if key.ends_with('/') { self.marker_mode(key) } else { mode };
             let file = Entry::File { size: bytes.len(), mode, mtime };
-            (key.clone(), if link { Entry::Link { target: bytes } } else { file })
+            (path_of(key), if link { Entry::Link { target: bytes } } else { file })
         });
         let open = open.map(|(path, node)| {
             let (size, mode, mtime) = (node.content.len(), node.mode, node.mtime);
             (path, Entry::File { size, mode, mtime })
         });
         // Files that are open come later and are newer than their objects.
-        for (key, entry) in files.chain(open) {
-            if key == ".partfs" || key.starts_with(".partfs/") {
-                continue;
+        for (path, entry) in files.chain(open) {
+            for (end, _) in path.match_indices('/') {
+                let directory = &path[..end];
+                let mode = self.objects.get(&prefix(directory)).map_or(0o755, |marker| marker.mode);
+                tree.insert(directory.to_owned(), Entry::Directory { mode });
             }
-            let mut path = String::new();
-            let mut rest = key.as_str();
-            while let Some((component, after)) = rest.split_once('/') {
-                if !is_name(component) {
-                    break;
-                }
-                path = format!("{}{component}", below(&path));
-                let mode = self.objects.get(&below(&path)).map_or(0o755, |marker| marker.mode);
-                tree.insert(path.clone(), Entry::Directory { mode });
-                rest = after;
-            }
-            let is_file = is_name(rest) && !rest.contains('/');
-            if is_file && !matches!(tree.get(&key), Some(Entry::Directory { .. })) {
-                tree.insert(key, entry);
+            // A marker is a file where it holds bytes.
+            let is_file = !is_marker(&path) || !matches!(entry, Entry::File { size: 0, .. });
+            if is_file && !matches!(tree.get(&path), Some(Entry::Directory { .. })) {
+                tree.insert(path, entry);
             }
         }
         tree
+    }
+
+    fn marker_mode(&self, key: &str) -> u32 {
+        self.marker_modes.get(key).copied().unwrap_or(0o644)
     }
 
     /// What is at a path, where every directory on the way must be one.
@@ -159,8 +150,8 @@ impl<H: Copy> Reference<H> {
 
     /// Nothing but its own empty marker has a key below it, whether it can be seen or not.
     pub fn is_empty(&self, directory: &str) -> bool {
-        let prefix = below(directory);
-        let unpublished = |node: &Node| node.path.as_ref().is_some_and(|p| p.starts_with(&prefix));
+        let (prefix, paths) = (prefix(directory), below(directory));
+        let unpublished = |node: &Node| node.path.as_ref().is_some_and(|p| p.starts_with(&paths));
         !self.nodes.iter().any(unpublished)
             && self.objects.iter().all(|(key, stored)| {
                 !key.starts_with(&prefix) || *key == prefix && stored.bytes.is_empty()
@@ -171,7 +162,7 @@ impl<H: Copy> Reference<H> {
     fn keep(&mut self, directory: &str) {
         if !directory.is_empty() {
             let marker = Stored { bytes: Vec::new(), mode: 0o755, mtime: None, link: false };
-            self.objects.entry(below(directory)).or_insert(marker);
+            self.objects.entry(prefix(directory)).or_insert(marker);
         }
     }
 
@@ -192,8 +183,13 @@ impl<H: Copy> Reference<H> {
     /// Opens what is there (or, with `mode`, makes it).
     pub fn open(&mut self, path: &str, write: bool, truncate: bool, made: Option<u32>, real: H) {
         let node = self.node_at(path).unwrap_or_else(|| {
-            let stored = self.objects.get(path);
-            let mode = stored.map(|stored| stored.mode).or(made);
+            let key = key_of(path);
+            let stored = self.objects.get(&key);
+            let mode = match stored {
+                Some(_) if is_marker(path) => Some(self.marker_mode(&key)),
+                Some(stored) => Some(stored.mode),
+                None => made,
+            };
             self.nodes.push(Node {
                 path: Some(path.to_owned()),
                 content: stored.map(|stored| stored.bytes.clone()).unwrap_or_default(),
@@ -239,7 +235,7 @@ impl<H: Copy> Reference<H> {
         let Node { content, mode, mtime, .. } = node.clone();
         (node.dirty, node.held) = (false, false);
         node.early.clear();
-        self.objects.insert(path, Stored { bytes: content, mode, mtime, link: false });
+        self.objects.insert(key_of(&path), Stored { bytes: content, mode, mtime, link: false });
     }
 
     /// A handle goes; the last one that writes takes care that nothing is left unpublished.
@@ -269,7 +265,7 @@ impl<H: Copy> Reference<H> {
                 }
             }
             None => {
-                if let Some(stored) = self.objects.get_mut(path) {
+                if let Some(stored) = self.objects.get_mut(&key_of(path)) {
                     stored.bytes.resize(size, 0);
                     stored.mtime = None;
                 }
@@ -287,23 +283,34 @@ impl<H: Copy> Reference<H> {
 
     pub fn unlink(&mut self, path: &str) {
         self.keep(parent(path));
-        self.objects.remove(path);
+        self.take(path);
         self.unname(path);
+    }
+
+    /// Takes the object of a file out of the bucket; a marker stays, empty.
+    fn take(&mut self, path: &str) -> Option<Stored> {
+        let key = key_of(path);
+        if !is_marker(path) {
+            return self.objects.remove(&key);
+        }
+        let mode = self.marker_mode(&key);
+        let bytes = std::mem::take(&mut self.objects.get_mut(&key)?.bytes);
+        Some(Stored { bytes, mode, mtime: None, link: false })
     }
 
     pub fn mkdir(&mut self, path: &str, mode: u32) {
         let marker = Stored { bytes: Vec::new(), mode, mtime: None, link: false };
-        self.objects.insert(below(path), marker);
+        self.objects.insert(prefix(path), marker);
     }
 
     pub fn rmdir(&mut self, path: &str) {
         self.keep(parent(path));
-        self.objects.remove(&below(path));
+        self.objects.remove(&prefix(path));
     }
 
     pub fn symlink(&mut self, path: &str, target: &[u8]) {
         let stored = Stored { bytes: target.to_vec(), mode: 0o777, mtime: None, link: true };
-        self.objects.insert(path.to_owned(), stored);
+        self.objects.insert(key_of(path), stored);
     }
 
     /// What a rename must answer.
@@ -313,6 +320,12 @@ impl<H: Copy> Reference<H> {
             (Err(_), Err(_)) => return Verdict::AnyError,
             (Err(meaning), Ok(())) | (Ok(()), Err(meaning)) => return Verdict::Refused(meaning),
             (Ok(()), Ok(())) => {}
+        }
+        if !can_be_made(to)
+            && !tree.contains_key(to)
+            && (can_be_made(from) || tree.contains_key(from))
+        {
+            return Verdict::Refused(Meaning::Invalid);
         }
         let Some(source) = tree.get(from) else { return Verdict::Refused(Meaning::NotFound) };
         if to.starts_with(&below(from)) || from.starts_with(&below(to)) {
@@ -329,6 +342,7 @@ impl<H: Copy> Reference<H> {
             Some(Entry::File { .. } | Entry::Link { .. }) if directory => {
                 Verdict::Refused(Meaning::NotDirectory)
             }
+            _ if !directory && is_marker(to) => Verdict::Refused(Meaning::NotPermitted),
             _ => Verdict::Done,
         }
     }
@@ -339,11 +353,11 @@ impl<H: Copy> Reference<H> {
         }
         self.keep(parent(from));
         if matches!(self.tree().get(from), Some(Entry::Directory { .. })) {
-            self.rename_directory(&below(from), &below(to));
+            self.rename_directory(from, to);
             return;
         }
         self.unname(to);
-        self.objects.remove(to);
+        self.objects.remove(&key_of(to));
         if let Some(node) = self.node_at(from) {
             // Published on the way or not.
             let node = &mut self.nodes[node];
@@ -352,23 +366,24 @@ impl<H: Copy> Reference<H> {
             }
             node.path = Some(to.to_owned());
         }
-        if let Some(stored) = self.objects.remove(from) {
-            self.objects.insert(to.to_owned(), stored);
+        if let Some(stored) = self.take(from) {
+            self.objects.insert(key_of(to), stored);
         }
     }
 
     fn rename_directory(&mut self, from: &str, to: &str) {
         for node in 0..self.nodes.len() {
             let path = self.nodes[node].path.clone();
-            if let Some(rest) = path.as_deref().and_then(|path| path.strip_prefix(from)) {
+            if let Some(rest) = path.as_deref().and_then(|path| path.strip_prefix(&below(from))) {
                 // A tree that moves is published first.
                 self.commit(node);
-                self.nodes[node].path = Some(format!("{to}{rest}"));
+                self.nodes[node].path = Some(format!("{}{rest}", below(to)));
             }
         }
-        self.objects.remove(to);
+        let (from, to) = (prefix(from), prefix(to));
+        self.objects.remove(&to);
         let moving: Vec<_> =
-            self.objects.keys().filter(|key| key.starts_with(from)).cloned().collect();
+            self.objects.keys().filter(|key| key.starts_with(&from)).cloned().collect();
         for key in moving {
             if let Some(stored) = self.objects.remove(&key) {
                 self.objects.insert(format!("{to}{}", &key[from.len()..]), stored);
@@ -382,7 +397,7 @@ impl<H: Copy> Reference<H> {
             // What does not change need not be stored.
             if let Some(mode) = mode.filter(|mode| mode != before) {
                 self.keep(path);
-                self.objects.entry(below(path)).and_modify(|marker| marker.mode = mode);
+                self.objects.entry(prefix(path)).and_modify(|marker| marker.mode = mode);
             }
             return;
         }
@@ -391,7 +406,7 @@ impl<H: Copy> Reference<H> {
             node.mode = mode.unwrap_or(node.mode);
             node.mtime = mtime.or(node.mtime);
         }
-        if let Some(stored) = self.objects.get_mut(path) {
+        if let Some(stored) = self.objects.get_mut(&key_of(path)) {
             stored.mode = mode.unwrap_or(stored.mode);
             stored.mtime = mtime.or(stored.mtime);
         }
@@ -401,24 +416,22 @@ impl<H: Copy> Reference<H> {
     pub fn is_free(&self, key: &str) -> bool {
         !(0..self.nodes.len()).filter(|node| self.writers(*node) > 0).any(|node| {
             let path = self.nodes[node].path.as_deref();
-            path.is_some_and(|path| key == path || key.starts_with(&below(path)))
+            path.is_some_and(|path| key == key_of(path) || key.starts_with(&prefix(path)))
         })
     }
 
     /// The file, if there is one, that becomes a directory when this key is stored.
     pub fn turned(&self, key: &str) -> Option<String> {
         let tree = self.tree();
-        let mut above = key.match_indices('/').map(|(end, _)| &key[..end]);
-        let file = above
-            .find(|path| tree.get(*path).is_some_and(|e| !matches!(e, Entry::Directory { .. })));
-        file.map(ToOwned::to_owned)
+        let mut above = key.match_indices('/').map(|(end, _)| path_of(&key[..end]));
+        above.find(|path| tree.get(path).is_some_and(|e| !matches!(e, Entry::Directory { .. })))
     }
 
     /// Another tool stores (or with `None` removes) an object.
     pub fn remote(&mut self, key: &str, bytes: Option<Vec<u8>>) {
         for node in &mut self.nodes {
             let path = node.path.as_deref();
-            if path.is_some_and(|path| key == path || key.starts_with(&below(path))) {
+            if path.is_some_and(|path| key == key_of(path) || key.starts_with(&prefix(path))) {
                 // Its readers have the version that they were opened on, or nothing.
                 node.was = node.path.take();
                 (node.lost, node.unknown) = (true, true);
@@ -440,7 +453,7 @@ impl<H: Copy> Reference<H> {
             if self.objects.get(key).is_some_and(|stored| stored.bytes == *bytes) {
                 continue;
             }
-            let node = self.node_at(key);
+            let node = self.node_at(&path_of(key));
             if let Some(node) = node.filter(|node| self.nodes[*node].early.contains(bytes)) {
                 let node = &mut self.nodes[node];
                 let (mode, mtime) = (node.mode, node.mtime);
@@ -450,7 +463,8 @@ impl<H: Copy> Reference<H> {
                 self.objects.insert(key.clone(), stored);
                 continue;
             }
-            let directory = key.strip_suffix('/').map(|path| self.tree().get(path).cloned());
+            let directory =
+                key.strip_suffix('/').map(|key| self.tree().get(&path_of(key)).cloned());
             match directory {
                 Some(Some(Entry::Directory { mode })) if bytes.is_empty() => {
                     let stored = Stored { bytes: Vec::new(), mode, mtime: None, link: false };

@@ -3,7 +3,7 @@
 
 use std::ffi::OsStr;
 
-use partfs::fs::{FsResult, InodeNo, Meaning, OpenMode, RenameFlags};
+use partfs::fs::{FsResult, InodeNo, Kind, Meaning, OpenMode, RenameFlags};
 use partfs::store::memory::SMALL_LIMITS;
 use partfs::store::{ErrorKind, ObjectStore, Operation, PutOptions};
 
@@ -263,11 +263,34 @@ async fn sources_whose_copy_is_gone_or_that_changed_are_not_removed() {
     is_whole(&world, "d").await;
 }
 
-/// Whatever cannot be shown moves along, and is never removed unseen.
+/// Does what `rm -r` does, and says what was in the files.
+async fn remove_tree(world: &World, top: &str) -> Vec<Vec<u8>> {
+    let mut contents = Vec::new();
+    let (mut open, mut directories) = (vec![top.to_owned()], Vec::new());
+    while let Some(path) = open.pop() {
+        let ino = world.walk(&path).await.unwrap();
+        if world.fs.getattr(ino).await.unwrap().kind == Kind::Directory {
+            let names = world.fs.list_names(ino).await.unwrap();
+            open.extend(names.iter().map(|name| format!("{path}/{name}")));
+            directories.push(path);
+        } else {
+            contents.push(world.read_all(&path, 100).await.unwrap());
+            let (parent, name) = world.place(&path).await.unwrap();
+            world.fs.unlink(parent, name).await.unwrap();
+        }
+    }
+    for path in directories.iter().rev() {
+        let (parent, name) = world.place(path).await.unwrap();
+        world.fs.rmdir(parent, name).await.unwrap();
+    }
+    contents
+}
+
+/// Whatever has to be shown by another name moves along, and is never removed unseen.
 #[tokio::test]
 async fn keys_that_cannot_be_names_are_never_lost() {
     let long = format!("d/{}", "l".repeat(256));
-    for hidden in ["d//x", "d/./x", "d/../x", "d/x\0", "d/.//", long.as_str()] {
+    for hidden in ["d//x", "d/./x", "d/../x", "d/x\0", "d/.//", "d/", long.as_str()] {
         let world = World::new();
         let bytes = || b"1".to_vec().into();
         world.store.put(&key(hidden), bytes(), &PutOptions::default()).await.unwrap();
@@ -281,6 +304,9 @@ async fn keys_that_cannot_be_names_are_never_lost() {
         let moved = format!("other{}", &hidden[1..]);
         assert_eq!(world.object(&moved).await.unwrap(), b"1", "{hidden:?}");
         assert_eq!(world.object(hidden).await, None, "{hidden:?}");
+        // What is removed is seen before.
+        assert_eq!(remove_tree(&world.fresh(), "other").await, [b"1"], "{hidden:?}");
+        assert!(keys(&world.bucket).is_empty(), "{hidden:?}");
     }
     // Control characters are characters.
     let world = World::new();

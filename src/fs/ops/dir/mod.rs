@@ -99,7 +99,7 @@ impl FileSystem {
             for (position, item) in told.filter(|(_, item)| !item.gone) {
                 let next_offset = page.first + position as u64 + 1;
                 let entry = self.item_entry(inode, item, attributes, undisturbed);
-                let name = item.name.as_str().into();
+                let name = item.name.shown(inode.ino).into();
                 items.push(DirItem { name, next_offset, entry, counted: attributes });
             }
             let done = end >= page.loaded.items.len().min(most);

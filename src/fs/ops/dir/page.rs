@@ -5,13 +5,13 @@ use std::sync::atomic::Ordering;
 use tokio::time::Instant;
 use tracing::debug;
 
+use crate::fs::FileSystem;
 use crate::fs::attr::{Kind, is_symlink};
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, Object};
 use crate::fs::name::Name;
 use crate::fs::ops::dir::item::Item;
 use crate::fs::ops::dir::pages::{Cursor, DirStream};
-use crate::fs::{FileSystem, control};
 use crate::store::{ListPage, ListRequest};
 
 /// A listing with more names is not kept as proof of absence.
@@ -63,16 +63,18 @@ impl FileSystem {
             let Some(rest) = text.strip_prefix(prefix) else { continue };
             if rest.is_empty() {
                 inode.state().marker = Some(true);
-                continue;
+                // One that holds bytes is a file as well: `a/` is the empty element in `a`.
+                if object.as_ref().is_none_or(|object| object.size == 0) {
+                    continue;
+                }
             }
             let (component, kind) = match rest.strip_suffix('/') {
                 Some(component) => (component, Kind::Directory),
                 None => (rest, Kind::File),
             };
-            let name = Name::from_key_component(component);
-            let Some(name) = name.filter(|name| !control::is_name(inode.ino, name)) else {
+            let Some(name) = Name::from_key_component(component) else {
                 self.hidden_keys.fetch_add(1, Ordering::Relaxed);
-                debug!(key = text, "no file can have this name; the key is not shown");
+                debug!(key = text, "not an entry of the directory that was asked for");
                 continue;
             };
             stream.shadows.retain(|shadow| name.as_str().starts_with(shadow.as_str()));
