@@ -96,7 +96,8 @@ fn decoder(root: &Element) -> Result<impl Fn(&str) -> Result<String, Flaw> + use
         if !encoded {
             return Ok(text.to_owned());
         }
-        encode::listed(text).ok_or_else(|| Flaw::Garbled("a key that is not UTF-8".to_owned()))
+        encode::listed(text)
+            .ok_or_else(|| Flaw::Garbled(format!("a key that is not UTF-8: {text:.200}")))
     })
 }
 

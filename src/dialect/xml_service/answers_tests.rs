@@ -82,6 +82,16 @@ fn a_bad_page_is_an_error() {
     }
 }
 
+/// No service takes such keys; a page without one would say that there is none.
+#[test]
+fn a_key_that_is_not_utf_8_is_an_error_that_names_it() {
+    let body = page(&format!("{LAST}<EncodingType>url</EncodingType>{}", object("d/a%FF")));
+    match list(body.as_bytes(), &request("d/"), false) {
+        Err(Flaw::Garbled(text)) => assert!(text.ends_with("not UTF-8: d/a%FF"), "{text}"),
+        other => panic!("{other:?}"),
+    }
+}
+
 #[test]
 fn a_document_cut_anywhere_is_an_error() {
     let whole = page(&format!("{}{LAST}", object("a")));
