@@ -12,6 +12,7 @@ mod editors;
 mod git;
 mod limits;
 mod mappings;
+mod odd_names;
 mod programs;
 mod reads;
 mod scripts;
