@@ -135,8 +135,8 @@ pub(crate) fn check_bucket(bucket: &str) -> Result<(), String> {
     }
 }
 
-/// A prefix as the store wants it: empty, or with one `/` at its end. Parts that no file name can
-/// have are refused, because nothing below them could be shown.
+/// A prefix as the store wants it: empty, or with one `/` at its end. Parts that are empty, `.` or `..` are
+/// refused: they are slips, and a mount above them shows such keys.
 pub(crate) fn prefix_of(text: &str) -> Result<String, String> {
     let text = text.trim_matches('/');
     if text.is_empty() {

@@ -286,6 +286,18 @@ async fn attributes_of_a_directory_do_not_disturb_who_reads_its_marker() {
     assert_eq!(keys(&world.bucket), ["e/", "e/f"]);
 }
 
+#[tokio::test]
+async fn what_a_listing_has_not_cut_is_counted() {
+    let world = World::new();
+    for name in ["d/f", "d/e/x", "d/e/y"] {
+        put(&world, name, b"").await;
+    }
+    world.store.list_flat();
+    assert_eq!(names(&world, "d").await, ["f"]);
+    assert_eq!(hidden_keys(&world).await, 2);
+    assert_eq!(meaning(world.fs.rmdir(ROOT, OsStr::new("d")).await), Meaning::NotEmpty);
+}
+
 /// Where both are, the directory is what is seen, as everywhere.
 #[tokio::test]
 async fn keys_behind_an_empty_element_hide_the_bytes_of_the_marker() {

@@ -1,6 +1,7 @@
 //! A store whose operations fail on demand, and whose answers can be held back.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -19,6 +20,8 @@ pub struct Failing {
     /// By operation: how many calls go well first, and how the later ones fail.
     plans: Mutex<HashMap<Operation, (u32, ErrorKind)>>,
     gates: Mutex<HashMap<Operation, Arc<Gate>>>,
+    /// Listings by directory are answered with all keys, as by a server that knows no delimiter.
+    flat: AtomicBool,
 }
 
 /// Holds back the answer to the next call of one operation.
@@ -42,7 +45,8 @@ impl Gate {
 
 impl Failing {
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
-        Self { inner, plans: Mutex::default(), gates: Mutex::default() }
+        let flat = AtomicBool::new(false);
+        Self { inner, plans: Mutex::default(), gates: Mutex::default(), flat }
     }
 
     /// The next answer to `operation` waits for the gate; later ones do not.
@@ -63,6 +67,11 @@ impl Failing {
     /// After `good` more calls, every call of `operation` fails without reaching the bucket.
     pub fn fail(&self, operation: Operation, good: u32, kind: ErrorKind) {
         self.plans.lock().unwrap().insert(operation, (good, kind));
+    }
+
+    /// Listings are not cut at the `/` any more.
+    pub fn list_flat(&self) {
+        self.flat.store(true, Ordering::Relaxed);
     }
 
     /// Everything works again.
@@ -117,7 +126,8 @@ impl ObjectStore for Failing {
 
     async fn list(&self, request: &ListRequest) -> StoreResult<ListPage> {
         self.check(Operation::List)?;
-        let answer = self.inner.list(request).await;
+        let by_directory = request.by_directory && !self.flat.load(Ordering::Relaxed);
+        let answer = self.inner.list(&ListRequest { by_directory, ..request.clone() }).await;
         self.pass(Operation::List).await;
         answer
     }
