@@ -55,8 +55,10 @@ impl FileSystem {
     ) -> FsResult<()> {
         let path = self.inodes.path(directory.ino).ok_or(Meaning::NotFound)?;
         let key = path.marker_key(self.store.limits())?;
-        let metadata = match &object.metadata {
-            Some(metadata) => Some(metadata.clone()),
+        // Both inodes know the object; what was asked for later is right.
+        let known = directory.state().object.clone().filter(|known| known.asked > object.asked);
+        let metadata = match known.as_ref().unwrap_or(object).metadata.clone() {
+            Some(metadata) => Some(metadata),
             None => self.ask_object(&key).await?.and_then(|object| object.metadata),
         };
         let options = PutOptions {

@@ -6,12 +6,17 @@ use std::sync::Arc;
 use partfs::fs::{FsResult, InodeNo, Kind, Meaning, OpenMode, RenameFlags, SetAttr, SetXattr};
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 use partfs::store::prefix::Prefixed;
-use partfs::store::{Metadata, ObjectStore, Operation, PutOptions, StandardHeaders};
+use partfs::store::{Limits, Metadata, ObjectStore, Operation, PutOptions, StandardHeaders};
 
 use crate::world::fs::{MAKER, PART, World};
-use crate::world::{key, keys};
+use crate::world::{key, keys, pattern};
 
 const ROOT: InodeNo = InodeNo::ROOT;
+
+fn bucket() -> Arc<MemoryBucket> {
+    let clock = Arc::new(partfs::clock::SystemClock);
+    MemoryBucket::new(BucketOptions::new(EtagMode::Md5, clock))
+}
 
 async fn put(world: &World, name: &str, content: &[u8]) {
     let options = PutOptions::default();
@@ -272,18 +277,41 @@ async fn bytes_in_a_marker_move_to_a_file_and_the_directory_stays() {
     assert_eq!(names(&fresh, "d").await, ["f"]);
 }
 
+/// A large marker is copied by parts, and the copy has another ETag.
 #[tokio::test]
 async fn attributes_of_a_directory_do_not_disturb_who_reads_its_marker() {
-    let world = with_marker().await;
+    let bucket = bucket();
+    let limits = Limits { copy_bytes: 20, ..SMALL_LIMITS };
+    let store = MemoryStore::new(Arc::clone(&bucket), limits);
+    let world = World::on(bucket, Arc::new(store), PART, 32);
+    let bytes = pattern(1, 300);
+    put(&world, "d/", &bytes).await;
+    put(&world, "d/f", b"file").await;
     let reader = world.open("d/@partfs:", OpenMode::default()).await.unwrap();
+    let before = world.store.head(&key("d/")).await.unwrap().version;
     let d = world.walk("d").await.unwrap();
     world.fs.setattr(d, None, SetAttr { mode: Some(0o711), ..SetAttr::default() }).await.unwrap();
     world.fs.drain(std::time::Duration::from_secs(5)).await;
-    assert_eq!(world.read_handle(reader, 2).await.unwrap(), b"bytes");
+    assert_ne!(world.store.head(&key("d/")).await.unwrap().version, before);
+    assert_eq!(world.read_handle(reader, 100).await.unwrap(), bytes);
     rename(&world, "d", "e").await.unwrap();
-    assert_eq!(world.read_handle(reader, 3).await.unwrap(), b"bytes");
-    assert_eq!(world.read_all("e/@partfs:", 100).await.unwrap(), b"bytes");
+    assert_eq!(world.read_handle(reader, 70).await.unwrap(), bytes);
+    assert_eq!(world.read_all("e/@partfs:", 100).await.unwrap(), bytes);
     assert_eq!(keys(&world.bucket), ["e/", "e/f"]);
+    // What was copied from it and is not stored yet has the old bytes.
+    let reader = world.open("e/@partfs:", OpenMode::default()).await.unwrap();
+    let (_, copy) = world.create("copy").await.unwrap();
+    world.copy((reader, 0), (copy, 0), 300).await.unwrap();
+    let e = world.walk("e").await.unwrap();
+    world.fs.setattr(e, None, SetAttr { mode: Some(0o700), ..SetAttr::default() }).await.unwrap();
+    world.fs.drain(std::time::Duration::from_secs(5)).await;
+    world.close(copy).await.unwrap();
+    assert_eq!(world.object("copy").await.unwrap(), bytes);
+    let (_, copy) = world.create("again").await.unwrap();
+    world.copy((reader, 0), (copy, 0), 300).await.unwrap();
+    unlink(&world, "e/@partfs:").await.unwrap();
+    world.close(copy).await.unwrap();
+    assert_eq!(world.object("again").await.unwrap(), bytes);
 }
 
 #[tokio::test]
@@ -341,8 +369,7 @@ async fn an_empty_first_element_is_not_the_root() {
 /// The keys of the mount are those of the bucket behind the prefix, as they are.
 #[tokio::test]
 async fn below_a_prefix_the_rule_is_the_same() {
-    let clock = Arc::new(partfs::clock::SystemClock);
-    let bucket = MemoryBucket::new(BucketOptions::new(EtagMode::Md5, clock));
+    let bucket = bucket();
     let whole = MemoryStore::new(Arc::clone(&bucket), SMALL_LIMITS);
     let (element, name) = long();
     let long_key = format!("p/{element}");
