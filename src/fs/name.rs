@@ -6,6 +6,7 @@ use std::ffi::OsStr;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::InodeNo;
 use crate::fs::shown::{self, Meant, NAME_BYTES};
@@ -36,6 +37,19 @@ impl Name {
     /// The element of the key.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether something new can have this name in a directory: a name that is cut does not say what it
+    /// stands for, and the key of a marker's bytes is the marker's.
+    ///
+    /// # Errors
+    /// [`Meaning::Invalid`] and [`Meaning::NotPermitted`], in this order.
+    pub fn check_new(&self, parent: InodeNo, kind: Kind) -> FsResult<()> {
+        if shown::is_cut(&self.0, parent == InodeNo::ROOT) {
+            return Err(Meaning::Invalid.into());
+        }
+        let refused = self.is_marker() && kind != Kind::Directory;
+        if refused { Err(Meaning::NotPermitted.into()) } else { Ok(()) }
     }
 
     /// The name that users see in this directory.

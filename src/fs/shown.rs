@@ -28,12 +28,12 @@ const CUT_NAME_BYTES: usize = NAME_BYTES - 3;
 
 /// The name of an element in the root of the mount, or in another directory. Elements have no `/`.
 pub fn shown(element: &str, in_root: bool) -> Cow<'_, str> {
-    let plain = !matches!(element, "" | "." | "..")
-        && element.len() <= NAME_BYTES
-        && !element.contains('\0')
-        && !element.starts_with(MARK)
-        && !(in_root && element == control::NAME);
-    if plain {
+    let odd = matches!(element, "" | "." | "..")
+        || element.len() > NAME_BYTES
+        || element.contains('\0')
+        || element.starts_with(MARK)
+        || in_root && element == control::NAME;
+    if !odd {
         return element.into();
     }
     let mut name = String::from(MARK);
@@ -96,6 +96,14 @@ pub fn meant(name: &str, in_root: bool) -> Meant<'_> {
     match unescaped(text) {
         Some(element) if shown(&element, in_root) == name => Meant::Element(element.into()),
         _ => Meant::Nothing,
+    }
+}
+
+/// Whether the name of an element is cut.
+pub fn is_cut(element: &str, in_root: bool) -> bool {
+    match shown(element, in_root) {
+        Cow::Owned(name) => matches!(meant(&name, in_root), Meant::Cut(_)),
+        Cow::Borrowed(_) => false,
     }
 }
 

@@ -1,3 +1,5 @@
+//! The rule of names: reversible, and never other names than these.
+
 use proptest::prelude::*;
 
 use super::*;

@@ -106,7 +106,7 @@ impl FileSystem {
         maker: Maker,
         exclusive: bool,
     ) -> FsResult<Arc<Inode>> {
-        check_marker(name, Kind::File)?;
+        name.check_new(parent.ino, Kind::File)?;
         self.check_key(parent, name, Kind::File)?;
         let attr = Attr::new(Kind::File, maker.mode, maker.uid, maker.gid, self.clock.now());
         let inode = self.inodes.obtain(parent.ino, name, Kind::File, false, || (attr, None));
@@ -248,7 +248,7 @@ impl FileSystem {
         self.check_key(&parent, &name, kind)?;
         match self.resolve(&parent, &name).await? {
             None => {
-                check_marker(&name, kind)?;
+                name.check_new(parent.ino, kind)?;
                 Ok((parent, name))
             }
             Some(inode) => {
@@ -276,12 +276,6 @@ impl FileSystem {
         }
         path.file_key(self.store.limits()).map(drop)
     }
-}
-
-/// Only a directory can be made under the name of a marker's bytes.
-fn check_marker(name: &Name, kind: Kind) -> FsResult<()> {
-    let refused = name.is_marker() && kind != Kind::Directory;
-    if refused { Err(Meaning::NotPermitted.into()) } else { Ok(()) }
 }
 
 /// The control directory exists.

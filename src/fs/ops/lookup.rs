@@ -48,11 +48,8 @@ impl FileSystem {
         }
         let answer = (|| {
             let parent = self.directory(parent)?;
-            Ok(match self.recall_name(&parent, name)? {
-                Some(Some(name)) => self.recall(&parent, &name),
-                Some(None) => Some(None),
-                None => None,
-            })
+            let known = self.recall_name(&parent, name)?;
+            Ok(known.and_then(|name| name.map_or(Some(None), |name| self.recall(&parent, &name))))
         })();
         match answer {
             Ok(None) => None,

@@ -46,8 +46,8 @@ impl FileSystem {
         control::refuse(old_parent.ino, from.1)?;
         control::refuse(new_parent.ino, to.1)?;
         let old_name = self.name(&old_parent, from.1).await?.ok_or(Meaning::NotFound)?;
-        let new_name = self.new_name(&new_parent, to.1).await?;
         let source = self.resolve(&old_parent, &old_name).await?.ok_or(Meaning::NotFound)?;
+        let new_name = self.new_name(&new_parent, to.1).await?;
         let target = self.resolve(&new_parent, &new_name).await?;
         let new_path = self.inodes.path(new_parent.ino).ok_or(Meaning::NotFound)?.child(&new_name);
         let place = Move { old_parent, old_name, new_parent, new_name, new_path };
@@ -77,8 +77,8 @@ impl FileSystem {
             }
             self.check_replaceable(&source, target, &place.new_path).await?;
         }
-        if place.new_name.is_marker() && source.kind != Kind::Directory {
-            return Err(Meaning::NotPermitted.into());
+        if target.is_none() || place.new_name.is_marker() {
+            place.new_name.check_new(place.new_parent.ino, source.kind)?;
         }
         self.keep_directory(&place.old_parent).await?;
         match source.kind {

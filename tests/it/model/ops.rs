@@ -129,6 +129,9 @@ pub static PATHS: [&str; 14] = [
     "b/a/b",
 ];
 
+/// The path of [`LONG`].
+pub const LONG_PATH: &str = concat!("a/", long_name!());
+
 /// Paths of what no file can have as its name, of the bytes of markers, and of what nothing can be.
 pub static ODD_PATHS: [&str; 16] = [
     "@partfs:",
@@ -145,12 +148,12 @@ pub static ODD_PATHS: [&str; 16] = [
     "b/@partfs:",
     "b/@partfs:/@partfs:",
     "b/@partfs:a",
-    concat!("a/", long_name!()),
+    LONG_PATH,
     concat!("b/", long_name!(), "/a"),
 ];
 
 /// A key with a component of 256 bytes, one more than a name may have.
-const LONG: &str = concat!(
+pub const LONG: &str = concat!(
     "a/",
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
     "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",

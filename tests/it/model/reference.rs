@@ -321,13 +321,10 @@ impl<H: Copy> Reference<H> {
             (Err(meaning), Ok(())) | (Ok(()), Err(meaning)) => return Verdict::Refused(meaning),
             (Ok(()), Ok(())) => {}
         }
-        if !can_be_made(to)
-            && !tree.contains_key(to)
-            && (can_be_made(from) || tree.contains_key(from))
-        {
+        let Some(source) = tree.get(from) else { return Verdict::Refused(Meaning::NotFound) };
+        if !can_be_made(to) && !tree.contains_key(to) {
             return Verdict::Refused(Meaning::Invalid);
         }
-        let Some(source) = tree.get(from) else { return Verdict::Refused(Meaning::NotFound) };
         if to.starts_with(&below(from)) || from.starts_with(&below(to)) {
             return Verdict::AnyError;
         }

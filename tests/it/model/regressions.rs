@@ -8,7 +8,7 @@ use partfs::store::memory::SMALL_LIMITS;
 use partfs::store::{ErrorKind, ObjectStore, Operation, PutOptions};
 
 use super::check;
-use super::ops::{Look, Op, Step};
+use super::ops::{LONG, LONG_PATH, Look, Op, Step};
 use crate::world::fs::{MAKER, World};
 use crate::world::{key, keys, pattern};
 
@@ -261,6 +261,25 @@ async fn sources_whose_copy_is_gone_or_that_changed_are_not_removed() {
     world.fs.unlink(e, OsStr::new("f0")).await.unwrap();
     assert_eq!(rename(&world, "d", "e").await.unwrap_err().meaning(), Meaning::NotEmpty);
     is_whole(&world, "d").await;
+}
+
+/// The kernel still knows what it stood for.
+#[test]
+fn a_name_that_was_cut_is_not_made_anew_when_others_remove_its_object() {
+    let gone = [
+        (Op::RemotePut { key: "a/a", len: 1 }, Look::Away),
+        (Op::RemotePut { key: LONG, len: 1 }, Look::Lookups),
+        (Op::RemoteDelete { which: 1 }, Look::Away),
+    ];
+    for make in [
+        Op::Create { path: LONG_PATH, exclusive: false, truncate: false },
+        Op::Mkdir { path: LONG_PATH },
+        Op::Symlink { path: LONG_PATH },
+        Op::Rename { from: "a/a", to: LONG_PATH, no_replace: false },
+    ] {
+        let steps: Vec<Step> = gone.iter().cloned().chain([(make, Look::Away)]).collect();
+        check(&steps, &SMALL_LIMITS).unwrap();
+    }
 }
 
 /// Does what `rm -r` does, and says what was in the files.

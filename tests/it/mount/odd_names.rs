@@ -45,19 +45,18 @@ fn odd(dialect: MockDialect) -> Vec<(String, String)> {
 fn bucket_of_odd_keys(dialect: MockDialect) {
     let Some(mut mounted) = Mounted::new(Setup { dialect, ..Setup::default() }) else { return };
     let bucket = Arc::clone(&mounted.bucket);
-    let runtime = mounted.runtime.handle().clone();
     let store = MemoryStore::new(bucket, SMALL_LIMITS);
     let odd = odd(dialect);
-    let fill = || {
+    let fill = |mounted: &Mounted| {
         for (text, _) in &odd {
             let metadata: Metadata = [("mode", "33184")].into_iter().collect();
             let options = PutOptions { metadata, ..PutOptions::default() };
             let put =
                 async { store.put(&key(text), text.clone().into_bytes().into(), &options).await };
-            runtime.block_on(put).unwrap();
+            mounted.runtime.block_on(put).unwrap();
         }
     };
-    fill();
+    fill(&mounted);
     let mut expected: Vec<_> = odd.iter().map(|(_, path)| format!("./{path}")).collect();
     expected.sort();
     let found = mounted.sh("find . -type f -print0 | sort -z");
@@ -87,7 +86,7 @@ fn bucket_of_odd_keys(dialect: MockDialect) {
     assert_eq!(mounted.keys(), Vec::<String>::new(), "{dialect:?}");
 
     // Whole directories, and what they hold; `rm` and `find -delete` meet them as they are.
-    fill();
+    fill(&mounted);
     mounted.remount();
     mounted.sh("mv d sane && mv @partfs:.partfs other && mv 'sane/@partfs:50%25%00' half");
     assert_eq!(mounted.object("sane//x").unwrap(), b"d//x", "{dialect:?}");
