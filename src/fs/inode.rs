@@ -123,10 +123,12 @@ pub struct State {
     /// When the bucket last confirmed our belief.
     pub checked: Option<Instant>,
     /// The content being changed, shared by all handles; from the first change to the commit after
-    /// which nobody has the file open for writing.
+    /// which nobody has the file open for writing. Of a file without a name: until nobody has it open.
     pub writer: Option<Arc<FileWriter>>,
     /// Handles open for writing.
     pub open_writers: u32,
+    /// Handles open for reading only.
+    pub open_readers: u32,
     /// How many publications of the present writer `object` has taken in.
     pub taken: u64,
     /// Counts our own commits: a reader opened before one reads the new content after it.
@@ -191,6 +193,7 @@ impl Inode {
             checked: None,
             writer: None,
             open_writers: 0,
+            open_readers: 0,
             taken: 0,
             commits: 0,
             attr_pending: false,
@@ -285,10 +288,16 @@ impl State {
         self.object.is_some() || self.has_news()
     }
 
+    /// Whether somebody needs the writer: who writes, and of a file without a name whoever has it open,
+    /// because its bytes are nowhere else.
+    pub fn needs_writer(&self) -> bool {
+        self.open_writers > 0 || self.unlinked && self.open_readers > 0
+    }
+
     /// Ends the life of a writer that nobody uses and that has nothing left to do. Says whether one
     /// remains that must be finished.
     pub fn drop_idle_writer(&mut self) -> bool {
-        if self.open_writers > 0 {
+        if self.needs_writer() {
             return false;
         }
         let news = self.has_news();

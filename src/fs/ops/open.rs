@@ -103,6 +103,8 @@ impl FileSystem {
             }
             if mode.write {
                 state.open_writers += 1;
+            } else {
+                state.open_readers += 1;
             }
             // Bytes that are not published, and may never be, must not stay in the kernel's cache.
             let published = state.object.as_ref().filter(|_| state.writer.is_none());
@@ -122,7 +124,12 @@ impl FileSystem {
     pub fn release(self: &Arc<Self>, handle: HandleNo) {
         let Some(handle) = self.handles.remove(handle) else { return };
         let Handle::File(file) = &*handle else { return };
-        if !file.writes || !self.let_writer_go(file.inode()) {
+        let inode = file.inode();
+        let unfinished = match file.writes {
+            true => self.let_writer_go(inode),
+            false => let_reader_go(inode),
+        };
+        if !unfinished {
             return;
         }
         let inode = Arc::clone(file.inode());
@@ -171,7 +178,7 @@ impl FileSystem {
                 }
                 return;
             }
-            if state.open_writers > 0 {
+            if state.needs_writer() {
                 return;
             }
             let Some(writer) = state.writer.take() else { return };
@@ -222,6 +229,14 @@ impl FileSystem {
             }
         }
     }
+}
+
+/// One reader less. Says whether it was the last user of a file without a name, whose writer must be
+/// [finished](FileSystem::finish).
+fn let_reader_go(inode: &Inode) -> bool {
+    let mut state = inode.state();
+    state.open_readers = state.open_readers.saturating_sub(1);
+    state.unlinked && state.drop_idle_writer()
 }
 
 /// The right of an operation without a handle to an inode's writer.

@@ -52,7 +52,7 @@ impl FileSystem {
             let mut state = inode.state();
             state.unlinked = true;
             state.attr_pending = false;
-            (state.writer.clone(), state.open_writers > 0)
+            (state.writer.clone(), state.needs_writer())
         };
         if let Some(writer) = writer {
             if open {

@@ -16,5 +16,6 @@ mod rename_open;
 mod space;
 mod times;
 mod truncation;
+mod unlinked;
 mod writes;
 mod xattr;

@@ -103,19 +103,6 @@ async fn symbolic_links_are_objects_with_a_mode() {
 }
 
 #[tokio::test]
-async fn an_unlinked_open_file_is_never_published() {
-    let world = World::new();
-    let (_, handle) = world.create("t").await.unwrap();
-    world.write_at(handle, 0, b"before").await.unwrap();
-    world.fs.unlink(InodeNo::ROOT, OsStr::new("t")).await.unwrap();
-    world.write_at(handle, 6, b" after").await.unwrap();
-    assert_eq!(world.read_handle(handle, 100).await.unwrap(), b"before after");
-    world.close(handle).await.unwrap();
-    world.fs.drain(std::time::Duration::from_secs(5)).await;
-    assert!(keys(&world.bucket).is_empty());
-}
-
-#[tokio::test]
 async fn names_too_long_for_the_service_are_refused_before_anything_is_made() {
     let world = World::new();
     let component = OsStr::new("x");

@@ -243,8 +243,6 @@ impl<H: Copy> Reference<H> {
         let Handle { node, real, .. } = self.handles.remove(handle);
         if self.writers(node) == 0 {
             self.commit(node);
-            // Without a name its bytes go with the last one that writes.
-            self.nodes[node].lost |= self.nodes[node].path.is_none();
         }
         if !self.handles.iter().any(|handle| handle.node == node) {
             self.nodes.remove(node);

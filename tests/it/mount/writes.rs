@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{Seek, SeekFrom, Write};
+use std::os::fd::AsRawFd;
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
@@ -138,6 +139,35 @@ fn an_unlinked_open_file_lives_until_it_is_closed() {
     file.read_exact_at(&mut back, 0).unwrap();
     assert_eq!(&back, b"before after");
     drop(file);
+    assert_eq!(mounted.keys(), Vec::<String>::new());
+    assert_eq!(mounted.requests_of(Operation::Put), 0);
+}
+
+#[test]
+fn an_unlinked_file_lives_until_the_last_descriptor_of_any_kind_is_closed() {
+    let Some(mounted) = Mounted::new(Setup::default()) else { return };
+    let content = pattern(1, 3_000_000);
+    let writer =
+        OpenOptions::new().read(true).write(true).create_new(true).open(mounted.path("t")).unwrap();
+    fs::remove_file(mounted.path("t")).unwrap();
+    writer.write_all_at(&content, 0).unwrap();
+    let name = |file: &File| format!("/proc/self/fd/{}", file.as_raw_fd());
+    let reader = File::open(name(&writer)).unwrap();
+    drop(writer);
+    mounted.settled_but(1);
+    let mut back = vec![0; content.len()];
+    reader.read_exact_at(&mut back, 0).unwrap();
+    assert_same(&back, &content, 0);
+    let again = OpenOptions::new().read(true).write(true).open(name(&reader)).unwrap();
+    again.set_len(1_000_000).unwrap();
+    again.write_all_at(b"new", 1_000_000).unwrap();
+    drop(again);
+    mounted.settled_but(1);
+    assert_eq!(reader.metadata().unwrap().len(), 1_000_003);
+    let mut back = [0; 6];
+    reader.read_exact_at(&mut back, 999_997).unwrap();
+    assert_eq!(back, [&content[999_997..1_000_000], b"new"].concat()[..]);
+    drop(reader);
     assert_eq!(mounted.keys(), Vec::<String>::new());
     assert_eq!(mounted.requests_of(Operation::Put), 0);
 }

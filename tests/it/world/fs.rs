@@ -126,6 +126,11 @@ impl World {
         }
     }
 
+    /// Bytes of memory that nobody holds.
+    pub fn free_memory(&self) -> u64 {
+        self.budget.free_bytes()
+    }
+
     /// The folder of temporary files.
     pub fn staging(&self) -> &std::path::Path {
         self.staging.path()

@@ -217,12 +217,17 @@ impl Mounted {
     /// Waits until nothing is on its way to the bucket: attributes are stored, and the kernel has told of
     /// every close. For who has nothing open.
     pub fn settled(&self) {
+        self.settled_but(0);
+    }
+
+    /// As [`settled`](Self::settled), for who has so many files open.
+    pub fn settled_but(&self, open: u64) {
         let fs = &self.live.as_ref().expect("mounted").fs;
         loop {
             self.runtime.block_on(fs.quiet());
             let status = std::fs::read(self.path(".partfs/status.json")).unwrap();
             let status: serde_json::Value = serde_json::from_slice(&status).unwrap();
-            if status["open_handles"] == 0 && status["background_tasks"] == 0 {
+            if status["open_handles"] == open && status["background_tasks"] == 0 {
                 return;
             }
             std::thread::yield_now();
