@@ -38,13 +38,16 @@ pub struct FileHandle {
     pub(super) opener: u32,
     /// Whether anything was written through it.
     pub(super) wrote: AtomicBool,
+    /// Whether each change through it is published before the call returns (O_SYNC, O_DSYNC).
+    pub(super) durable: AtomicBool,
     /// The reader, and the number of our own commits when it was made.
     pub(super) reader: Mutex<Option<(u64, Arc<FileReader>)>>,
 }
 
 impl FileHandle {
     pub(super) fn new(pin: Pin, writes: bool, opener: u32) -> Self {
-        Self { pin, writes, opener, wrote: AtomicBool::new(false), reader: Mutex::new(None) }
+        let (wrote, durable) = (AtomicBool::new(false), AtomicBool::new(false));
+        Self { pin, writes, opener, wrote, durable, reader: Mutex::new(None) }
     }
 
     /// The file.

@@ -57,6 +57,12 @@ pub(super) fn open_mode(flags: OpenFlags) -> OpenMode {
     }
 }
 
+/// Whether each change is to be published at once: O_SYNC holds the bit of O_DSYNC. The kernel leaves it
+/// to us for handles with direct I/O.
+pub(super) fn is_durable(flags: OpenFlags) -> bool {
+    flags.0 & libc::O_DSYNC != 0
+}
+
 /// Handles for writing pass by the page cache: two to four times its rate, and the kernel keeps other
 /// handles' cached pages in step.
 pub(super) fn open_flags(opened: &Opened) -> FopenFlags {

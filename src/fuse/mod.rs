@@ -27,7 +27,8 @@ use crate::fs::{
     DirItem, Entry, FileSystem, FsResult, HandleNo, InodeNo, Opened, RenameFlags, SetAttr, SetXattr,
 };
 use crate::fuse::convert::{
-    GENERATION, allocate, attributes, file_type, inode, open_flags, open_mode, set_time, write_at,
+    GENERATION, allocate, attributes, file_type, inode, is_durable, open_flags, open_mode,
+    set_time, write_at,
 };
 use crate::fuse::reply::refuse;
 
@@ -126,6 +127,13 @@ fn handle(number: FileHandle) -> HandleNo {
 fn maker(request: &Request, mode: u32) -> Maker {
     // Without FUSE_DONT_MASK the kernel has taken the umask away already.
     Maker { uid: request.uid(), gid: request.gid(), pid: request.pid(), mode }
+}
+
+/// The calls that change a range come without the flags of the descriptor.
+fn pass_durable(fs: &FileSystem, flags: OpenFlags, opened: &Opened) {
+    if is_durable(flags) {
+        fs.publish_each_change(opened.handle);
+    }
 }
 
 impl Filesystem for Adapter {
@@ -323,10 +331,13 @@ impl Filesystem for Adapter {
     fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (ino, mode, pid) = (inode(ino), open_mode(flags), request.pid());
         if let Some(opened) = self.fs.try_open(ino, mode, pid) {
+            let opened = opened.inspect(|opened| pass_durable(&self.fs, flags, opened));
             return answer_open(reply, ino, opened);
         }
         self.later(move |fs| async move {
-            answer_open(reply, ino, fs.open(ino, mode, pid).await);
+            let opened = fs.open(ino, mode, pid).await;
+            let opened = opened.inspect(|opened| pass_durable(&fs, flags, opened));
+            answer_open(reply, ino, opened);
         });
     }
 
@@ -341,14 +352,15 @@ impl Filesystem for Adapter {
         reply: ReplyCreate,
     ) {
         let (parent, maker) = (inode(parent), maker(request, mode));
-        let exclusive = flags & libc::O_EXCL != 0;
+        let (flags, exclusive) = (OpenFlags(flags), flags & libc::O_EXCL != 0);
         if let Some(created) = self.fs.try_create(parent, name, maker, exclusive) {
+            let created = created.inspect(|(_, opened)| pass_durable(&self.fs, flags, opened));
             return answer_create(reply, parent, created);
         }
-        let name = name.to_owned();
-        let mode = open_mode(OpenFlags(flags));
+        let (name, mode) = (name.to_owned(), open_mode(flags));
         self.later(move |fs| async move {
             let created = fs.create(parent, &name, maker, mode, exclusive).await;
+            let created = created.inspect(|(_, opened)| pass_durable(&fs, flags, opened));
             answer_create(reply, parent, created);
         });
     }
@@ -392,8 +404,7 @@ impl Filesystem for Adapter {
         let (ino, number) = (inode(ino), handle(number));
         // At most MAX_WRITE_BYTES, so it fits.
         let len = data.len() as u32;
-        // O_SYNC holds the bit of O_DSYNC. The kernel leaves it to us for handles with direct I/O.
-        let durable = flags.0 & libc::O_DSYNC != 0;
+        let durable = is_durable(flags);
         let at = write_at(offset, write_flags, flags);
         let taken = match self.fs.try_write(number, at, data) {
             Ok(taken) if taken == data.len() && !durable => return reply.written(len),

@@ -83,6 +83,25 @@ impl FileSystem {
         self.settle(file.inode()).await
     }
 
+    /// From now on [`allocate`](Self::allocate) and [`copy_range`](Self::copy_range) publish what they
+    /// change through this handle before they return. Writes tell it themselves, each time.
+    pub fn publish_each_change(&self, handle: HandleNo) {
+        if let Ok(handle) = self.handles.get(handle)
+            && let Handle::File(file) = &*handle
+        {
+            file.durable.store(true, Ordering::Relaxed);
+        }
+    }
+
+    /// The end of a call that has changed a range through a handle.
+    pub(in crate::fs) async fn changed_through(
+        self: &Arc<Self>,
+        handle: HandleNo,
+        file: &FileHandle,
+    ) -> FsResult<()> {
+        if file.durable.load(Ordering::Relaxed) { self.fsync(handle).await } else { Ok(()) }
+    }
+
     /// Stores a directory's attributes; its entries are durable as soon as they are made.
     pub async fn fsync_directory(self: &Arc<Self>, handle: HandleNo) -> FsResult<()> {
         let handle = self.handles.get(handle)?;

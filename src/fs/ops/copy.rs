@@ -22,7 +22,8 @@ impl FileSystem {
     /// Copies at most `len` bytes from an offset of one file to an offset of another, and says how many:
     /// fewer at the source's end, and where they have to be read and written here. 0 at the end.
     ///
-    /// A large source that is being written is published first.
+    /// A large source that is being written is published first, and the target at the end where
+    /// [every change](Self::publish_each_change) is.
     pub async fn copy_range(
         self: &Arc<Self>,
         (from, at): (HandleNo, u64),
@@ -47,16 +48,21 @@ impl FileSystem {
             return Err(Meaning::Invalid.into());
         }
         // Content that rests on its own object would have to follow when that is published or moved.
-        if !same
-            && let Some(copied) =
-                self.copy_on_server(source.inode(), at, target, offset, len).await?
-        {
-            return Ok(copied);
-        }
-        let now = u32::try_from(len.min(THROUGH_BYTES)).unwrap_or(u32::MAX);
-        let data = self.read(from, at, now).await?;
-        self.write(to, offset, &data).await?;
-        Ok(data.len() as u64)
+        let on_server = match same {
+            true => None,
+            false => self.copy_on_server(source.inode(), at, target, offset, len).await?,
+        };
+        let copied = match on_server {
+            Some(copied) => copied,
+            None => {
+                let now = u32::try_from(len.min(THROUGH_BYTES)).unwrap_or(u32::MAX);
+                let data = self.read(from, at, now).await?;
+                self.write(to, offset, &data).await?;
+                data.len() as u64
+            }
+        };
+        self.changed_through(to, target).await?;
+        Ok(copied)
     }
 
     /// `None` where the bytes have to be read and written.

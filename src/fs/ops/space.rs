@@ -21,15 +21,16 @@ pub enum Allocate {
 }
 
 impl FileSystem {
-    /// Changes a range as a whole. Content: published with the next commit.
+    /// Changes a range as a whole. Content: published with the next commit, or before this returns (see
+    /// [`publish_each_change`](Self::publish_each_change)).
     pub async fn allocate(
         self: &Arc<Self>,
-        handle: HandleNo,
+        number: HandleNo,
         offset: u64,
         len: u64,
         how: Allocate,
     ) -> FsResult<()> {
-        let handle = self.handles.get(handle)?;
+        let handle = self.handles.get(number)?;
         let file = handle.file()?;
         let end = offset.checked_add(len).ok_or(Meaning::TooLarge)?;
         if !file.writes {
@@ -50,7 +51,7 @@ impl FileSystem {
             writer.punch_hole(offset, len).await?;
         }
         self.touched(file);
-        Ok(())
+        self.changed_through(number, file).await
     }
 
     /// [`seek_data`](Self::seek_data) and [`seek_hole`](Self::seek_hole), when no writer must be asked.

@@ -3,7 +3,7 @@
 use std::time::SystemTime;
 
 use partfs::fs::{Allocate, HandleNo, Meaning, OpenMode, SetAttr, WriteAt};
-use partfs::store::Operation;
+use partfs::store::{ErrorKind, Operation};
 
 use crate::world::fs::{PART, World};
 use crate::world::pattern;
@@ -203,4 +203,24 @@ async fn a_small_change_of_a_large_object_moves_two_parts_at_most() {
         let copies = copies.filter(|effect| effect.operation == Operation::CopyPart).count();
         assert!((1..=2).contains(&copies), "{copies} copies at {at}");
     }
+}
+
+#[tokio::test]
+async fn a_handle_that_publishes_each_change_publishes_ranges_too() {
+    let world = World::new();
+    world.put("from", &pattern(1, 10 * PART as usize)).await.unwrap();
+    let from = world.open("from", OpenMode::default()).await.unwrap();
+    let (_, handle) = world.create("f").await.unwrap();
+    world.fs.allocate(handle, 0, 10, Allocate::Grow).await.unwrap();
+    assert_eq!(world.object("f").await, None, "as a rule the close publishes");
+    world.fs.publish_each_change(handle);
+    world.fs.allocate(handle, 0, 12, Allocate::Grow).await.unwrap();
+    assert_eq!(world.object("f").await.unwrap(), [0; 12]);
+    let copied = world.fs.copy_range((from, 0), (handle, 2), 5).await.unwrap();
+    assert_eq!(copied, 5);
+    let expected = [&[0; 2][..], &pattern(1, 5), &[0; 5]].concat();
+    assert_eq!(world.object("f").await.unwrap(), expected);
+    world.store.fail(Operation::Put, 0, ErrorKind::AccessDenied);
+    let refused = world.fs.allocate(handle, 0, 5, Allocate::Punch).await;
+    assert_eq!(refused.unwrap_err().meaning(), Meaning::AccessDenied);
 }

@@ -5,7 +5,9 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::OpenOptionsExt;
 
-use rustix::fs::{CWD, FileType, Mode, RenameFlags, mknodat, renameat_with, statvfs};
+use rustix::fs::{
+    CWD, FallocateFlags, FileType, Mode, RenameFlags, mknodat, renameat_with, statvfs,
+};
 use rustix::io::Errno;
 
 use partfs::store::{ObjectStore, PutOptions};
@@ -61,6 +63,27 @@ fn every_write_with_o_sync_is_in_the_bucket() {
         assert_eq!(mounted.object(name).unwrap(), b"first ", "{name}");
         file.write_all(b"second").unwrap();
         assert_eq!(mounted.object(name).unwrap(), b"first second", "{name}");
+    }
+}
+
+#[test]
+fn every_changed_range_with_o_sync_is_in_the_bucket() {
+    let Some(mounted) = Mounted::new(Setup::default()) else { return };
+    fs::write(mounted.path("from"), b"0123456789").unwrap();
+    let source = File::open(mounted.path("from")).unwrap();
+    for (name, flag) in [("dsync", libc::O_DSYNC), ("sync", libc::O_SYNC)] {
+        // Made, and opened again: both tell the flags.
+        for len in [3, 7] {
+            let mut options = File::options();
+            options.create(true).write(true).truncate(false).custom_flags(flag);
+            let file = options.open(mounted.path(name)).unwrap();
+            rustix::fs::fallocate(&file, FallocateFlags::empty(), 0, len).unwrap();
+            assert_eq!(mounted.object(name).unwrap().len() as u64, len, "{name}");
+            let (mut from, mut to) = (len, len);
+            rustix::fs::copy_file_range(&source, Some(&mut from), &file, Some(&mut to), 2).unwrap();
+            let object = mounted.object(name).unwrap();
+            assert_eq!(object[len as usize..], b"0123456789"[len as usize..][..2], "{name}");
+        }
     }
 }
 
