@@ -16,8 +16,8 @@
 //!    of those files; so that waits for no other turn, and holds none,
 //! 3. the reader of a handle (never across a wait),
 //! 4. the state of one inode (never across a wait, never two at once),
-//! 5. the loans; the table of inodes, the table of handles, the remembered objects (leaves: no other lock is
-//!    taken under them).
+//! 5. the loans; the table of inodes, the table of handles, the remembered objects, the renames under way
+//!    (leaves: no other lock is taken under them).
 
 pub mod attr;
 mod background;
@@ -56,6 +56,7 @@ use self::inodes::Inodes;
 use self::known::Known;
 use self::loans::Loans;
 use self::ops::rename_again::Unfinished;
+use self::ops::rename_progress::Renames;
 
 pub use self::attr::{Kind, SetAttr};
 pub use self::error::{FsError, FsResult, Meaning};
@@ -116,6 +117,7 @@ pub struct FileSystem {
     holders: Holders,
     background: Background,
     unfinished: Unfinished,
+    renames: Renames,
     /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
     draining: watch::Sender<bool>,
     /// Keys met in listings that are not shown.
@@ -160,6 +162,7 @@ impl FileSystem {
             holders: Holders::new(),
             background: Background::new(),
             unfinished: Unfinished::default(),
+            renames: Renames::default(),
             draining: watch::Sender::new(false),
             hidden_keys: AtomicU64::new(0),
             unreadable_xattrs: AtomicBool::new(false),

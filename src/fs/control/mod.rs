@@ -18,6 +18,7 @@ use crate::fs::inode::InodeNo;
 use crate::fs::ops::dir::DirItem;
 use crate::fs::ops::lookup::Entry;
 use crate::fs::ops::open::{OpenMode, Opened};
+use crate::fs::ops::rename_progress::RenameStatus;
 
 /// Name of the directory.
 pub const NAME: &str = ".partfs";
@@ -46,6 +47,8 @@ pub struct Status {
     /// Keys met in listings that are not shown, because the listing has cut them at other places than it
     /// was asked to.
     pub hidden_keys: u64,
+    /// Renames of directories that are under way, the oldest first.
+    pub renames: Vec<RenameStatus>,
 }
 
 /// Whether an inode belongs to the control directory.
@@ -129,6 +132,7 @@ fn status(fs: &FileSystem) -> Bytes {
         memory_limit_bytes: fs.budget.limit_bytes(),
         memory_free_bytes: fs.budget.free_bytes(),
         hidden_keys: fs.hidden_keys.load(Ordering::Relaxed),
+        renames: fs.renames.running(),
     };
     // Numbers and text only: cannot fail; an empty file would say so all the same.
     let mut text = serde_json::to_vec_pretty(&status).unwrap_or_default();

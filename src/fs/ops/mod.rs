@@ -16,6 +16,7 @@ pub mod rename;
 pub(in crate::fs) mod rename_again;
 mod rename_directory;
 mod rename_native;
+pub mod rename_progress;
 pub mod settle;
 pub mod space;
 pub mod xattr;

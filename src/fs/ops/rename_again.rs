@@ -13,6 +13,7 @@ use crate::fs::FileSystem;
 use crate::fs::error::{FsError, FsResult};
 use crate::fs::inode::Inode;
 use crate::fs::ops::rename_directory::moved_key;
+use crate::fs::ops::rename_progress::Progress;
 use crate::store::{Key, ListRequest, ObjectVersion};
 
 /// So many renames are remembered; the oldest is forgotten first.
@@ -88,7 +89,7 @@ impl FileSystem {
                 }
             }
             let keys = there.keys().filter(|key| versions.contains_key(*key)).cloned().collect();
-            let left = self.delete_keys(keys).await;
+            let left = self.delete_keys(keys, None).await;
             left.0.map_or(Ok(Some(matches!(rest, Rest::Sources(_)))), Err)
         }
         .await;
@@ -118,7 +119,11 @@ impl FileSystem {
     }
 
     /// Removes objects, as many as possible. Says what went wrong first, and what is left.
-    pub(super) async fn delete_keys(&self, keys: Vec<Key>) -> (Option<FsError>, Vec<Key>) {
+    pub(super) async fn delete_keys(
+        &self,
+        keys: Vec<Key>,
+        progress: Option<&Progress<'_>>,
+    ) -> (Option<FsError>, Vec<Key>) {
         let (mut failure, mut left) = (None, Vec::new());
         for batch in keys.chunks(self.store.limits().delete_batch.max(1)) {
             for key in batch {
@@ -135,6 +140,9 @@ impl FileSystem {
                     failure.get_or_insert(FsError::from(error));
                     left.extend_from_slice(batch);
                 }
+            }
+            if let Some(progress) = progress {
+                progress.removed(batch.len());
             }
         }
         (failure, left)

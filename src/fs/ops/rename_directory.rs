@@ -15,6 +15,7 @@ use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo};
 use crate::fs::ops::rename::{Move, ROUNDS};
 use crate::fs::ops::rename_again::{Rest, Versions};
+use crate::fs::ops::rename_progress::{Phase, Progress};
 use crate::store::{CopyOptions, Key, ListRequest, ListedObject, ObjectVersion, copy_object};
 
 /// So many objects of a directory are copied at once.
@@ -60,16 +61,18 @@ impl FileSystem {
         if new_prefix.starts_with(&old_prefix) {
             return Err(Meaning::Invalid.into());
         }
-        let tree = Tree { old_prefix, new_prefix, copies: Mutex::default() };
+        let progress = self.renames.begin(old_path.as_str(), place.new_path.as_str());
+        let tree = Tree { old_prefix, new_prefix, copies: Mutex::default(), progress };
         let moved = self.move_whole(source, target.as_deref(), place, &tree).await;
-        let Tree { old_prefix, new_prefix, copies } = tree;
+        let Tree { old_prefix, new_prefix, copies, progress } = tree;
         match moved {
             Ok(mut sources) => {
                 // The marker goes last: while anything is left, the directory can be seen and renamed
                 // again.
                 let mut keys: Vec<Key> = sources.keys().cloned().collect();
                 keys.sort_by(|a, b| b.cmp(a));
-                let (failure, left) = self.delete_keys(keys).await;
+                progress.removing(keys.len(), Phase::Deleting);
+                let (failure, left) = self.delete_keys(keys, Some(&progress)).await;
                 let Some(error) = failure else { return Ok(()) };
                 sources.retain(|key, _| left.contains(key));
                 self.unfinished.add(&old_prefix, &new_prefix, Rest::Sources(sources));
@@ -81,7 +84,9 @@ impl FileSystem {
                     // The directory that was to be replaced was there before.
                     copies.retain(|key, _| key.as_str() != new_prefix);
                 }
-                let (failure, left) = self.delete_keys(copies.keys().cloned().collect()).await;
+                progress.removing(copies.len(), Phase::Undoing);
+                let keys = copies.keys().cloned().collect();
+                let (failure, left) = self.delete_keys(keys, Some(&progress)).await;
                 if let Some(failure) = failure {
                     warn!(path = new_prefix, %failure, "copies of a rename that failed are left");
                     copies.retain(|key, _| left.contains(key));
@@ -98,7 +103,7 @@ impl FileSystem {
         source: &Arc<Inode>,
         target: Option<&Inode>,
         place: &Move,
-        tree: &Tree,
+        tree: &Tree<'_>,
     ) -> FsResult<Versions> {
         place.new_path.marker_key(self.store.limits())?;
         for inode in self.inodes.descendants(source.ino) {
@@ -135,7 +140,9 @@ impl FileSystem {
                 {
                     let new_key = tree.moved(&old_key)?;
                     tree.copies.lock().insert(new_key.clone(), None);
+                    tree.progress.copying(1, object.version.size, true);
                     self.copy_file(&inode, &old_key, &new_key).await?;
+                    tree.progress.copied(object.version.size);
                     Versions::insert(sources, old_key.clone(), Some(object.version));
                 }
                 held.push((inode, old_key));
@@ -157,11 +164,14 @@ impl FileSystem {
     }
 
     /// Copies every object of a tree and returns the sources.
-    async fn copy_tree(&self, tree: &Tree) -> FsResult<Versions> {
+    async fn copy_tree(&self, tree: &Tree<'_>) -> FsResult<Versions> {
         let mut sources = Versions::new();
         let mut request = ListRequest { prefix: tree.old_prefix.clone(), ..ListRequest::default() };
         loop {
+            tree.progress.listing();
             let page = self.store.list(&request).await?;
+            let bytes = page.objects.iter().map(|object| object.size).sum();
+            tree.progress.copying(page.objects.len() as u64, bytes, page.next.is_none());
             // Collected first: a stream over a borrowing closure is not `Send` for all lifetimes.
             let copies: Vec<_> =
                 page.objects.iter().map(|object| self.copy_one(object, tree)).collect();
@@ -178,7 +188,7 @@ impl FileSystem {
         }
     }
 
-    async fn copy_one(&self, object: &ListedObject, tree: &Tree) -> FsResult<()> {
+    async fn copy_one(&self, object: &ListedObject, tree: &Tree<'_>) -> FsResult<()> {
         let new_key = tree.moved(&object.key)?;
         if new_key.as_str().len() > self.store.limits().key_bytes {
             return Err(Meaning::NameTooLong.into());
@@ -195,12 +205,18 @@ impl FileSystem {
         self.known.forget(new_key.as_str());
         let copy = copy_object(&*self.store, &object.key, &new_key, object.size, &options).await?;
         tree.copies.lock().insert(new_key, Some(copy));
+        tree.progress.copied(object.size);
         Ok(())
     }
 
     /// A file below a renamed directory: its writer and readers learn the new key, and which version
     /// is there, because a copy may have another ETag than its source.
-    async fn follow_directory(self: &Arc<Self>, inode: &Arc<Inode>, old_key: &Key, tree: &Tree) {
+    async fn follow_directory(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+        old_key: &Key,
+        tree: &Tree<'_>,
+    ) {
         inode.state().checked = None;
         if !self.inodes.is_pinned(inode.ino) || !inode.state().is_stored() {
             return;
@@ -236,14 +252,15 @@ impl FileSystem {
 }
 
 /// What moves from where to where.
-struct Tree {
+struct Tree<'a> {
     old_prefix: String,
     new_prefix: String,
     /// What may exist at the target because of us.
     copies: Mutex<Versions>,
+    progress: Progress<'a>,
 }
 
-impl Tree {
+impl Tree<'_> {
     fn moved(&self, key: &Key) -> FsResult<Key> {
         moved_key(key, &self.old_prefix, &self.new_prefix)
     }

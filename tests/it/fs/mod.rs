@@ -13,6 +13,7 @@ mod readdir;
 mod rename;
 mod rename_native;
 mod rename_open;
+mod rename_progress;
 mod space;
 mod times;
 mod truncation;

@@ -156,7 +156,9 @@ impl ObjectStore for Failing {
 
     async fn delete_many(&self, keys: &[Key]) -> StoreResult<Vec<(Key, StoreError)>> {
         self.check(Operation::DeleteMany)?;
-        self.inner.delete_many(keys).await
+        let answer = self.inner.delete_many(keys).await;
+        self.pass(Operation::DeleteMany).await;
+        answer
     }
 
     async fn copy(
