@@ -1,7 +1,7 @@
 //! Directories larger than a page, changing, and failing.
 
 use std::collections::BTreeSet;
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 use partfs::fs::{InodeNo, Kind, Meaning};
 use partfs::store::{ErrorKind, Metadata, ObjectStore, Operation, PutOptions};
@@ -197,4 +197,87 @@ async fn the_control_directory_is_not_listed_but_can_be() {
     assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["status.json"]);
     let refused = world.fs.rmdir(InodeNo::ROOT, OsStr::new(".partfs")).await;
     assert_eq!(refused.unwrap_err().meaning(), Meaning::NotPermitted);
+}
+
+/// Every entry with its kind, as `find` and `ls` (`attributes`) are told.
+async fn kinds(world: &World, attributes: bool) -> Vec<(String, Kind)> {
+    let fresh = world.fresh_with_pages_of(3);
+    let d = fresh.walk("d").await.unwrap();
+    let handle = fresh.fs.opendir(d).unwrap();
+    let (mut offset, mut all) = (2, Vec::new());
+    loop {
+        let items = fresh.fs.readdir(handle, offset, attributes).await.unwrap();
+        let Some(last) = items.last() else { break };
+        offset = last.next_offset;
+        all.extend(items.iter().map(|item| (item.name.to_string(), item.entry.kind)));
+    }
+    let names: Vec<_> = all.iter().map(|(name, _)| name.clone()).collect();
+    // The same entries from every offset, also where their page must be loaded again.
+    for offset in (0..all.len()).rev() {
+        let again = fresh.fs.readdir(handle, offset as u64 + 2, attributes).await.unwrap();
+        assert_eq!(*again[0].name, *names[offset]);
+        assert_eq!(again[0].entry.kind, all[offset].1, "{}", names[offset]);
+    }
+    all
+}
+
+#[tokio::test]
+async fn the_kind_of_the_last_entry_of_a_page_is_right() {
+    let world = World::with_pages_of(3);
+    let link: Metadata = [("mode", "41471")].into_iter().collect();
+    let put = async |name: &str, metadata: Metadata| {
+        let options = PutOptions { metadata, ..PutOptions::default() };
+        world.store.put(&key(name), vec![b'x'].into(), &options).await.unwrap();
+    };
+    put("d/a", Metadata::new()).await;
+    put("d/b", Metadata::new()).await;
+    // The last of the first page is a link, the last of the second a directory: keys below it
+    // are behind those that only begin like it.
+    put("d/c", link.clone()).await;
+    put("d/e", Metadata::new()).await;
+    put("d/f", Metadata::new()).await;
+    put("d/g", Metadata::new()).await;
+    for name in ["d/g!1", "d/g!2", "d/g!3", "d/g!4", "d/g/x"] {
+        put(name, link.clone()).await;
+    }
+    put("d/h", Metadata::new()).await;
+    for attributes in [false, true] {
+        let mut all = kinds(&world, attributes).await;
+        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        let expected = [
+            ("a", Kind::File),
+            ("b", Kind::File),
+            ("c", Kind::Symlink),
+            ("e", Kind::File),
+            ("f", Kind::File),
+            ("g", Kind::Directory),
+            ("g!1", Kind::Symlink),
+            ("g!2", Kind::Symlink),
+            ("g!3", Kind::Symlink),
+            ("g!4", Kind::Symlink),
+            ("h", Kind::File),
+        ];
+        let expected = expected.map(|(name, kind)| (name.to_owned(), kind));
+        assert_eq!(all, expected, "attributes: {attributes}");
+    }
+}
+
+#[tokio::test]
+async fn an_entry_between_two_pages_that_is_removed_meanwhile_is_gone() {
+    let world = World::with_pages_of(3);
+    fill(&world, 6).await;
+    let d = world.walk("d").await.unwrap();
+    // Its attributes are known, so that no question finds out.
+    world.walk("d/f002").await.unwrap();
+    let handle = world.fs.opendir(d).unwrap();
+    let first = world.fs.readdir(handle, 2, true).await.unwrap();
+    let told: Vec<_> = first.iter().map(|item| item.name.to_string()).collect();
+    // The next one was listed with these.
+    let next = OsString::from(format!("f{:03}", told.len()));
+    world.fs.unlink(d, &next).await.unwrap();
+    let offset = first.last().unwrap().next_offset;
+    let rest = world.fs.readdir(handle, offset, true).await.unwrap();
+    assert!(rest.iter().all(|item| OsStr::new(&*item.name) != next), "{rest:?}");
+    let gone = world.fs.lookup(d, &next).await;
+    assert_eq!(gone.unwrap_err().meaning(), Meaning::NotFound);
 }

@@ -70,6 +70,11 @@ impl World {
         Self::over(Arc::clone(&self.bucket), SMALL_LIMITS)
     }
 
+    /// As [`fresh`](Self::fresh), of a service whose listings have pages of this many entries.
+    pub fn fresh_with_pages_of(&self, entries: u16) -> Self {
+        Self::over(Arc::clone(&self.bucket), Limits { list_page: entries, ..SMALL_LIMITS })
+    }
+
     fn over(bucket: Arc<MemoryBucket>, limits: Limits) -> Self {
         let memory = MemoryStore::new(Arc::clone(&bucket), limits);
         Self::on(bucket, Arc::new(memory), PART, 32)

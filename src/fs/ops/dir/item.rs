@@ -36,14 +36,12 @@ pub(super) struct Item {
     asked: Option<Instant>,
     /// It vanished between listing and HEAD.
     pub(super) gone: bool,
-    /// A directory of the same name may follow on the next page, so it is not believed yet.
-    pub(super) uncertain: bool,
 }
 
 impl Item {
     pub(super) fn new(name: Name, kind: Kind, object: Option<Object>, exact: bool) -> Self {
         let told = object.as_ref().map(|object| object.asked);
-        Self { name, kind, object, exact, told, asked: told, gone: false, uncertain: false }
+        Self { name, kind, object, exact, told, asked: told, gone: false }
     }
 }
 
@@ -61,7 +59,7 @@ impl FileSystem {
         let end = page.len().min(skip.saturating_add(AHEAD));
         let needs = |item: &Item| {
             let size = item.object.as_ref().map_or(0, |object| object.version.size);
-            !(item.exact || item.gone || item.uncertain)
+            !(item.exact || item.gone)
                 && (attributes || (item.kind == Kind::File && SYMLINK_BYTES.contains(&size)))
         };
         // Ask only when the reader arrives at something unknown, then well ahead of it.

@@ -18,13 +18,14 @@ use crate::store::{ListPage, ListRequest};
 const LISTING_NAMES: usize = 100_000;
 
 impl FileSystem {
+    /// The items of a page, `carried` ones first, where the next page begins, and what is carried to it.
     pub(super) async fn list_page(
         &self,
         inode: &Inode,
         stream: &mut DirStream,
         after: Option<String>,
-        first_time: bool,
-    ) -> FsResult<(Vec<Item>, Cursor)> {
+        (carried, first_time): (Vec<Item>, bool),
+    ) -> FsResult<(Vec<Item>, Cursor, Vec<Item>)> {
         let path = self.inodes.path(inode.ino).ok_or(Meaning::NotFound)?;
         let prefix = path.key_prefix();
         let request = ListRequest {
@@ -40,8 +41,13 @@ impl FileSystem {
             return Err(FsError::with_detail(Meaning::Io, detail));
         }
         let next = page.next.clone().map_or(Cursor::Ours, Cursor::After);
-        let items = self.items_of(inode, stream, &prefix, (page, asked), first_time);
-        Ok((items, next))
+        let more = page.next.is_some();
+        let items = self.items_of(inode, stream, &prefix, (page, asked), (carried, first_time));
+        // While a directory of the same name may follow, it is not known what an object is.
+        let open = |item: &Item| more && item.kind != Kind::Directory;
+        let (carried, items) =
+            items.into_iter().partition(|item| open(item) && stream.shadows.contains(&item.name));
+        Ok((items, next, carried))
     }
 
     fn items_of(
@@ -50,15 +56,13 @@ impl FileSystem {
         stream: &mut DirStream,
         prefix: &str,
         (page, asked): (ListPage, Instant),
-        first_time: bool,
+        (mut items, first_time): (Vec<Item>, bool),
     ) -> Vec<Item> {
-        let more = page.next.is_some();
         let objects =
             page.objects.into_iter().map(|object| (object.key.as_str().to_owned(), Some(object)));
         let prefixes = page.prefixes.into_iter().map(|prefix| (prefix, None));
         let mut all: Vec<_> = objects.chain(prefixes).collect();
         all.sort_by(|(a, _), (b, _)| a.cmp(b));
-        let mut items = Vec::with_capacity(all.len());
         for (text, object) in all {
             let Some(rest) = text.strip_prefix(prefix) else { continue };
             if rest.is_empty() {
@@ -82,8 +86,8 @@ impl FileSystem {
                 if let Some(names) = &mut stream.names {
                     names.insert(name.clone(), kind);
                 }
-                // The object of the same name stands on this page, and the directory takes its
-                // place; or it was told with an earlier one, and a lookup finds the directory.
+                // The object of the same name stands on this page, or was carried to it; the
+                // directory takes its place.
                 let hidden = items.iter_mut().rev().find(|item: &&mut Item| item.name == name);
                 if let Some(hidden) = hidden {
                     *hidden = self.item_of(inode, name, kind, &text, None);
@@ -105,11 +109,6 @@ impl FileSystem {
                 }
             }
             items.push(item);
-        }
-        if more {
-            for item in items.iter_mut().filter(|item| stream.shadows.contains(&item.name)) {
-                (item.exact, item.uncertain) = (false, true);
-            }
         }
         items
     }

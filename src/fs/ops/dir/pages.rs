@@ -15,8 +15,8 @@ use crate::fs::ops::dir::item::Item;
 /// The position and the loaded page of an open directory.
 #[derive(Debug)]
 pub struct DirStream {
-    /// Where each page seen so far begins: the offset of its first entry and the store's cursor.
-    pages: Vec<(u64, Cursor)>,
+    /// Each page seen so far.
+    pages: Vec<Begin>,
     loaded: Option<Loaded>,
     /// Names of ours that the bucket may not have yet; told at the end, and only there.
     pub(super) ours: BTreeSet<Name>,
@@ -37,6 +37,31 @@ pub(super) struct Loaded {
     pub(super) items: Vec<Item>,
     /// Our own changes of names before it was asked for.
     pub(super) names_changed: u64,
+}
+
+/// Where a page begins.
+#[derive(Debug, Clone)]
+struct Begin {
+    /// The offset of its first entry.
+    offset: u64,
+    /// The store's.
+    cursor: Cursor,
+    /// Entries of the page before which are told with this one: only it shows what they are.
+    carried: Vec<Item>,
+    /// Our own changes of names before that page was asked for.
+    names_changed: u64,
+    /// [`DirStream::shadows`] at that place.
+    shadows: Vec<Name>,
+}
+
+impl Begin {
+    const START: Self = Self {
+        offset: DOTS,
+        cursor: Cursor::Start,
+        carried: Vec::new(),
+        names_changed: 0,
+        shadows: Vec::new(),
+    };
 }
 
 /// The loaded page, with the offsets of its first entry and of the first one of the next page.
@@ -68,7 +93,7 @@ impl FileSystem {
             .map(|(name, _)| name)
             .collect();
         DirStream {
-            pages: vec![(DOTS, Cursor::Start)],
+            pages: vec![Begin::START],
             loaded: None,
             ours,
             names: Some(HashMap::new()),
@@ -101,18 +126,20 @@ impl FileSystem {
         offset: u64,
     ) -> FsResult<Option<Page<'s>>> {
         loop {
-            let index = stream.pages.iter().rposition(|(first, _)| *first <= offset).unwrap_or(0);
-            let (first, cursor) = stream.pages[index].clone();
-            if cursor == Cursor::End {
+            let index = stream.pages.iter().rposition(|page| page.offset <= offset).unwrap_or(0);
+            let begin = &stream.pages[index];
+            let first = begin.offset;
+            if begin.cursor == Cursor::End {
                 return Ok(None);
             }
             if stream.loaded.as_ref().is_none_or(|loaded| loaded.index != index) {
-                self.load(inode, stream, index, first, cursor).await?;
+                let begin = begin.clone();
+                self.load(inode, stream, index, begin).await?;
             }
             // After the first loading it is known where the next page begins.
-            let Some((next, _)) = stream.pages.get(index + 1) else { return Ok(None) };
-            if offset < *next {
-                let next = *next;
+            let Some(next) = stream.pages.get(index + 1) else { return Ok(None) };
+            if offset < next.offset {
+                let next = next.offset;
                 return Ok(stream.loaded.as_mut().map(|loaded| Page { first, next, loaded }));
             }
         }
@@ -123,12 +150,17 @@ impl FileSystem {
         inode: &Inode,
         stream: &mut DirStream,
         index: usize,
-        first: u64,
-        cursor: Cursor,
+        mut begin: Begin,
     ) -> FsResult<()> {
         let names_changed = inode.state().names_changed;
         let first_time = index + 1 == stream.pages.len();
-        let (items, next) = match cursor {
+        if begin.names_changed != names_changed {
+            // One of these may have gone since.
+            begin.carried.iter_mut().for_each(|item| item.exact = false);
+        }
+        let told = (begin.carried, first_time);
+        stream.shadows = begin.shadows;
+        let (items, next, carried) = match begin.cursor {
             Cursor::Ours => {
                 if first_time {
                     self.add_own_directories(inode, stream);
@@ -137,14 +169,16 @@ impl FileSystem {
                 if first_time {
                     self.keep_listing(inode, stream);
                 }
-                (items, Cursor::End)
+                (items, Cursor::End, Vec::new())
             }
-            Cursor::Start => self.list_page(inode, stream, None, first_time).await?,
-            Cursor::After(after) => self.list_page(inode, stream, Some(after), first_time).await?,
-            Cursor::End => (Vec::new(), Cursor::End),
+            Cursor::Start => self.list_page(inode, stream, None, told).await?,
+            Cursor::After(after) => self.list_page(inode, stream, Some(after), told).await?,
+            Cursor::End => (Vec::new(), Cursor::End, Vec::new()),
         };
         if first_time {
-            stream.pages.push((first + items.len() as u64, next));
+            let offset = begin.offset + items.len() as u64;
+            let shadows = stream.shadows.clone();
+            stream.pages.push(Begin { offset, cursor: next, carried, names_changed, shadows });
         }
         stream.loaded = Some(Loaded { index, items, names_changed });
         Ok(())
