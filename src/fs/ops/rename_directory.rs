@@ -119,14 +119,21 @@ impl FileSystem {
         let mut numbers = HashSet::new();
         let mut turns = Vec::new();
         let mut sources = None;
-        for _ in 0..ROUNDS {
+        'rounds: for _ in 0..ROUNDS {
             let mut found = self.inodes.descendants(source.ino);
             found.retain(|inode| inode.kind != Kind::Directory && numbers.insert(inode.ino));
             found.sort_by_key(|inode| inode.ino);
             for inode in found {
                 turns.push(Arc::clone(&inode.turn).lock_owned().await);
                 if self.loans.lends(inode.ino) {
-                    // What rests on it may need a turn that is held here, or wait for one.
+                    // What rests on it may need a turn that is held here, or wait for one. As long as
+                    // nothing is copied, all can be given back.
+                    if sources.is_none() {
+                        (held, turns) = (Vec::new(), Vec::new());
+                        numbers.clear();
+                        self.repay(&inode).await;
+                        continue 'rounds;
+                    }
                     let detail = "a file of the directory is being copied";
                     return Err(FsError::with_detail(Meaning::Busy, detail));
                 }

@@ -4,10 +4,10 @@ use std::ffi::OsStr;
 use std::time::Duration;
 
 use partfs::fs::{FsResult, InodeNo, OpenMode, RenameFlags};
-use partfs::store::{ErrorKind, Operation};
+use partfs::store::{ErrorKind, ObjectStore, Operation, PutOptions};
 
 use crate::world::fs::{MAKER, PART, World};
-use crate::world::{keys, pattern};
+use crate::world::{key, keys, pattern};
 
 const WRITE: OpenMode = OpenMode { write: true, truncate: false };
 
@@ -100,4 +100,33 @@ async fn files_made_and_written_while_their_directory_moves_arrive() {
     assert_eq!(world.object("e/early").await.unwrap(), [&b"early"[..], &content].concat());
     assert_eq!(world.object("e/streaming").await.unwrap(), content);
     assert_eq!(world.read_all("e/closed", 10).await.unwrap(), b"closed");
+}
+
+#[tokio::test]
+async fn a_directory_moves_while_its_files_are_being_copied() {
+    // To a file outside of the directory, and to one in it.
+    for to in ["b", "d/b"] {
+        let world = World::new();
+        let content = pattern(1, 9 * PART as usize);
+        let options = PutOptions::default();
+        world.store.put(&key("d/a"), content.clone().into(), &options).await.unwrap();
+        let from = world.open("d/a", OpenMode::default()).await.unwrap();
+        let (_, copy) = world.create(to).await.unwrap();
+        // The rename has looked for copies, and gives the directory its marker.
+        let gate = world.store.hold(Operation::Put);
+        let copied = async {
+            gate.answered().await;
+            world.copy((from, 0), (copy, 0), 9 * PART).await.unwrap();
+            gate.open();
+        };
+        let (moved, ()) = tokio::join!(rename(&world, "d", "e"), copied);
+        moved.unwrap();
+        world.close(copy).await.unwrap();
+        let expected = if to == "b" { vec!["b", "e/", "e/a"] } else { vec!["e/", "e/a", "e/b"] };
+        assert_eq!(keys(&world.bucket), expected);
+        for name in expected.iter().filter(|name| !name.ends_with('/')) {
+            assert!(world.object(name).await.unwrap() == content, "{name}");
+        }
+        assert!(world.read_handle(from, 500).await.unwrap() == content, "the reader follows");
+    }
 }
