@@ -9,7 +9,7 @@ use crate::fs::attr::Kind;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
 use crate::fs::holders::process_of;
-use crate::fs::inode::{Inode, InodeNo};
+use crate::fs::inode::{Inode, InodeNo, State};
 use crate::fs::inodes::Pin;
 use crate::fs::{FileSystem, control};
 
@@ -51,13 +51,17 @@ impl FileSystem {
         let _pin = self.inodes.pin(&inode);
         let ready = {
             let state = inode.state();
-            !mode.truncate && !state.moving && state.is_fresh(inode.kind, OPEN_CHECK)
+            let stays = !state.moving && !is_ending(&state);
+            !mode.truncate && stays && state.is_fresh(inode.kind, OPEN_CHECK)
         };
         ready.then(|| self.add_handle(&inode, mode, caller))
     }
 
     /// Opens a file. Whoever opens a file after another closed it sees what the other wrote
     /// (close-to-open): the bucket is asked unless it was just asked.
+    ///
+    /// # Errors
+    /// [`Meaning::Stale`] where the name is no longer that of this inode: it must be looked up again.
     pub async fn open(
         self: &Arc<Self>,
         ino: InodeNo,
@@ -69,6 +73,10 @@ impl FileSystem {
         let mode = OpenMode { write: mode.write || mode.truncate, ..mode };
         let _pin = self.inodes.pin(&inode);
         inode.until_moved().await;
+        if is_ending(&inode.state()) {
+            // Its release may not have come to that yet.
+            self.finish(&inode).await;
+        }
         self.revalidate(&inode, OPEN_CHECK).await?;
         let opened = self.add_handle(&inode, mode, caller)?;
         if mode.truncate {
@@ -229,6 +237,12 @@ impl FileSystem {
             }
         }
     }
+}
+
+/// Whether the writer has failed and nobody writes any more, so that it goes and the next open starts anew.
+fn is_ending(state: &State) -> bool {
+    let failed = state.writer.as_ref().is_some_and(|writer| writer.failure().is_some());
+    failed && !state.needs_writer()
 }
 
 /// One reader less. Says whether it was the last user of a file without a name, whose writer must be

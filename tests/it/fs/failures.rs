@@ -101,3 +101,37 @@ async fn drain_names_what_could_not_be_stored() {
     assert!(report.lost[0].starts_with("lost: "), "{:?}", report.lost);
     world.fs.release(handle);
 }
+
+#[tokio::test]
+async fn an_open_right_after_a_failed_close_starts_anew() {
+    let world = World::new();
+    world.put("old", b"old").await.unwrap();
+    for (name, before) in [("old", Some(b"old")), ("new", None)] {
+        let handle = match before {
+            Some(_) => world.open(name, OpenMode { write: true, truncate: true }).await.unwrap(),
+            None => world.create(name).await.unwrap().1,
+        };
+        let ino = world.walk(name).await.unwrap();
+        world.write_at(handle, 0, b"lost").await.unwrap();
+        world.store.fail(Operation::Put, 0, ErrorKind::AccessDenied);
+        assert_eq!(world.close(handle).await.unwrap_err().meaning(), Meaning::AccessDenied);
+        world.store.heal();
+        // What the release has left to the background has not even begun.
+        let mode = OpenMode { write: true, truncate: false };
+        assert!(world.fs.try_open(ino, mode, 0).is_none(), "{name}");
+        match (world.fs.open(ino, mode, 0).await, before) {
+            (Ok(opened), Some(before)) => {
+                assert_eq!(world.read_handle(opened.handle, 10).await.unwrap(), before);
+                world.write_at(opened.handle, 0, b"anew").await.unwrap();
+                world.close(opened.handle).await.unwrap();
+            }
+            (opened, _) => {
+                // The kernel looks the name up again then.
+                assert_eq!(opened.unwrap_err().meaning(), Meaning::Stale);
+                assert_eq!(world.walk(name).await.unwrap_err().meaning(), Meaning::NotFound);
+                world.put(name, b"anew").await.unwrap();
+            }
+        }
+        assert_eq!(world.object(name).await.unwrap(), b"anew", "{name}");
+    }
+}
