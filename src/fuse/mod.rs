@@ -24,7 +24,8 @@ use tokio::runtime::Handle as Runtime;
 use crate::fs::ops::attributes::Space;
 use crate::fs::ops::create::Maker;
 use crate::fs::{
-    DirItem, Entry, FileSystem, FsResult, HandleNo, InodeNo, Opened, RenameFlags, SetAttr, SetXattr,
+    DirItem, Entry, FileSystem, FsResult, HandleNo, InodeNo, Meaning, Opened, RenameFlags, SetAttr,
+    SetXattr,
 };
 use crate::fuse::convert::{
     GENERATION, allocate, attributes, file_type, inode, is_durable, open_flags, open_mode,
@@ -84,6 +85,12 @@ fn answer_empty(reply: ReplyEmpty, operation: &'static str, ino: InodeNo, done: 
 }
 
 fn answer_open(reply: ReplyOpen, ino: InodeNo, opened: FsResult<Opened>) {
+    // Of a name that the kernel believed to exist. To ESTALE it looks the name up again, so that O_CREAT
+    // makes the file anew, and everybody else is told ENOENT.
+    let opened = opened.map_err(|error| match error.meaning() {
+        Meaning::NotFound => Meaning::Stale.into(),
+        _ => error,
+    });
     match opened {
         Ok(opened) => reply.opened(FileHandle(opened.handle.0), open_flags(&opened)),
         Err(error) => refuse(reply, "open", ino.0, &error),

@@ -4,15 +4,14 @@ use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
 
-use partfs::store::{Metadata, Operation, PutOptions};
+use partfs::store::memory::{MemoryStore, SMALL_LIMITS};
+use partfs::store::{Metadata, ObjectStore, Operation, PutOptions};
 
 use crate::world::mount::{Mounted, Setup, assert_same};
 use crate::world::{key, pattern};
 
 /// Puts an object behind the mount's back.
 fn put(mounted: &Mounted, name: &str, content: Vec<u8>) {
-    use partfs::store::ObjectStore;
-    use partfs::store::memory::{MemoryStore, SMALL_LIMITS};
     let store = MemoryStore::new(mounted.bucket.clone(), SMALL_LIMITS);
     let options = PutOptions { metadata: Metadata::new(), ..PutOptions::default() };
     mounted.runtime.block_on(store.put(&key(name), content.into(), &options)).unwrap();
@@ -61,6 +60,23 @@ fn what_others_wrote_is_seen_by_the_next_open() {
     // Opening trusts an answer that is younger than the time between a lookup and its open.
     std::thread::sleep(Duration::from_millis(60));
     assert_same(&fs::read(mounted.path("f")).unwrap(), &pattern(2, 200_000), "second");
+}
+
+#[test]
+fn what_others_removed_is_made_anew_or_not_there() {
+    let Some(mounted) = Mounted::new(Setup::default()) else { return };
+    let store = MemoryStore::new(mounted.bucket.clone(), SMALL_LIMITS);
+    for name in ["read", "written"] {
+        put(&mounted, name, b"old".to_vec());
+        assert_eq!(fs::read(mounted.path(name)).unwrap(), b"old");
+        mounted.runtime.block_on(store.delete(&key(name))).unwrap();
+    }
+    // As above.
+    std::thread::sleep(Duration::from_millis(60));
+    let error = fs::read(mounted.path("read")).unwrap_err();
+    assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
+    mounted.sh("echo new > written");
+    assert_eq!(mounted.object("written").unwrap(), b"new\n");
 }
 
 #[test]
