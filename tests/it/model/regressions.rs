@@ -7,8 +7,8 @@ use partfs::fs::{FsResult, InodeNo, Kind, Meaning, OpenMode, RenameFlags};
 use partfs::store::memory::SMALL_LIMITS;
 use partfs::store::{ErrorKind, ObjectStore, Operation, PutOptions};
 
-use super::check;
 use super::ops::{LONG, LONG_PATH, Look, Op, Step};
+use super::{check, services};
 use crate::world::fs::{MAKER, World};
 use crate::world::{key, keys, pattern};
 
@@ -138,6 +138,22 @@ fn a_directory_that_replaces_another_brings_its_attributes_along() {
         Op::Rename { from: "a", to: "c", no_replace: false },
         Op::Forget,
     ]);
+}
+
+/// The page ends between the object and the keys of the directory, and a file is open below it.
+#[test]
+fn a_directory_stays_one_when_a_page_ends_after_the_object_of_its_name() {
+    let steps = [
+        (Op::RemotePut { key: "a/a", len: 0 }, Look::Away),
+        (Op::RemotePut { key: "/a", len: 0 }, Look::Away),
+        (Op::RemotePut { key: "b", len: 0 }, Look::Away),
+        (Op::RemotePut { key: "b/b", len: 0 }, Look::Away),
+        (Op::Create { path: "b/b", exclusive: false, truncate: false }, Look::Attributes),
+        (Op::Write { handle: 0, at: 0, len: 1 }, Look::Away),
+    ];
+    for (_, limits) in services() {
+        check(&steps, &limits).unwrap();
+    }
 }
 
 /// The kernel was told EEXIST, and has nothing to forget.
