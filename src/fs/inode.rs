@@ -346,8 +346,15 @@ impl State {
 
     /// Directories: the bucket was asked at `asked`, and has no marker. What it said once is over.
     pub fn lost_marker(&mut self, asked: Instant, defaults: &Defaults) {
-        let older = self.object.as_ref().is_some_and(|object| object.asked <= asked);
-        if self.is_ours() || !older {
+        if self.is_ours() {
+            return;
+        }
+        let Some(object) = &self.object else {
+            // One that was made to keep the directory, before or after the bucket was asked.
+            self.marker = self.marker.filter(|there| !there);
+            return;
+        };
+        if object.asked > asked {
             return;
         }
         self.object = None;

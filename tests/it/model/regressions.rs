@@ -156,6 +156,20 @@ fn a_directory_stays_one_when_a_page_ends_after_the_object_of_its_name() {
     }
 }
 
+/// It was made to keep the directory, and others have removed it.
+#[test]
+fn a_marker_that_others_removed_is_made_again() {
+    let kept = [
+        Op::RemotePut { key: "b/c", len: 0 },
+        Op::Unlink { path: "b/c" },
+        Op::Create { path: "b/a", exclusive: false, truncate: false },
+        Op::RemoteDelete { which: 0 },
+    ];
+    let moved = [Op::Mkdir { path: "c" }, Op::Rename { from: "b", to: "c", no_replace: false }];
+    agrees(&[&kept[..], &moved].concat());
+    agrees(&[&kept[..], &[Op::Unlink { path: "b/a" }]].concat());
+}
+
 /// The kernel was told EEXIST, and has nothing to forget.
 #[test]
 fn what_stands_in_the_way_of_a_new_name_is_forgotten() {
