@@ -65,7 +65,7 @@ option!(MAX_UPLOADS: Count = "max_uploads", "max-uploads",
     Count { subject: "uploads", min: 1, max: 256 }, "8",
     "How many parts and objects are sent at the same time.");
 option!(MEMORY_LIMIT: Size = "memory_limit", "memory-limit",
-    Size { subject: "the memory limit", min: 16 << 20, max: u64::MAX }, "256MiB",
+    Size { subject: "the memory limit", min: 1 << 20, max: u64::MAX }, "256MiB",
     "How many bytes of file contents the mount may hold in memory; writers wait when it is used up.");
 option!(UID: Id = "uid", "uid", Id, ("the user who mounts"),
     "Owner of files whose object names none.");

@@ -42,6 +42,22 @@ most 7 days. Of the options, those that say where the bucket is and which keys a
 `sse_c_key_file`, `requester_pays` or `anonymous` it is refused. Temporary keys are in the address with their
 token, and it ends with them.
 
+## Memory
+
+`memory_limit` is for the contents of files: what is being filled, on its way, kept or read ahead. Writers wait for
+each other, readers fetch less ahead, and what finds no room goes through `staging_dir`. On top of it come
+
+- the program itself and two buffers of 16 MiB for requests of the kernel: some 50 MiB when nothing happens;
+- one request of the kernel for each thread of a program that waits: 1 MiB at most, and a sixteenth of the limit where
+  that is less, but not below 64 KiB;
+- 8 MiB at most for reads that find no room, and 1 MiB for a part that is sent from `staging_dir`;
+- what the allocator keeps for threads that read and write `staging_dir`, some 5 MiB each: one thread for 8 MiB of the
+  limit, at least 4 and at most 32.
+
+1 MiB is the least, and needs `part_size=1MiB`. Such a mount takes some 100 MiB in all with twenty files on their way. Where
+the smallest part of the service is more than a quarter of the limit (COS 1 MiB, QingStor 4 MiB, S3 5 MiB), a file that is
+more than that quarter is in `staging_dir` as a whole until it is closed.
+
 ## Credentials
 
 Keys are never given on the command line. The first of these places that has some counts; one that

@@ -270,9 +270,9 @@ fn modes(settings: &Settings) -> Result<(u32, u32), Refusal> {
 fn memory(settings: &Settings) -> Result<(u64, u64), Refusal> {
     let part = settings.value(&options::PART_SIZE)?;
     let memory = settings.value(&options::MEMORY_LIMIT)?;
-    if part > memory / 2 {
+    if part > memory {
         return Err(Refusal::new(format!(
-            "part_size {} does not fit twice into memory_limit {}: make one smaller or the other larger",
+            "part_size {} is more than memory_limit {}: make one smaller or the other larger",
             size_text(part),
             size_text(memory)
         )));

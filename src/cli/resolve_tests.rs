@@ -70,10 +70,13 @@ fn umask_gives_modes_unless_they_are_given() {
 }
 
 #[test]
-fn a_part_must_fit_the_memory_twice() {
+fn a_part_is_not_larger_than_the_memory() {
     let message = resolved("mock: /mnt --part-size 1GiB", &[]).unwrap_err();
-    assert!(message.starts_with("part_size 1GiB does not fit twice into memory_limit 256MiB"));
-    assert!(resolved("mock: /mnt --part-size 1GiB --memory-limit 2G", &[]).is_ok());
+    assert!(message.starts_with("part_size 1GiB is more than memory_limit 256MiB"));
+    assert!(resolved("mock: /mnt --part-size 1GiB --memory-limit 1G", &[]).is_ok());
+    let message = resolved("mock: /mnt --memory-limit 1MiB", &[]).unwrap_err();
+    assert!(message.starts_with("part_size 8MiB is more than memory_limit 1MiB"), "{message}");
+    assert!(resolved("mock: /mnt --memory-limit 1MiB --part-size 1MiB", &[]).is_ok());
 }
 
 #[test]

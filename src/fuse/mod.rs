@@ -33,24 +33,24 @@ use crate::fuse::convert::{
 };
 use crate::fuse::reply::refuse;
 
-/// The largest write the kernel sends; more gains nothing (measured: 2 to 8 MiB are no faster).
-const MAX_WRITE_BYTES: u32 = 1 << 20;
 /// The largest copy that one answer can tell of: whole pages in 32 bits.
 const COPY_BYTES: u64 = 0xffff_f000;
 /// Requests the kernel may have outstanding in the background (read-ahead, releases).
 const MAX_BACKGROUND: u16 = 64;
-/// Read-ahead of the kernel for files opened for reading.
-const READ_AHEAD_BYTES: u32 = 1 << 20;
+/// The kernel knows no smaller requests than of a page.
+const REQUEST_BYTES_LEAST: u32 = 4 << 10;
 
 /// Translates between fuser and [`FileSystem`].
 pub(crate) struct Adapter {
     fs: Arc<FileSystem>,
     runtime: Runtime,
+    /// The largest read or write.
+    request_bytes: u32,
 }
 
 impl Adapter {
-    pub(crate) fn new(fs: Arc<FileSystem>, runtime: Runtime) -> Self {
-        Self { fs, runtime }
+    pub(crate) fn new(fs: Arc<FileSystem>, runtime: Runtime, request_bytes: u32) -> Self {
+        Self { fs, runtime, request_bytes: request_bytes.max(REQUEST_BYTES_LEAST) }
     }
 
     /// Runs the waiting form of an operation in a task.
@@ -162,8 +162,8 @@ impl Filesystem for Adapter {
             let _ = config.add_capabilities(flag);
         }
         // Each answers with the nearest value it accepts, which is as good.
-        let _ = config.set_max_write(MAX_WRITE_BYTES);
-        let _ = config.set_max_readahead(READ_AHEAD_BYTES);
+        let _ = config.set_max_write(self.request_bytes);
+        let _ = config.set_max_readahead(self.request_bytes);
         let _ = config.set_max_background(MAX_BACKGROUND);
         let _ = config.set_time_granularity(Duration::from_nanos(1));
         Ok(())
@@ -409,7 +409,7 @@ impl Filesystem for Adapter {
         reply: ReplyWrite,
     ) {
         let (ino, number) = (inode(ino), handle(number));
-        // At most MAX_WRITE_BYTES, so it fits.
+        // At most `request_bytes`, so it fits.
         let len = data.len() as u32;
         let durable = is_durable(flags);
         let at = write_at(offset, write_flags, flags);

@@ -24,6 +24,8 @@ pub struct SessionOptions {
     pub read_only: bool,
     /// Dispatch threads; each has a buffer of 16 MiB. One is enough for one writer.
     pub threads: usize,
+    /// The largest read or write that the kernel sends, in bytes; at least 4 KiB, which 0 stands for.
+    pub request_bytes: u32,
 }
 
 /// A mounted file system.
@@ -63,7 +65,7 @@ pub fn mount(
     }
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(options.threads.max(1));
-    let adapter = Adapter::new(Arc::clone(&fs), runtime);
+    let adapter = Adapter::new(Arc::clone(&fs), runtime, options.request_bytes);
     let mut session = fuser::Session::new(adapter, at, &config)?;
     let unmounter = Mutex::new(session.unmount_callable());
     let dispatch = thread::Builder::new().name("fuse".to_owned()).spawn(move || session.run())?;

@@ -19,7 +19,7 @@ const CONTENT: &[u8] = b"partfs check\n";
 
 /// Runs all checks and tells their results on standard output.
 pub fn run(config: &CheckConfig) -> Result<Outcome, MountError> {
-    let runtime = runtime()?;
+    let runtime = runtime(layers::MAX_FILE_THREADS)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let ground = runtime.block_on(layers::ground(&config.source, &config.prefix, &clock))?;
     let mut report = Report { target: ground.target, failed: false };

@@ -38,7 +38,7 @@ pub struct MountConfig {
     pub attr_ttl: Duration,
     /// Names of files that are written as appendable objects.
     pub append_objects: Vec<NamePattern>,
-    /// Size of the first parts; at most half of the memory limit.
+    /// Size of the first parts; at most the memory limit.
     pub part_bytes: u64,
     /// Requests that carry data at the same time, at least 1.
     pub max_uploads: usize,

@@ -18,9 +18,13 @@ use crate::store::ObjectStore;
 use crate::store::prefix::Prefixed;
 use crate::write::WriteConfig;
 
-/// What one allocation of a part holds. A kernel write is at most 1 MiB, so that one touches at most
-/// two blocks, and a small file costs one.
-const BLOCK_BYTES: usize = 1 << 20;
+/// What one allocation of a part holds, and what the kernel reads or writes by one request, which a task
+/// that waits for memory holds beside the budget. A write touches at most two blocks, and a small file
+/// costs one. More gains nothing (measured: writes of 2 to 8 MiB are no faster).
+const BLOCK_BYTES: u64 = 1 << 20;
+
+/// The same where a sixteenth of the memory is less.
+const BLOCK_BYTES_LEAST: u64 = 64 << 10;
 
 /// First request of a reader: about what one round trip carries on a fast link.
 const FIRST_READ_BYTES: u64 = 1 << 20;
@@ -31,6 +35,16 @@ const READ_BYTES: u64 = 8 << 20;
 /// Threads that take requests from the kernel. One is enough for one stream; a second one helps two;
 /// each costs 16 MiB.
 const MAX_SESSION_THREADS: usize = 2;
+
+/// Threads for file I/O on the staging directory: each costs some 4 MiB of the allocator's memory once it
+/// has held a piece of a body, so that there are as many as this goes into the memory limit …
+const FILE_THREAD_BYTES: u64 = 8 << 20;
+
+/// … but so many at least, because one that asks for an address or unmounts may stand still for long …
+const MIN_FILE_THREADS: usize = 4;
+
+/// … and no more than keep a disk busy.
+pub(crate) const MAX_FILE_THREADS: usize = 32;
 
 /// How long changed attributes of a closed file wait for a rename or more changes: programs that copy
 /// set them within milliseconds of each other.
@@ -154,6 +168,18 @@ pub(crate) fn budget_bytes(config: &MountConfig) -> u64 {
     config.memory_limit_bytes - config.memory_limit_bytes / 8
 }
 
+/// A small part of the memory, so that a part can be held in several blocks, and many files hold one.
+fn block_bytes(memory_limit_bytes: u64) -> u64 {
+    let share = memory_limit_bytes / 16;
+    share.clamp(BLOCK_BYTES_LEAST, BLOCK_BYTES) / BLOCK_BYTES_LEAST * BLOCK_BYTES_LEAST
+}
+
+/// How many threads may block, for the runtime.
+pub(crate) fn file_threads(memory_limit_bytes: u64) -> usize {
+    let threads = usize::try_from(memory_limit_bytes / FILE_THREAD_BYTES);
+    threads.unwrap_or(MAX_FILE_THREADS).clamp(MIN_FILE_THREADS, MAX_FILE_THREADS)
+}
+
 /// For `fs` and what is below it.
 pub(crate) fn fs_config(config: &MountConfig, staging_dir: PathBuf) -> FsConfig {
     let quarter = config.memory_limit_bytes / 4;
@@ -169,7 +195,7 @@ pub(crate) fn fs_config(config: &MountConfig, staging_dir: PathBuf) -> FsConfig 
         read_only: config.read_only,
         write: WriteConfig {
             part_bytes: config.part_bytes,
-            block_bytes: BLOCK_BYTES,
+            block_bytes: block_bytes(config.memory_limit_bytes) as usize,
             max_requests: config.max_uploads,
             staging_dir,
             close_timeout: config.close_timeout,
@@ -193,5 +219,21 @@ pub(crate) fn session_options(config: &MountConfig) -> SessionOptions {
         allow_other: config.allow_other,
         read_only: config.read_only,
         threads: cores.min(MAX_SESSION_THREADS),
+        request_bytes: block_bytes(config.memory_limit_bytes) as u32,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn little_memory_is_held_in_small_blocks_by_few_threads() {
+        let sizes = |limit: u64| (block_bytes(limit), file_threads(limit));
+        assert_eq!(sizes(1 << 20), (64 << 10, 4));
+        assert_eq!(sizes(3_000_000), (128 << 10, 4));
+        assert_eq!(sizes(16 << 20), (1 << 20, 4));
+        assert_eq!(sizes(256 << 20), (1 << 20, 32));
+        assert_eq!(sizes(u64::MAX), (1 << 20, 32));
     }
 }

@@ -4,13 +4,13 @@
 use std::io::{self, Write};
 
 use super::config::LinkConfig;
-use super::{MountError, Outcome, cannot, runtime, say};
+use super::{MountError, Outcome, cannot, layers, runtime, say};
 use crate::dialect::{self, Connection};
 
 /// Prints the address, alone on standard output.
 pub fn run(config: &LinkConfig) -> Result<Outcome, MountError> {
     let connection = Connection::clone(&config.connection);
-    let link = runtime()?
+    let link = runtime(layers::MAX_FILE_THREADS)?
         .block_on(dialect::link(connection, &config.key, config.valid))
         .map_err(|error| MountError::new(error.to_string()))?;
     if let Some(end) = link.ends_early {

@@ -100,7 +100,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let mountpoint = mountpoint::prepare(&config.mountpoint, config.nonempty)?;
     let staging_dir = staging::prepare(config.staging_dir.as_deref(), &mountpoint)?;
     start_log(config, &mountpoint)?;
-    let runtime = runtime()?;
+    let runtime = runtime(layers::file_threads(config.memory_limit_bytes))?;
     let signals =
         runtime.block_on(async { StopSignals::new() }).map_err(cannot("handle signals"))?;
 
@@ -157,11 +157,13 @@ fn start_log(config: &MountConfig, mountpoint: &Path) -> Result<(), MountError> 
 }
 
 /// At least two threads, so that one busy task does not stop everything on a machine with one core.
-fn runtime() -> Result<Runtime, MountError> {
+/// `file_threads` may block; they never wait for each other.
+fn runtime(file_threads: usize) -> Result<Runtime, MountError> {
     let cores = std::thread::available_parallelism().map_or(1, usize::from);
     let mut builder = Builder::new_multi_thread();
     builder
         .worker_threads(cores.max(2))
+        .max_blocking_threads(file_threads)
         .enable_all()
         .thread_name("partfs")
         .build()

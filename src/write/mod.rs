@@ -65,6 +65,8 @@ mod keep_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod tight_tests;
+#[cfg(test)]
 mod writer_tests;
 
 use std::path::PathBuf;

@@ -4,6 +4,7 @@ mod check;
 mod help;
 mod lifecycle;
 mod link;
+mod memory;
 mod mistakes;
 mod mock;
 mod mountpoints;

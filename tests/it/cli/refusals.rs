@@ -20,7 +20,7 @@ fn sizes_times_and_words() {
         ("--part-size 7", "partfs: part_size 7: a part must be from 1MiB to 5GiB\n"),
         ("--part-size much", "part_size much is not a size: write 8MiB, 8M or 8388608"),
         ("-o part_size=7", "part_size 7: a part must be from 1MiB to 5GiB"),
-        ("--memory-limit 1M", "memory_limit 1M: the memory limit must be at least 16MiB"),
+        ("--memory-limit 1023K", "memory_limit 1023K: the memory limit must be at least 1MiB"),
         ("--close-timeout soon", "close_timeout soon is not a time"),
         ("--max-uploads 0", "max_uploads 0: the number of uploads must be from 1 to 256"),
         ("--file-mode 999", "file_mode 999 is not permission bits"),

@@ -184,6 +184,7 @@ impl Mounted {
             allow_other: self.setup.allow_other,
             read_only: false,
             threads: 2,
+            request_bytes: 1 << 20,
         };
         let session = mount(Arc::clone(&fs), self.place.path(), &options, runtime).expect("mounts");
         self.live = Some(Live { fs, session });
