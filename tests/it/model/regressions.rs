@@ -140,6 +140,20 @@ fn a_directory_that_replaces_another_brings_its_attributes_along() {
     ]);
 }
 
+/// An object of its name is all that the bucket has.
+#[test]
+fn a_directory_that_only_unpublished_files_keep_has_no_attributes_of_a_marker_that_is_gone() {
+    for look in [Look::Attributes, Look::Lookups] {
+        let steps = [
+            (Op::Mkdir { path: "a" }, Look::Away),
+            (Op::RemotePut { key: "a", len: 0 }, Look::Away),
+            (Op::Create { path: "a/a", exclusive: false, truncate: false }, Look::Away),
+            (Op::RemoteDelete { which: 1 }, look),
+        ];
+        check(&steps, &SMALL_LIMITS).unwrap();
+    }
+}
+
 /// The page ends between the object and the keys of the directory, and a file is open below it.
 #[test]
 fn a_directory_stays_one_when_a_page_ends_after_the_object_of_its_name() {

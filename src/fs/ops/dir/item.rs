@@ -43,6 +43,11 @@ impl Item {
         let told = object.as_ref().map(|object| object.asked);
         Self { name, kind, object, exact, told, asked: told, gone: false }
     }
+
+    /// A directory that only files of ours keep: at `asked` the bucket had nothing below it.
+    pub(super) fn without_marker(name: Name, asked: Option<Instant>) -> Self {
+        Self { told: asked, asked, ..Self::new(name, Kind::Directory, None, true) }
+    }
 }
 
 impl FileSystem {

@@ -125,10 +125,14 @@ impl FileSystem {
         let child = self.inodes.child(inode.ino, &name);
         let stays_directory =
             |child: &Inode| kind != Kind::Directory && self.has_unpublished(child);
-        if let Some(child) = &child
-            && (child.state().is_ours() || stays_directory(child))
-        {
-            return Item::new(name, child.kind, None, true);
+        if let Some(child) = &child {
+            if child.state().is_ours() {
+                return Item::new(name, child.kind, None, true);
+            }
+            // Another item takes its place when keys below it follow.
+            if stays_directory(child) {
+                return Item::without_marker(name, listed.map(|object| object.asked));
+            }
         }
         if let Some(listed) = listed {
             let ttl = self.ttl();
