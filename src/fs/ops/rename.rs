@@ -13,7 +13,7 @@ use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::name::{Name, TreePath};
 use crate::fs::{FileSystem, control};
-use crate::store::{CopyOptions, ErrorKind, Key, ObjectVersion, PutOptions, copy_object};
+use crate::store::{CopyOptions, Key, ObjectVersion, PutOptions, copy_object};
 use crate::write::{FileWriter, WriteError};
 
 /// So often a rename begins anew because of what happens meanwhile.

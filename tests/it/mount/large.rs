@@ -6,7 +6,8 @@ use std::io::Read;
 use std::os::unix::fs::FileExt;
 
 use bytes::Bytes;
-use partfs::store::memory::{Guard, Properties};
+use partfs::store::Replaces;
+use partfs::store::memory::Properties;
 use partfs::store::{Checksum, ChecksumKind, Operation};
 
 use crate::world::mount::{Mounted, Setup};
@@ -38,7 +39,7 @@ fn make(mounted: &Mounted, name: &str, mebibytes: usize) -> Bytes {
         }
         let body = body.finish().await.unwrap();
         let (at, properties) = (key(name), Properties::default());
-        mounted.bucket.put(&at, body, properties, Guard::Anything).await.unwrap();
+        mounted.bucket.put(&at, body, properties, Replaces::Anything).await.unwrap();
     });
     shared
 }

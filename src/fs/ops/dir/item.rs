@@ -137,9 +137,8 @@ impl FileSystem {
             // It may be new: what had the name before was of another kind.
             self.forget_unused(inode);
         }
-        // What is not believed takes the place of nothing: files may be open below a directory.
         if let Some(inode) = known
-            && (inode.kind == item.kind || item.uncertain)
+            && inode.kind == item.kind
             && (!count || self.inodes.remember(inode.ino))
         {
             let ttl = if item.exact { self.ttl() } else { Duration::ZERO };
