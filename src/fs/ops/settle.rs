@@ -68,8 +68,23 @@ impl FileSystem {
     }
 
     /// Gives the marker of a directory these attributes. Other tools may keep bytes in an object of that
-    /// name: those stay, by a copy onto itself.
+    /// name: those stay, by a copy onto itself, and whoever's they are by now.
     async fn store_marker(
+        &self,
+        key: &Key,
+        known: Option<ObjectVersion>,
+        options: &PutOptions,
+    ) -> StoreResult<ObjectVersion> {
+        let was_known = known.is_some();
+        match self.store_marker_once(key, known, options).await {
+            Err(error) if was_known && error.kind == ErrorKind::PreconditionFailed => {
+                self.store_marker_once(key, None, options).await
+            }
+            stored => stored,
+        }
+    }
+
+    async fn store_marker_once(
         &self,
         key: &Key,
         known: Option<ObjectVersion>,

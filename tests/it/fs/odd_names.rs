@@ -300,11 +300,19 @@ async fn attributes_of_a_directory_do_not_disturb_who_reads_its_marker() {
     assert_eq!(keys(&world.bucket), ["e/", "e/f"]);
     // What was copied from it and is not stored yet has the old bytes.
     let reader = world.open("e/@partfs:", OpenMode::default()).await.unwrap();
+    let before = world.store.head(&key("e/")).await.unwrap().version;
     let (_, copy) = world.create("copy").await.unwrap();
     world.copy((reader, 0), (copy, 0), 300).await.unwrap();
     let e = world.walk("e").await.unwrap();
     world.fs.setattr(e, None, SetAttr { mode: Some(0o700), ..SetAttr::default() }).await.unwrap();
-    world.fs.drain(std::time::Duration::from_secs(5)).await;
+    world.fs.quiet().await;
+    let after = world.store.head(&key("e/")).await.unwrap();
+    assert_ne!(after.version, before);
+    assert_eq!(
+        after.metadata.get("mode"),
+        Some("16832"),
+        "though the rename has made another object"
+    );
     world.close(copy).await.unwrap();
     assert_eq!(world.object("copy").await.unwrap(), bytes);
     let (_, copy) = world.create("again").await.unwrap();
