@@ -47,6 +47,8 @@ pub struct Object {
     pub headers: StandardHeaders,
     /// Storage class where it is not the standard one, kept as well.
     pub storage_class: Option<String>,
+    /// Whether it was made by append. Listings do not tell.
+    pub appendable: bool,
     /// When the bucket was asked for this (or had confirmed it, where the change was ours). What we
     /// have learnt or done since then is newer.
     pub asked: Instant,
@@ -62,6 +64,7 @@ impl Object {
             metadata: Some(info.metadata),
             headers: info.headers,
             storage_class: info.storage_class,
+            appendable: info.appendable,
             asked,
         }
     }
@@ -75,6 +78,7 @@ impl Object {
             metadata: None,
             headers: StandardHeaders::default(),
             storage_class: listed.storage_class.clone(),
+            appendable: false,
             asked,
         }
     }

@@ -3,10 +3,13 @@
 use futures_util::{StreamExt, TryStreamExt, stream};
 
 use crate::store::{
-    ByteRange, Conditions, CopyOptions, ErrorKind, Expected, Key, ObjectStore, ObjectVersion,
-    Operation, PartNumber, PartReceipt, PutOptions, Replaces, StoreError, StoreResult, Upload,
+    ByteRange, Conditions, CopyOptions, ErrorKind, Expected, Key, ObjectInfo, ObjectStore,
+    ObjectVersion, Operation, PartNumber, PartReceipt, Payload, PutOptions, Replaces,
+    RunningChecksum, StoreError, StoreResult, Upload,
 };
 
+/// So many bytes of an object are in memory while it is carried, outside of any budget.
+const CARRIED_BYTES: u64 = 8 << 20;
 /// So many part copies are in flight for one object.
 const PARALLEL: usize = 8;
 
@@ -15,6 +18,9 @@ const PARALLEL: usize = 8;
 /// `options.replace` the copy has the source's metadata.
 ///
 /// Conditions on the source are those of the beginning; after that its version is what must not change.
+///
+/// An object that the service cannot copy because it was made by append is read and sent again, a piece at a time;
+/// the copy is an ordinary object.
 ///
 /// A source that changes meanwhile is [`ErrorKind::PreconditionFailed`], also without
 /// `options.if_match` when several requests are needed.
@@ -27,7 +33,12 @@ pub async fn copy_object(
 ) -> StoreResult<ObjectVersion> {
     let limits = store.limits();
     if size <= limits.copy_bytes {
-        return store.copy(from, to, options).await;
+        return match store.copy(from, to, options).await {
+            Err(refusal) if refusal.is_refusal() && !limits.can_copy(true) => {
+                carry_appendable(store, from, to, options, refusal).await
+            }
+            copied => copied,
+        };
     }
     let info =
         store.head_if(from, &options.conditions()).await.map_err(|error| match error.kind {
@@ -40,12 +51,7 @@ pub async fn copy_object(
         return Err(StoreError::new(ErrorKind::PreconditionFailed, Operation::Copy, message)
             .with_key(from.as_str()));
     }
-    let properties = options.replace.clone().unwrap_or(PutOptions {
-        headers: info.headers.clone(),
-        storage_class: info.storage_class.clone(),
-        metadata: info.metadata.clone(),
-        replaces: Replaces::Anything,
-    });
+    let properties = properties(&info, options);
     let upload = store.start_upload(to, &properties).await?;
     let expected =
         Expected { size, checksum: info.checksum, replaces: properties.replaces.clone() };
@@ -59,6 +65,76 @@ pub async fn copy_object(
         let _ = store.abort_upload(&upload).await;
     }
     done
+}
+
+/// What the copy of an object is stored with.
+fn properties(info: &ObjectInfo, options: &CopyOptions) -> PutOptions {
+    options.replace.clone().unwrap_or_else(|| PutOptions {
+        headers: info.headers.clone(),
+        storage_class: info.storage_class.clone(),
+        metadata: info.metadata.clone(),
+        replaces: Replaces::Anything,
+    })
+}
+
+/// Copies an object whose copy was refused, if that is because it was made by append.
+async fn carry_appendable(
+    store: &dyn ObjectStore,
+    from: &Key,
+    to: &Key,
+    options: &CopyOptions,
+    refusal: StoreError,
+) -> StoreResult<ObjectVersion> {
+    let info = match store.head_if(from, &options.conditions()).await {
+        Ok(info) if info.appendable => info,
+        _ => return Err(refusal),
+    };
+    let (size, properties) = (info.version.size, properties(&info, options));
+    let step = CARRIED_BYTES.max(store.limits().part_min_bytes);
+    if size <= step {
+        let piece = piece(store, from, &info, 0..size).await?;
+        return store.put(to, piece, &properties).await;
+    }
+    let upload = store.start_upload(to, &properties).await?;
+    let carried = async {
+        let (mut parts, mut start, mut number) = (Vec::new(), 0, Some(PartNumber::FIRST));
+        while let (true, Some(this)) = (start < size, number) {
+            let end = size.min(start + step);
+            let piece = piece(store, from, &info, start..end).await?;
+            parts.push(store.put_part(&upload, this, piece).await?);
+            (start, number) = (end, this.next());
+        }
+        let expected = Expected { size, checksum: info.checksum, replaces: properties.replaces };
+        store.complete_upload(&upload, &parts, &expected).await
+    };
+    let done = carried.await;
+    if done.is_err() {
+        let _ = store.abort_upload(&upload).await;
+    }
+    done
+}
+
+/// Bytes of this version of an object, to be sent again.
+async fn piece(
+    store: &dyn ObjectStore,
+    from: &Key,
+    info: &ObjectInfo,
+    range: std::ops::Range<u64>,
+) -> StoreResult<Payload> {
+    let kind = store.limits().checksum;
+    let chunks = match ByteRange::new(range.start, range.end) {
+        Some(range) => {
+            let version = Conditions::matching(&info.version.etag);
+            store.get(from, Some(range), &version).await?.chunks
+        }
+        None => Vec::new(),
+    };
+    let checksum = kind.map(|kind| {
+        let mut running = RunningChecksum::new(kind);
+        chunks.iter().for_each(|chunk| running.update(chunk));
+        running.value()
+    });
+    Ok(Payload::new(chunks).with_checksum(checksum))
 }
 
 async fn copy_parts(

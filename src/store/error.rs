@@ -150,6 +150,12 @@ impl StoreError {
         }
     }
 
+    /// Whether the service does not do it, as opposed to: cannot now, or not with what there is.
+    pub fn is_refusal(&self) -> bool {
+        use ErrorKind::{AccessDenied, InvalidRequest, NotAppendable};
+        matches!(self.kind, AccessDenied | InvalidRequest | NotAppendable)
+    }
+
     /// Names the key.
     pub fn with_key(mut self, key: &str) -> Self {
         self.key = Some(key.into());

@@ -52,4 +52,13 @@ pub struct AppendLimits {
     pub call_bytes: u64,
     /// Largest appendable object.
     pub object_bytes: u64,
+    /// Whether appendable objects can be copied, whole or into parts.
+    pub copied: bool,
+}
+
+impl Limits {
+    /// Whether an object can be copied; `appendable` if it was made by append.
+    pub fn can_copy(&self, appendable: bool) -> bool {
+        !appendable || self.append.is_none_or(|append| append.copied)
+    }
 }

@@ -70,6 +70,8 @@ pub struct ObjectInfo {
     pub headers: StandardHeaders,
     /// Storage class where it is not the standard one.
     pub storage_class: Option<String>,
+    /// Whether it was made by append, where the service tells.
+    pub appendable: bool,
 }
 
 #[cfg(test)]

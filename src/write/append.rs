@@ -28,7 +28,8 @@ impl Inner {
             None => {
                 self.set_appends(false);
                 // Copies of a small object are no parts: it must be where it can be sent with the rest.
-                if base.is_some_and(|base| base.version.size < self.shared.plan.part_min_bytes()) {
+                let part_min = self.shared.plan.part_min_bytes();
+                if base.is_some_and(|base| base.version.size < part_min || !self.is_copyable()) {
                     self.unload_later(content).await?;
                 }
                 Ok(None)
@@ -84,6 +85,7 @@ impl Inner {
             options_sent,
             by_upload: false,
             appended: base.is_some(),
+            appendable: true,
             publication: 0,
         }))
     }

@@ -20,7 +20,8 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let append = Some(AppendLimits { call_bytes: 1 << 20, object_bytes: 1 << 20 });
+        let append =
+            Some(AppendLimits { call_bytes: 1 << 20, object_bytes: 1 << 20, copied: true });
         let store = FakeStore::new(Limits { append, ..limits(1000, 10_000) });
         let dir = tempfile::tempdir().unwrap();
         let config = WriteConfig {
@@ -36,7 +37,7 @@ impl World {
 
     fn open(&self, base: Option<ObjectVersion>) -> Arc<FileWriter> {
         let base = match base {
-            Some(version) => Base::Object { key: key(), version, checksum: None },
+            Some(version) => Base::Object { key: key(), version, checksum: None, copyable: true },
             None => Base::Empty,
         };
         self.writers.create_appendable(key(), base, PutOptions::default())

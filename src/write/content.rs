@@ -29,6 +29,8 @@ pub(super) struct Inner {
     publications: AtomicU64,
     orphan: AtomicBool,
     appends: AtomicBool,
+    /// See [`is_copyable`](Self::is_copyable).
+    copyable: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<WriteError>>,
     target: Mutex<Target>,
@@ -88,6 +90,7 @@ impl Inner {
             publications: AtomicU64::new(0),
             orphan: AtomicBool::new(false),
             appends: AtomicBool::new(false),
+            copyable: AtomicBool::new(true),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             target: Mutex::new(Target { key, options, committed: false }),
@@ -97,7 +100,8 @@ impl Inner {
         if let Ok(mut content) = inner.content.try_lock() {
             content.body = match base {
                 Base::Empty => Body::Live(Live::new(&inner)),
-                Base::Object { key, version, checksum } => {
+                Base::Object { key, version, checksum, copyable } => {
+                    inner.set_copyable(copyable);
                     inner.size.store(version.size, Ordering::Release);
                     content.last = Some(Committed {
                         version: version.clone(),
@@ -105,6 +109,7 @@ impl Inner {
                         options_sent: PutOptions::default(),
                         by_upload: false,
                         appended: false,
+                        appendable: false,
                         publication: 0,
                     });
                     Body::Edit(Edit::of_object(RemoteObject { key, version, checksum }))
@@ -159,6 +164,16 @@ impl Inner {
 
     pub(super) fn set_appends(&self, appends: bool) {
         self.appends.store(appends, Ordering::Release);
+    }
+
+    /// Says whether the service can copy the object that the content is or rests on.
+    pub(super) fn set_copyable(&self, copyable: bool) {
+        self.copyable.store(copyable, Ordering::Release);
+    }
+
+    /// Whether the service can copy the object that the content is or rests on.
+    pub(super) fn is_copyable(&self) -> bool {
+        self.copyable.load(Ordering::Acquire)
     }
 
     /// Whether what is added to the object goes out alone.

@@ -197,6 +197,19 @@ impl Edit {
         self.extents.set_local(range, true);
     }
 
+    /// What the file has of objects is content of its own from now on.
+    pub(super) fn take_over(&mut self) {
+        let taken: Vec<Range<u64>> = self
+            .extents
+            .iter()
+            .filter(|extent| matches!(extent.place, Place::Remote { local: true, .. }))
+            .map(|extent| extent.range)
+            .collect();
+        for range in taken {
+            self.extents.set(range, Place::Staged);
+        }
+    }
+
     /// A range to be read, none of which is missing.
     pub(super) fn slice(&self, range: Range<u64>, guard: Option<FlightGuard>) -> Slice {
         Slice {

@@ -135,6 +135,8 @@ pub enum Base {
         version: ObjectVersion,
         /// CRC-64 of the whole object, if known.
         checksum: Option<Checksum>,
+        /// Whether the service can copy it ([`Limits::can_copy`](crate::store::Limits::can_copy)).
+        copyable: bool,
     },
 }
 
@@ -153,6 +155,8 @@ pub struct Committed {
     /// Whether bytes were only added: then the object keeps the properties it had, and `options_sent`
     /// were not sent.
     pub appended: bool,
+    /// Whether the object was made by append.
+    pub appendable: bool,
     /// Which publication of its writer this was, from 1; 0 is the object that the writer began with.
     pub publication: u64,
 }

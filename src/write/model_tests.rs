@@ -157,6 +157,7 @@ async fn run(world: World, ops: Vec<Op>) -> Result<(), TestCaseError> {
             key: key.clone(),
             version: store.set(&key, &model),
             checksum: store.limits().checksum.map(|kind| kind.of(&model)),
+            copyable: true,
         },
     };
     let other_key = Key::new("other").unwrap();

@@ -69,6 +69,7 @@ impl Inner {
         match result {
             Ok(committed) => {
                 *self.upload() = None;
+                self.set_copyable(self.store().limits().can_copy(committed.appendable));
                 let committed = Committed { publication: self.confirmed(), ..committed };
                 content.last = Some(committed.clone());
                 Ok(committed)
@@ -132,6 +133,7 @@ impl Inner {
             options_sent,
             by_upload: false,
             appended: false,
+            appendable: false,
             publication: 0,
         })
     }
@@ -145,7 +147,11 @@ impl Inner {
     /// and sent.
     async fn send_edit(&self, edit: &mut Edit) -> Result<Committed, WriteError> {
         let size = edit.size();
-        if let Some(object) = edit.object().cloned()
+        if !self.is_copyable() {
+            self.bring(edit, 0..size).await?;
+            edit.take_over();
+        }
+        if let Some(object) = edit.object().cloned().filter(|_| self.is_copyable())
             && let Some(committed) = self.copy(&object).await?
         {
             return Ok(committed);
@@ -218,6 +224,7 @@ impl Inner {
             options_sent,
             by_upload: false,
             appended: false,
+            appendable: false,
             publication: 0,
         }))
     }
@@ -281,6 +288,7 @@ async fn complete(driver: &Arc<Driver>) -> Result<Committed, WriteError> {
         options_sent: driver.options().clone(),
         by_upload: true,
         appended: false,
+        appendable: false,
         publication: 0,
     })
 }

@@ -280,7 +280,7 @@ impl Inner {
         if self.is_small(edit, size) {
             return Step::NeedsEdit;
         }
-        let unchanged = !self.is_dirty() && edit.to_append_to().is_some();
+        let unchanged = !self.is_dirty() && self.is_copyable() && edit.to_append_to().is_some();
         let part_min = self.shared.plan.part_min_bytes();
         if unchanged && offset >= size && size >= part_min && !self.is_wide_gap(size, offset) {
             return Step::Append;

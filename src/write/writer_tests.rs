@@ -48,7 +48,7 @@ impl World {
 
     fn open(&self, bytes: &[u8]) -> Arc<FileWriter> {
         let version = self.store.set(&key(), bytes);
-        let base = Base::Object { key: key(), version, checksum: None };
+        let base = Base::Object { key: key(), version, checksum: None, copyable: true };
         self.writers.create(key(), base, PutOptions::default())
     }
 
@@ -315,7 +315,7 @@ async fn bytes_that_differ_from_the_known_checksum_are_not_edited() {
         let world = World::new();
         let version = world.store.set(&key(), &bytes(len));
         let checksum = world.store.limits().checksum.map(|kind| kind.of(b"other"));
-        let base = Base::Object { key: key(), version, checksum };
+        let base = Base::Object { key: key(), version, checksum, copyable: true };
         let file = world.writers.create(key(), base, PutOptions::default());
         let error = match len {
             10 => file.write(0, b"x").await.unwrap_err(),

@@ -44,7 +44,7 @@ const LIMITS: Limits = Limits {
     mixed_part_conditions: false,
     archive_classes: &["ARCHIVE", "DEEP_ARCHIVE"],
     rename: false,
-    append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB }),
+    append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB, copied: false }),
 };
 
 const WORDS: Words = Words {

@@ -51,7 +51,7 @@ const LIMITS: Limits = Limits {
     mixed_part_conditions: true,
     archive_classes: &["Archive", "ColdArchive", "DeepColdArchive"],
     rename: false,
-    append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB }),
+    append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB, copied: false }),
 };
 
 const WORDS: Words = Words {

@@ -59,7 +59,7 @@ const LIMITS: Limits = Limits {
     mixed_part_conditions: true,
     archive_classes: &[],
     rename: true,
-    append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 50 * TIB }),
+    append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 50 * TIB, copied: true }),
 };
 
 /// Properties of objects (QingStor, PUT Object, Object Metadata, Encryption).

@@ -171,7 +171,8 @@ impl FileSystem {
             {
                 state.attr.mtime = info.last_modified;
             }
-            let Committed { version, checksum, mut options_sent, appended, .. } = committed;
+            let Committed { version, checksum, mut options_sent, appended, appendable, .. } =
+                committed;
             if appended && let Some(before) = &state.object {
                 options_sent.metadata = before.metadata.clone().unwrap_or_default();
                 options_sent.headers = before.headers.clone();
@@ -184,6 +185,7 @@ impl FileSystem {
                 metadata: Some(options_sent.metadata),
                 headers: options_sent.headers,
                 storage_class: options_sent.storage_class,
+                appendable,
                 asked: tokio::time::Instant::now(),
             };
             self.known.put(key.as_str(), &object);

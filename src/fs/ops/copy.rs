@@ -10,7 +10,7 @@ use tracing::warn;
 use crate::fs::FileSystem;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
-use crate::fs::inode::Inode;
+use crate::fs::inode::{Inode, Object};
 use crate::fs::ops::rename::ROUNDS;
 use crate::write::RemoteObject;
 
@@ -90,7 +90,14 @@ impl FileSystem {
             }
             let object = {
                 let state = source.state();
-                state.object.as_ref().map(|object| (object.version.clone(), object.checksum))
+                // What only a listing told may have been made by append.
+                let limits = self.store.limits();
+                let copyable = |object: &&Object| {
+                    limits.can_copy(object.appendable)
+                        && (object.metadata.is_some() || limits.can_copy(true))
+                };
+                let object = state.object.as_ref().filter(copyable);
+                object.map(|object| (object.version.clone(), object.checksum))
             };
             let (Some((version, checksum)), Some(path)) = (object, self.inodes.path(source.ino))
             else {

@@ -185,6 +185,7 @@ impl FileSystem {
             metadata: Some(options.metadata),
             headers: options.headers,
             storage_class: options.storage_class,
+            appendable: false,
             asked: tokio::time::Instant::now(),
         })
     }
@@ -220,6 +221,7 @@ impl FileSystem {
             metadata: Some(options.metadata),
             headers: options.headers,
             storage_class: options.storage_class,
+            appendable: false,
             asked: tokio::time::Instant::now(),
         };
         self.known.put(key.as_str(), &object);

@@ -121,6 +121,7 @@ impl FileSystem {
                 key: key.clone(),
                 version: object.version.clone(),
                 checksum: object.checksum,
+                copyable: self.store.limits().can_copy(object.appendable),
             },
             None => Base::Empty,
         };

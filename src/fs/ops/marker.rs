@@ -74,6 +74,7 @@ impl FileSystem {
             metadata: Some(options.metadata),
             headers: options.headers,
             storage_class: options.storage_class,
+            appendable: false,
             asked: Instant::now(),
         };
         self.known.put(key.as_str(), &object);

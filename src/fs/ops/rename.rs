@@ -254,11 +254,12 @@ impl FileSystem {
                     metadata: Some(metadata),
                     headers,
                     storage_class,
+                    appendable: false,
                     asked,
                     ..object
                 }
             }
-            None => Object { version, last_modified: None, asked, ..object },
+            None => Object { version, last_modified: None, appendable: false, asked, ..object },
         };
         self.known.put(new_key.as_str(), &moved);
         state.object = Some(moved);

@@ -166,6 +166,7 @@ impl FileSystem {
                         metadata: Some(options.metadata),
                         headers: options.headers,
                         storage_class: options.storage_class,
+                        appendable: false,
                         asked: tokio::time::Instant::now(),
                     };
                     state.marker = Some(true);

@@ -40,7 +40,7 @@ pub const SMALL_LIMITS: Limits = Limits {
     mixed_part_conditions: true,
     archive_classes: &[],
     rename: false,
-    append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB }),
+    append: Some(AppendLimits { call_bytes: 5 * GIB, object_bytes: 5 * GIB, copied: true }),
 };
 
 /// A store on a bucket. Enforces the limits it is given.
@@ -100,6 +100,15 @@ impl MemoryStore {
             ErrorKind::NotModified => StoreError { kind: ErrorKind::PreconditionFailed, ..error },
             _ => error,
         })
+    }
+
+    /// The [`source`](Self::source) of a copy.
+    fn copied(&self, at: &At<'_>, from: &Key, conditions: &Conditions) -> StoreResult<Arc<Object>> {
+        let source = self.source(at, from, conditions)?;
+        if self.limits.can_copy(source.properties.appendable) {
+            return Ok(source);
+        }
+        Err(at.error(ErrorKind::InvalidRequest, "appendable objects cannot be copied"))
     }
 }
 
@@ -308,7 +317,7 @@ impl ObjectStore for MemoryStore {
         options: &CopyOptions,
     ) -> StoreResult<ObjectVersion> {
         let at = self.receive(Operation::Copy, to)?;
-        let source = self.source(&at, from, &options.conditions())?;
+        let source = self.copied(&at, from, &options.conditions())?;
         at.at_most(source.size(), self.limits.copy_bytes)?;
         if from == to && options.replace.is_none() {
             let text = "an object cannot be copied onto itself unchanged";
@@ -390,7 +399,7 @@ impl ObjectStore for MemoryStore {
             let text = "conditions that cannot be mixed here";
             return Err(at.error(ErrorKind::InvalidRequest, text));
         }
-        let source = self.source(&at, from, conditions)?;
+        let source = self.copied(&at, from, conditions)?;
         if range.is_some_and(|range| range.end() > source.size()) {
             let text = "the range reaches past the end of the source";
             return Err(at.error(ErrorKind::InvalidRange, text));

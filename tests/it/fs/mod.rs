@@ -1,5 +1,6 @@
 //! The file system without a kernel: names, content, attributes, and what each costs.
 
+mod appendables;
 mod attributes;
 mod belief;
 mod copies;

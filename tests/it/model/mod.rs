@@ -43,7 +43,7 @@ fn seed() -> RngSeed {
 /// What the services can do (docs/DIALECTS.md), with parts and pages so small that a few bytes and names
 /// are many.
 fn services() -> [(&'static str, Limits); 4] {
-    let append = Some(AppendLimits { call_bytes: 1 << 20, object_bytes: 1 << 20 });
+    let append = Some(AppendLimits { call_bytes: 1 << 20, object_bytes: 1 << 20, copied: true });
     let small = Limits { part_min_bytes: 24, list_page: 3, ..SMALL_LIMITS };
     let cos = Limits { mixed_part_conditions: false, delete_batch: 2, ..small.clone() };
     let oss = Limits { key_bytes: 1023, metadata_bytes: 8192, copy_bytes: 150, ..small.clone() };

@@ -10,7 +10,7 @@ use partfs::fs::ops::create::Maker;
 use partfs::fs::{FileSystem, FsConfig, FsResult, HandleNo, InodeNo, OpenMode};
 use partfs::read::ReadConfig;
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
-use partfs::store::{Limits, ObjectStore, Operation};
+use partfs::store::{AppendLimits, Limits, ObjectStore, Operation};
 use partfs::write::WriteConfig;
 use tempfile::TempDir;
 
@@ -51,6 +51,13 @@ impl World {
         let options = BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock));
         let limits = Limits { rename: true, checksum: None, ..SMALL_LIMITS };
         Self::over(MemoryBucket::new(options), limits)
+    }
+
+    /// As [`new`](Self::new), of a service that does not copy what was made by append.
+    pub fn that_copies_no_appendables() -> Self {
+        let options = BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock));
+        let append = SMALL_LIMITS.append.map(|append| AppendLimits { copied: false, ..append });
+        Self::over(MemoryBucket::new(options), Limits { append, ..SMALL_LIMITS })
     }
 
     /// As [`new`](Self::new), of a service that always replaces.
