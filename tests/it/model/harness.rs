@@ -175,6 +175,7 @@ impl Harness {
         for (ino, count) in self.lookups.drain() {
             self.world.fs.forget(ino, count);
         }
+        self.reference.removed.clear();
     }
 
     pub(super) async fn close_all(&mut self) -> Checked {

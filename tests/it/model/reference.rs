@@ -5,7 +5,7 @@
 //! an empty marker at any time, and what is longer than a part may be published before the close, where
 //! bytes that were sent are read back or changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use partfs::fs::Meaning;
 
@@ -84,6 +84,8 @@ pub struct Reference<H> {
     pub handles: Vec<Handle<H>>,
     /// What the metadata of markers says, where it does; the file of their bytes has this mode.
     pub marker_modes: BTreeMap<String, u32>,
+    /// Where others have removed files that the kernel may still know.
+    pub removed: BTreeSet<String>,
 }
 
 impl<H: Copy> Reference<H> {
@@ -93,6 +95,7 @@ impl<H: Copy> Reference<H> {
             nodes: Vec::new(),
             handles: Vec::new(),
             marker_modes: BTreeMap::new(),
+            removed: BTreeSet::new(),
         }
     }
 
@@ -415,11 +418,14 @@ impl<H: Copy> Reference<H> {
         })
     }
 
-    /// The file, if there is one, that becomes a directory when this key is stored.
+    /// The file, if there is or was one, that becomes a directory when this key is stored.
     pub fn turned(&self, key: &str) -> Option<String> {
         let tree = self.tree();
         let mut above = key.match_indices('/').map(|(end, _)| path_of(&key[..end]));
-        above.find(|path| tree.get(path).is_some_and(|e| !matches!(e, Entry::Directory { .. })))
+        above.find(|path| match tree.get(path) {
+            Some(entry) => !matches!(entry, Entry::Directory { .. }),
+            None => self.removed.contains(path),
+        })
     }
 
     /// Another tool stores (or with `None` removes) an object.
@@ -438,7 +444,10 @@ impl<H: Copy> Reference<H> {
                 let stored = Stored { bytes, mode, mtime: None, link: false };
                 self.objects.insert(key.to_owned(), stored);
             }
-            None => drop(self.objects.remove(key)),
+            None => {
+                self.objects.remove(key);
+                self.removed.insert(key.to_owned());
+            }
         }
     }
 

@@ -156,6 +156,19 @@ fn a_directory_that_only_unpublished_files_keep_has_no_attributes_of_a_marker_th
     }
 }
 
+/// A file that is known stays one: the kernel must ask anew, also when others have removed it before.
+#[test]
+fn a_directory_in_the_place_of_a_file_that_others_removed_is_seen_when_it_was_forgotten() {
+    agrees(&[
+        Op::Create { path: "a", exclusive: false, truncate: false },
+        Op::Close { handle: 0 },
+        Op::RemoteDelete { which: 0 },
+        Op::RemotePut { key: "a/a", len: 0 },
+        Op::RemotePut { key: "a", len: 0 },
+        Op::Create { path: "a", exclusive: false, truncate: false },
+    ]);
+}
+
 /// The page ends between the object and the keys of the directory, and a file is open below it.
 #[test]
 fn a_directory_stays_one_when_a_page_ends_after_the_object_of_its_name() {
