@@ -185,7 +185,7 @@ impl Harness {
         let Some(handle) = self.pick(which, false) else { return Ok(()) };
         let done = self.world.fs.fsync(self.reference.handles[handle].real).await;
         agree(&done, &Verdict::Done)?;
-        self.reference.commit(self.reference.handles[handle].node);
+        self.reference.sync(self.reference.handles[handle].node);
         Ok(())
     }
 }

@@ -156,6 +156,18 @@ fn a_directory_that_only_unpublished_files_keep_has_no_attributes_of_a_marker_th
     }
 }
 
+#[test]
+fn fsync_of_a_reader_stores_what_others_write_to_the_file() {
+    agrees(&[
+        Op::Create { path: "b", exclusive: false, truncate: false },
+        Op::Close { handle: 0 },
+        Op::Open { path: "b", write: false, truncate: false },
+        Op::RemotePut { key: "b", len: 1 },
+        Op::Open { path: "b", write: true, truncate: true },
+        Op::Fsync { handle: 0 },
+    ]);
+}
+
 /// A file that is known stays one: the kernel must ask anew, also when others have removed it before.
 #[test]
 fn a_directory_in_the_place_of_a_file_that_others_removed_is_seen_when_it_was_forgotten() {
