@@ -456,7 +456,7 @@ impl<H: Copy> Reference<H> {
             }
             None => {
                 self.objects.remove(key);
-                self.removed.insert(key.to_owned());
+                self.removed.insert(path_of(key));
             }
         }
     }
