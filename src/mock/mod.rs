@@ -301,3 +301,7 @@ mod fault_tests;
 #[cfg(test)]
 #[path = "family_tests.rs"]
 mod family_tests;
+
+#[cfg(test)]
+#[path = "secrets_tests.rs"]
+mod secrets_tests;

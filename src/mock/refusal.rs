@@ -7,7 +7,7 @@ use crate::store::memory::BucketError;
 pub(super) enum Refusal {
     /// Not signed, or not allowed; says why.
     AccessDenied(&'static str),
-    /// The signature is not the one computed here, over this text.
+    /// The signature is not the one computed here, over this text (shown without secrets).
     SignatureDoesNotMatch(String),
     UnknownAccessKey,
     /// The temporary token is not valid any more.

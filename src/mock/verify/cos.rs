@@ -33,7 +33,7 @@ pub(super) fn verify(
         return Ok(());
     }
     let [(string_to_sign, _), _] = computed;
-    Err(mismatch(string_to_sign))
+    Err(mismatch(&string_to_sign))
 }
 
 fn check_token(request: &Request, config: &MockConfig) -> Result<(), Refusal> {

@@ -29,6 +29,9 @@ const MAX_EXPIRES: u64 = 604_800;
 /// Everything is percent-encoded but the unreserved characters of RFC 3986.
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
 
+/// What stands before secrets in texts to sign.
+const SECRETS: [&str; 3] = ["security-token:", "security-token=", "customer-key:"];
+
 /// What a signature says about the body, which has not been read yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum BodyProof {
@@ -137,14 +140,25 @@ fn check_token(sent: Option<&str>, config: &MockConfig) -> Result<(), Refusal> {
     if sent == config.session_token.as_deref() { Ok(()) } else { Err(Refusal::InvalidToken) }
 }
 
-/// Refuses a signature, with the text that it should have signed. The log shows that text without its
-/// secrets: signed headers may be tokens and keys.
-fn mismatch(string_to_sign: String) -> Refusal {
-    let secret = |line: &str| line.contains("security-token") || line.contains("customer-key:");
-    let shown = |line| if secret(line) { "(hidden)" } else { line };
-    let shown: Vec<_> = string_to_sign.split('\n').map(shown).collect();
-    tracing::debug!(string_to_sign = shown.join("\n"), "the signature does not match");
-    Refusal::SignatureDoesNotMatch(string_to_sign)
+/// Refuses a signature, with the text that it should have signed. Answers repeat that text and clients
+/// log them, so it has none of the secrets that are signed.
+fn mismatch(string_to_sign: &str) -> Refusal {
+    let shown = without_secrets(string_to_sign);
+    tracing::debug!(string_to_sign = shown, "the signature does not match");
+    Refusal::SignatureDoesNotMatch(shown)
+}
+
+/// The text without tokens and clients' keys, be they headers or parameters: what stands
+/// behind them in their line goes, too.
+fn without_secrets(string_to_sign: &str) -> String {
+    let shown = |line: &str| {
+        let ends = SECRETS.iter().filter_map(|name| Some(line.find(name)? + name.len()));
+        match ends.min() {
+            Some(end) => format!("{}(hidden)", &line[..end]),
+            None => line.to_owned(),
+        }
+    };
+    string_to_sign.split('\n').map(shown).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]

@@ -184,7 +184,7 @@ fn verify_v1(
         return Ok(());
     }
     let [text, _] = texts;
-    Err(mismatch(text))
+    Err(mismatch(&text))
 }
 
 fn check_expires(expires: &str, now: SystemTime) -> Result<String, Refusal> {
@@ -325,7 +325,7 @@ fn verify_v4(
     let canonical = claim.canonical_request(request, config);
     let secret = &config.secret_access_key;
     let (text, signature) = claim.credential.sign(&canonical, &claim.time, secret, &FAMILY);
-    if signature == claim.signature { Ok(()) } else { Err(mismatch(text)) }
+    if signature == claim.signature { Ok(()) } else { Err(mismatch(&text)) }
 }
 
 /// The `Authorization` (V1) for a request that has its date.

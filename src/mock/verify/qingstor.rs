@@ -68,11 +68,11 @@ pub(super) fn verify(
     let texts = kinds.iter().flat_map(|kind| {
         [false, true].map(|decoded| string_to_sign(request, config, &date, kind, decoded))
     });
-    let mut texts = texts.collect::<Vec<_>>();
+    let texts = texts.collect::<Vec<_>>();
     if texts.iter().any(|text| sign(text, config) == claim.signature) {
         return Ok(());
     }
-    Err(mismatch(texts.swap_remove(0)))
+    Err(mismatch(&texts[0]))
 }
 
 impl Claim {

@@ -45,7 +45,7 @@ pub(super) fn verify(
     let secret = &config.secret_access_key;
     let (text, signature) = claim.credential.sign(&canonical, &claim.time, secret, &FAMILY);
     if signature != claim.signature {
-        return Err(mismatch(text));
+        return Err(mismatch(&text));
     }
     claim.body_proof(request, secret)
 }

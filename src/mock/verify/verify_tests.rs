@@ -147,7 +147,8 @@ fn the_string_to_sign_is_that_of_the_sdk() {
         let refusal = super::verify(&request, &config, vector.at(0)).unwrap_err();
         // Here the SDK leaves the port out of the host.
         if vector.name != "cos/custom-domain-with-port" {
-            assert_eq!(refusal, Refusal::SignatureDoesNotMatch(vector.string_to_sign.clone()));
+            let shown = without_secrets(&vector.string_to_sign);
+            assert_eq!(refusal, Refusal::SignatureDoesNotMatch(shown));
         }
     });
 }
