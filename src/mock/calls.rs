@@ -37,6 +37,28 @@ pub(super) struct Making {
     pub(super) guard: Replaces,
 }
 
+/// What a request to delete may remove.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) enum Removable {
+    /// Whatever is there, or nothing.
+    #[default]
+    Anything,
+    /// Whatever is there; but something must be.
+    Existing,
+    /// The object with this ETag, which must be there.
+    Version(ETag),
+}
+
+impl Removable {
+    /// What an `If-Match` allows.
+    pub(super) fn matching(text: &str) -> Self {
+        match text.trim() {
+            "*" => Self::Existing,
+            etag => Self::Version(ETag::new(etag)),
+        }
+    }
+}
+
 /// A request, understood.
 #[derive(Debug, Clone)]
 pub(super) enum Call {
@@ -79,8 +101,7 @@ pub(super) enum Call {
     },
     Delete {
         key: Key,
-        /// What may be removed.
-        only: Replaces,
+        only: Removable,
     },
     StartUpload {
         key: Key,

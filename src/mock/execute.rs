@@ -8,7 +8,9 @@ use bytes::{Bytes, BytesMut};
 use md5::{Digest, Md5};
 
 use super::arriving::{Arriving, DigestCheck};
-use super::calls::{Call, ListCall, ListPartsCall, ListUploadsCall, Outcome, Reading, Stated};
+use super::calls::{
+    Call, ListCall, ListPartsCall, ListUploadsCall, Outcome, Reading, Removable, Stated,
+};
 use super::complete::complete;
 use super::refusal::Refusal;
 use super::request::Request;
@@ -16,7 +18,7 @@ use super::{Service, base64, encryption};
 use crate::store::memory::{
     Body, BucketError, ListQuery, MemoryBucket, Object, Properties, UploadsQuery,
 };
-use crate::store::{ETag, Key};
+use crate::store::{ETag, Key, Replaces};
 
 /// Longest XML document: 10,000 parts or 1000 long keys fit.
 const MAX_DOCUMENT_BYTES: usize = 4 << 20;
@@ -39,7 +41,8 @@ pub(super) async fn execute(
         Call::ListUploads(call) => list_uploads(bucket, call),
         Call::ListParts(call) => list_parts(bucket, call)?,
         Call::DeleteMany { stated } => {
-            let (keys, quiet) = service.voice.key_list(&document(body, &stated).await?)?;
+            let document = document(body, &stated).await?;
+            let (keys, quiet) = service.voice.key_list(&document, &service.config())?;
             delete_many(bucket, keys, quiet).await
         }
         Call::Location => Outcome::Located,
@@ -104,7 +107,7 @@ pub(super) async fn execute(
             Outcome::Renamed
         }
         Call::Delete { key, only } => {
-            bucket.delete_if(&key, &only).await?;
+            remove(bucket, &key, only).await?;
             Outcome::Deleted
         }
         Call::StartUpload { key, making } => {
@@ -172,13 +175,27 @@ fn list_parts(bucket: &MemoryBucket, call: ListPartsCall) -> Result<Outcome, Ref
     Ok(Outcome::PartsListed(call, parts, more))
 }
 
-async fn delete_many(bucket: &Arc<MemoryBucket>, keys: Vec<Key>, quiet: bool) -> Outcome {
+async fn delete_many(
+    bucket: &Arc<MemoryBucket>,
+    keys: Vec<(Key, Removable)>,
+    quiet: bool,
+) -> Outcome {
     let mut results = Vec::with_capacity(keys.len());
-    for key in keys {
-        let failure = bucket.delete(&key).await.err().map(Refusal::from);
+    for (key, only) in keys {
+        let failure = remove(bucket, &key, only).await.err();
         results.push((key, failure));
     }
     Outcome::DeletedMany { quiet, results }
+}
+
+/// Compares and removes in one step, so that nobody comes between.
+async fn remove(bucket: &Arc<MemoryBucket>, key: &Key, only: Removable) -> Result<(), Refusal> {
+    let removed = match only {
+        Removable::Version(etag) => bucket.delete_if(key, &Replaces::Version(etag)).await?,
+        Removable::Existing => bucket.delete(key).await?,
+        Removable::Anything => bucket.delete(key).await.map(|_| true)?,
+    };
+    if removed { Ok(()) } else { Err(Refusal::NoSuchKey) }
 }
 
 /// The object to be read, if it may be.

@@ -8,14 +8,14 @@ use super::tests::{send, start};
 use super::*;
 use crate::store::Operation;
 
-const ALL: [MockDialect; 3] = [MockDialect::Cos, MockDialect::Oss, MockDialect::S3];
+pub(super) const ALL: [MockDialect; 3] = [MockDialect::Cos, MockDialect::Oss, MockDialect::S3];
 
-async fn speaking(dialect: MockDialect) -> MockServer {
+pub(super) async fn speaking(dialect: MockDialect) -> MockServer {
     start(MockConfig { dialect, part_min_bytes: Some(4), ..MockConfig::default() }).await
 }
 
 /// The name of one of a service's own headers.
-fn own(dialect: MockDialect, name: &str) -> String {
+pub(super) fn own(dialect: MockDialect, name: &str) -> String {
     let prefix = match dialect {
         MockDialect::Oss => "x-oss-",
         MockDialect::S3 => "x-amz-",
@@ -24,13 +24,13 @@ fn own(dialect: MockDialect, name: &str) -> String {
     format!("{prefix}{name}")
 }
 
-async fn put(server: &MockServer, path: &str, body: &str) -> Reply {
+pub(super) async fn put(server: &MockServer, path: &str, body: &str) -> Reply {
     let reply = send(server, Raw::new("PUT", path).body(body)).await;
     assert_eq!(reply.status, 200, "{}", reply.text());
     reply
 }
 
-async fn get(server: &MockServer, path: &str) -> Reply {
+pub(super) async fn get(server: &MockServer, path: &str) -> Reply {
     send(server, Raw::new("GET", path)).await
 }
 

@@ -303,5 +303,9 @@ mod fault_tests;
 mod family_tests;
 
 #[cfg(test)]
+#[path = "strict_tests.rs"]
+mod strict_tests;
+
+#[cfg(test)]
 #[path = "secrets_tests.rs"]
 mod secrets_tests;

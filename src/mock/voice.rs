@@ -7,7 +7,7 @@ use std::fmt;
 use http::HeaderMap;
 
 use super::answer::Answer;
-use super::calls::{Call, ListedPart, Outcome};
+use super::calls::{Call, ListedPart, Outcome, Removable};
 use super::refusal::Refusal;
 use super::request::Request;
 use super::{MockConfig, MockDialect, cos, oss, qingstor, s3};
@@ -27,7 +27,7 @@ pub(super) trait Voice: fmt::Debug + Send + Sync {
     fn part_list(&self, document: &[u8]) -> Result<Vec<ListedPart>, Refusal>;
 
     /// The keys that the body of a multiple delete lists, and whether only failures are wanted.
-    fn key_list(&self, document: &[u8]) -> Result<(Vec<Key>, bool), Refusal>;
+    fn key_list(&self, document: &[u8], config: &MockConfig) -> Result<ListedKeys, Refusal>;
 
     /// Words an outcome.
     fn answer(&self, outcome: &Outcome, asked: &Asked<'_>) -> Answer;
@@ -43,6 +43,9 @@ pub(super) trait Voice: fmt::Debug + Send + Sync {
     /// Adds the headers of every response.
     fn add_common_headers(&self, headers: &mut HeaderMap, request_id: &str);
 }
+
+/// Keys with what may be removed of each, and whether only failures are wanted.
+pub(super) type ListedKeys = (Vec<(Key, Removable)>, bool);
 
 /// The request that is answered.
 #[derive(Debug, Clone, Copy)]

@@ -13,9 +13,9 @@ use super::answer::Answer;
 use super::calls::{Call, ListedPart, Outcome};
 use super::refusal::Refusal;
 use super::request::Request;
-use super::voice::{Asked, Rules, Voice};
+use super::voice::{Asked, ListedKeys, Rules, Voice};
+use crate::store::PartNumber;
 use crate::store::memory::EtagStyle;
-use crate::store::{Key, PartNumber};
 
 /// How QingStor speaks.
 pub(super) static VOICE: QingstorVoice = QingstorVoice;
@@ -57,7 +57,7 @@ impl Voice for QingstorVoice {
         read::part_list(document)
     }
 
-    fn key_list(&self, document: &[u8]) -> Result<(Vec<Key>, bool), Refusal> {
+    fn key_list(&self, document: &[u8], _: &MockConfig) -> Result<ListedKeys, Refusal> {
         read::key_list(document)
     }
 

@@ -7,6 +7,7 @@ use super::super::raw_client::{Raw, Reply};
 use super::super::tests::start;
 use super::super::{MockConfig, MockDialect, MockServer};
 use super::*;
+use crate::store::Key;
 use crate::store::memory::EtagMode;
 
 pub(super) const MD5_OF_HELLO_WORLD: &str = "5eb63bbbe01eeed093cb22bb8f5acdc3";

@@ -6,8 +6,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::number_inside;
-use crate::mock::calls::ListedPart;
+use crate::mock::calls::{ListedPart, Removable};
 use crate::mock::refusal::Refusal;
+use crate::mock::voice::ListedKeys;
 use crate::store::{ETag, Key};
 
 /// Most parts of an upload.
@@ -59,7 +60,7 @@ pub(super) fn part_list(document: &[u8]) -> Result<Vec<ListedPart>, Refusal> {
 }
 
 /// The keys that a multiple delete lists, and whether the answer is to be quiet.
-pub(super) fn key_list(document: &[u8]) -> Result<(Vec<Key>, bool), Refusal> {
+pub(super) fn key_list(document: &[u8]) -> Result<ListedKeys, Refusal> {
     let list: KeyList = read(document)?;
     if list.objects.is_empty() {
         return Err(Refusal::InvalidArgument("objects is empty"));
@@ -68,8 +69,11 @@ pub(super) fn key_list(document: &[u8]) -> Result<(Vec<Key>, bool), Refusal> {
         return Err(Refusal::TooManyKeys);
     }
     let keys = list.objects.into_iter();
-    let keys = keys.map(|object| Key::new(object.key).map_err(|_| Refusal::InvalidKey));
-    Ok((keys.collect::<Result<_, _>>()?, list.quiet))
+    let keys = keys.map(|object| {
+        let key = Key::new(object.key).map_err(|_| Refusal::InvalidKey)?;
+        Ok((key, Removable::Anything))
+    });
+    Ok((keys.collect::<Result<_, Refusal>>()?, list.quiet))
 }
 
 fn read<T: DeserializeOwned>(document: &[u8]) -> Result<T, Refusal> {
@@ -117,7 +121,7 @@ mod tests {
         let document =
             "{\"quiet\": true, \"objects\": [{\"key\": \"a\\u0001\\n\\\"\"}, {\"key\": \"中\"}]}";
         let (keys, quiet) = key_list(document.as_bytes()).unwrap();
-        let keys: Vec<_> = keys.iter().map(Key::as_str).collect();
+        let keys: Vec<_> = keys.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!((keys, quiet), (vec!["a\u{1}\n\"", "中"], true));
         assert!(!key_list(b"{\"objects\": [{\"key\": \"a\"}]}").unwrap().1);
         assert_eq!(key_list(b"{\"objects\": [{\"key\": \"\"}]}"), Err(Refusal::InvalidKey));

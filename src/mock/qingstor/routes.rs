@@ -9,7 +9,7 @@ use percent_encoding::percent_decode_str;
 use super::{CUSTOMER, number_inside};
 use crate::mock::MockConfig;
 use crate::mock::calls::{
-    Call, Completing, ListCall, ListPartsCall, ListUploadsCall, Making, Reading, Stated,
+    Call, Completing, ListCall, ListPartsCall, ListUploadsCall, Making, Reading, Removable, Stated,
 };
 use crate::mock::conditions::{Conditions, RangeWish};
 use crate::mock::refusal::Refusal;
@@ -160,7 +160,7 @@ impl Routing<'_> {
             }
             (&Method::POST, None) if query.has("append") => self.append(key),
             (&Method::DELETE, Some(id)) => Ok(Call::Abort { upload: Upload { key, id } }),
-            (&Method::DELETE, None) => Ok(Call::Delete { key, only: Replaces::Anything }),
+            (&Method::DELETE, None) => Ok(Call::Delete { key, only: Removable::Anything }),
             _ => Err(Refusal::MethodNotAllowed),
         }
     }

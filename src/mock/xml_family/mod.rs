@@ -18,8 +18,7 @@ use super::answer::Answer;
 use super::calls::{Call, ListedPart, Outcome};
 use super::refusal::Refusal;
 use super::request::Request;
-use super::voice::{Asked, Rules, Voice};
-use crate::store::Key;
+use super::voice::{Asked, ListedKeys, Rules, Voice};
 use crate::store::memory::Object;
 
 pub(super) use properties::Storage;
@@ -168,8 +167,14 @@ impl Voice for XmlVoice {
         read::part_list(document)
     }
 
-    fn key_list(&self, document: &[u8]) -> Result<(Vec<Key>, bool), Refusal> {
-        read::key_list(document)
+    fn key_list(&self, document: &[u8], config: &MockConfig) -> Result<ListedKeys, Refusal> {
+        let etags = match self.0.write_conditions {
+            WriteConditions::Kept if config.s3_conditional_writes => WriteConditions::Kept,
+            WriteConditions::Kept => WriteConditions::Ignored,
+            // Those have no such element.
+            WriteConditions::Ignored | WriteConditions::Refused => WriteConditions::Refused,
+        };
+        read::key_list(document, etags)
     }
 
     fn answer(&self, outcome: &Outcome, asked: &Asked<'_>) -> Answer {

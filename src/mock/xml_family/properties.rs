@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::routes::Routing;
 use super::{Flavor, WriteConditions};
-use crate::mock::calls::Making;
+use crate::mock::calls::{Making, Removable};
 use crate::mock::encryption;
 use crate::mock::refusal::Refusal;
 use crate::store::memory::Properties;
@@ -188,12 +188,12 @@ impl Routing<'_> {
     }
 
     /// What a request to delete may remove.
-    pub(super) fn removable(&self) -> Replaces {
+    pub(super) fn removable(&self) -> Removable {
         let kept = self.flavor.write_conditions == WriteConditions::Kept
             && self.config.s3_conditional_writes;
         match self.request.header("if-match") {
-            Some(etag) if kept => Replaces::Version(ETag::new(&etag)),
-            _ => Replaces::Anything,
+            Some(wanted) if kept => Removable::matching(&wanted),
+            _ => Removable::Anything,
         }
     }
 

@@ -3,9 +3,11 @@
 use quick_xml::Reader;
 use quick_xml::events::Event;
 
-use crate::mock::calls::ListedPart;
+use super::WriteConditions;
+use crate::mock::calls::{ListedPart, Removable};
 use crate::mock::digests::DigestKind;
 use crate::mock::refusal::Refusal;
+use crate::mock::voice::ListedKeys;
 use crate::store::{ETag, Key, PartNumber};
 
 /// Deepest nesting that any document has, and one more.
@@ -54,12 +56,23 @@ pub(super) fn part_list(document: &[u8]) -> Result<Vec<ListedPart>, Refusal> {
     if parts.is_empty() { Err(Refusal::MalformedDocument) } else { Ok(parts) }
 }
 
-/// The keys that a multiple delete lists, and whether the answer is to be quiet.
-pub(super) fn key_list(document: &[u8]) -> Result<(Vec<Key>, bool), Refusal> {
+/// The keys that a multiple delete lists, and whether the answer is to be quiet. `etags` is what becomes
+/// of the ETags that objects must have. Whatever else stands beside a key (a version, a size) would make
+/// it another request: it is not there rather than ignored.
+pub(super) fn key_list(document: &[u8], etags: WriteConditions) -> Result<ListedKeys, Refusal> {
     let root = parse(document, "Delete")?;
-    let keys = root
-        .all("Object")
-        .map(|object| Key::new(object.text_of("Key")?).map_err(|_| Refusal::MalformedDocument));
+    let keys = root.all("Object").map(|object| {
+        let key = Key::new(object.text_of("Key")?).map_err(|_| Refusal::MalformedDocument)?;
+        let mut only = Removable::Anything;
+        for child in &object.children {
+            match (child.name.as_str(), etags) {
+                ("Key", _) | ("ETag", WriteConditions::Ignored) => {}
+                ("ETag", WriteConditions::Kept) => only = Removable::matching(&child.text),
+                _ => return Err(Refusal::NotImplemented),
+            }
+        }
+        Ok((key, only))
+    });
     let keys = keys.collect::<Result<Vec<_>, Refusal>>()?;
     if keys.is_empty() || keys.len() > MAX_KEYS {
         return Err(Refusal::MalformedDocument);
@@ -171,10 +184,30 @@ mod tests {
     fn keys_keep_every_character_that_xml_can_carry() {
         let document = "<Delete><Quiet>true</Quiet><Object><Key>a&amp;b &#13;\u{4e2d}</Key></Object>\
             <Object><Key><![CDATA[<x>]]></Key></Object></Delete>";
-        let (keys, quiet) = key_list(document.as_bytes()).unwrap();
-        let keys: Vec<_> = keys.iter().map(Key::as_str).collect();
+        let (keys, quiet) = key_list(document.as_bytes(), WriteConditions::Refused).unwrap();
+        let keys: Vec<_> = keys.iter().map(|(key, _)| key.as_str()).collect();
         assert_eq!(keys, ["a&b \r\u{4e2d}", "<x>"]);
         assert!(quiet);
+    }
+
+    #[test]
+    fn what_stands_beside_a_key_is_kept_or_refused() {
+        let listed = |beside: &str, etags| {
+            let document = format!("<Delete><Object><Key>k</Key>{beside}</Object></Delete>");
+            let (mut keys, _) = key_list(document.as_bytes(), etags)?;
+            Ok(keys.remove(0).1)
+        };
+        let (kept, refused) = (WriteConditions::Kept, WriteConditions::Refused);
+        let etag = "<ETag>&quot;ab&quot;</ETag>";
+        assert_eq!(listed(etag, kept), Ok(Removable::Version(ETag::new("ab"))));
+        assert_eq!(listed("<ETag>*</ETag>", kept), Ok(Removable::Existing));
+        assert_eq!(listed(etag, WriteConditions::Ignored), Ok(Removable::Anything));
+        assert_eq!(listed(etag, refused), Err(Refusal::NotImplemented));
+        for beside in ["<VersionId>v</VersionId>", "<Size>1</Size>", "<VersionId/>"] {
+            for etags in [kept, refused, WriteConditions::Ignored] {
+                assert_eq!(listed(beside, etags), Err(Refusal::NotImplemented), "{beside}");
+            }
+        }
     }
 
     #[test]
@@ -193,7 +226,7 @@ mod tests {
             "<!DOCTYPE x><Delete><Object><Key>a</Key></Object></Delete>",
         ] {
             assert_eq!(
-                key_list(document.as_bytes()),
+                key_list(document.as_bytes(), WriteConditions::Kept),
                 Err(Refusal::MalformedDocument),
                 "{document}"
             );

@@ -183,7 +183,10 @@ impl Routing<'_> {
 
     /// `<host of the bucket>/<key>`, `[/]<bucket>/<key>`, or the form by which this server is reached.
     fn source(&self, source: &str) -> Result<Reading, Refusal> {
-        let source = source.split_once('?').map_or(source, |(source, _version)| source);
+        // Behind it stands a version; a question mark of the key is encoded.
+        if source.contains('?') {
+            return Err(Refusal::NotImplemented);
+        }
         let source = percent_decode_str(source).decode_utf8().map_err(|_| Refusal::InvalidPath)?;
         let source = source.strip_prefix('/').unwrap_or(&source);
         let (first, key) =
