@@ -121,6 +121,7 @@ impl FakeStore {
             put_bytes: 1 << 30,
             object_bytes: 1 << 40,
             copy_bytes: 1 << 30,
+            range_copy_min_source_bytes: 1,
             key_bytes: 1024,
             metadata_bytes: 2048,
             delete_batch: 1000,

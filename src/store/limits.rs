@@ -20,6 +20,9 @@ pub struct Limits {
     pub object_bytes: u64,
     /// Largest source of a single copy.
     pub copy_bytes: u64,
+    /// Smallest object of which a range can be copied as a part: 1 where any can. All of a smaller one can
+    /// be, without naming a range.
+    pub range_copy_min_source_bytes: u64,
     /// Longest key.
     pub key_bytes: usize,
     /// Most bytes of user metadata, names and values together.

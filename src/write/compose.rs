@@ -8,7 +8,7 @@
 
 use std::ops::Range;
 
-use crate::store::Limits;
+use crate::store::{ByteRange, Limits};
 use crate::write::extents::{Extents, Place};
 use crate::write::plan::Plan;
 
@@ -46,12 +46,18 @@ struct Run {
 }
 
 /// The parts of an object with this content. `None` when the service can hold no object so large.
+/// `source_bytes` tells how large a source is: of one that is too small for it nothing is copied.
 ///
 /// Together they are the content, byte by byte. All but the last have at least the service's smallest
 /// part, none more than its largest, and there are not more than it takes. Empty content has no parts.
-pub(super) fn pieces(extents: &Extents, plan: &Plan, limits: &Limits) -> Option<Vec<Piece>> {
+pub(super) fn pieces(
+    extents: &Extents,
+    source_bytes: impl Fn(usize) -> u64,
+    plan: &Plan,
+    limits: &Limits,
+) -> Option<Vec<Piece>> {
     let even_bytes = plan.part_bytes_for(extents.size())?;
-    let runs = runs(extents);
+    let runs = runs(extents, |source| source_bytes(source) >= limits.range_copy_min_source_bytes);
     let sizes = Sizes::new(plan, limits, &runs);
     let pieces = cut(&widen(&runs, &sizes), &sizes);
     let legal = |piece: &Piece| match piece {
@@ -64,10 +70,21 @@ pub(super) fn pieces(extents: &Extents, plan: &Plan, limits: &Limits) -> Option<
     Some(grid(&runs, even_bytes, &sizes))
 }
 
-/// The parts that copy a whole object of `size` bytes, at least a smallest part.
+/// The parts that copy a whole object of `size` bytes, at least a smallest part. One part where the
+/// service copies no ranges of an object so small.
 pub(super) fn copies(size: u64, plan: &Plan, limits: &Limits) -> Vec<Range<u64>> {
+    if size < limits.range_copy_min_source_bytes {
+        return std::iter::once(0..size).collect();
+    }
     let sizes = Sizes::new(plan, limits, &[]);
     even_ranges(size, sizes.copy, sizes.part_min).collect()
+}
+
+/// The range that a request to copy it names, of a source of `source_bytes`: an object of which no ranges
+/// are copied can be copied whole all the same, without naming one.
+pub(super) fn named(range: ByteRange, source_bytes: u64, limits: &Limits) -> Option<ByteRange> {
+    let small = source_bytes < limits.range_copy_min_source_bytes;
+    (!small || range.len() < source_bytes).then_some(range)
 }
 
 /// The sizes that parts may have, in bytes.
@@ -103,13 +120,13 @@ impl Sizes {
     }
 }
 
-/// The content as runs; neighbours that go together are one.
-fn runs(extents: &Extents) -> Vec<Run> {
+/// The content as runs, copied of the sources that can be; neighbours that go together are one.
+fn runs(extents: &Extents, can_copy: impl Fn(usize) -> bool) -> Vec<Run> {
     let mut runs: Vec<Run> = Vec::new();
     for extent in extents.iter() {
         let from = match extent.place {
-            Place::Remote { source, at, .. } => Some((source, at)),
-            Place::Staged | Place::Hole => None,
+            Place::Remote { source, at, .. } if can_copy(source) => Some((source, at)),
+            Place::Remote { .. } | Place::Staged | Place::Hole => None,
         };
         push(&mut runs, Run { len: extent.range.end - extent.range.start, from });
     }
@@ -152,7 +169,7 @@ fn widen(runs: &[Run], sizes: &Sizes) -> Vec<Run> {
             run.len -= take;
             run.from = run.from.map(|(source, at)| (source, at + take));
         }
-        // The last part may be short, but S3 copies no ranges of objects that are.
+        // Also the last one, which might be short: so few bytes can as well be sent.
         if run.len < sizes.part_min {
             run.from = None;
         }

@@ -16,6 +16,7 @@ fn limits(part_min: u64, part_max: u64, parts_max: u32, object_bytes: u64) -> Li
         part_max_bytes: part_max,
         put_bytes: part_max,
         copy_bytes: part_max,
+        range_copy_min_source_bytes: part_min + 1,
         object_bytes,
         ..limits
     }
@@ -23,6 +24,36 @@ fn limits(part_min: u64, part_max: u64, parts_max: u32, object_bytes: u64) -> Li
 
 fn object(size: u64) -> Extents {
     Extents::whole(Place::Remote { source: 0, at: 0, local: false }, size)
+}
+
+/// Sizes of the sources: what the content has of them, and more bytes behind that.
+fn sizes(extents: &Extents, more: [u64; 3]) -> [u64; 3] {
+    let mut sizes = [0; 3];
+    for Extent { range, place } in extents.iter() {
+        if let Place::Remote { source, at, .. } = place {
+            sizes[source] = sizes[source].max(at + range.end - range.start);
+        }
+    }
+    std::array::from_fn(|source| sizes[source] + more[source])
+}
+
+fn pieces(extents: &Extents, plan: &Plan, limits: &Limits) -> Option<Vec<Piece>> {
+    pieces_of(extents, sizes(extents, [0; 3]), plan, limits)
+}
+
+fn pieces_of(
+    extents: &Extents,
+    sizes: [u64; 3],
+    plan: &Plan,
+    limits: &Limits,
+) -> Option<Vec<Piece>> {
+    let pieces = super::pieces(extents, |source| sizes[source], plan, limits)?;
+    for piece in &pieces {
+        if let Piece::Copy { source, .. } = piece {
+            assert!(sizes[*source] >= limits.range_copy_min_source_bytes, "{piece:?} of {sizes:?}");
+        }
+    }
+    Some(pieces)
 }
 
 /// The rules of the services, and that every copied byte is the byte of the content at its offset.
@@ -85,17 +116,70 @@ fn an_object_of_the_largest_size_can_be_changed() {
     check(&extents, &pieces, &limits).unwrap();
     assert_eq!((pieces.len(), sent(&pieces)), (10_000, 5 * GIB));
     extents.resize(50_000 * GIB + 1);
-    assert_eq!(super::pieces(&extents, &plan, &limits), None);
+    assert_eq!(pieces_of(&extents, [u64::MAX; 3], &plan, &limits), None);
 }
 
 #[test]
 fn a_whole_object_is_copied_in_large_parts_and_no_content_has_none() {
     let limits = limits(MIB, 5 * GIB, 10_000, 50_000 * GIB);
     let plan = Plan::new(8 * MIB, 64 * MIB, &limits);
-    let pieces_of = |extents: &Extents| pieces(extents, &plan, &limits).unwrap();
-    assert_eq!(pieces_of(&object(3 * GIB + 1)).len(), 4);
-    assert_eq!(pieces_of(&object(5)), [Piece::Data(0..5)], "S3 copies no range of it");
-    assert_eq!(pieces_of(&Extents::default()), []);
+    let pieces = |extents: &Extents| pieces(extents, &plan, &limits).unwrap();
+    assert_eq!(pieces(&object(3 * GIB + 1)).len(), 4);
+    assert_eq!(pieces(&object(5)), [Piece::Data(0..5)]);
+    assert_eq!(pieces(&Extents::default()), []);
+}
+
+#[test]
+fn of_a_source_that_is_too_small_nothing_is_copied() {
+    let limits = limits(5 * MIB, 5 * GIB, 10_000, 5 * TIB);
+    let plan = Plan::new(8 * MIB, 64 * MIB, &limits);
+    // 8 MiB, and behind them all of another object.
+    for (size, sent) in [(5 * MIB, 5 * MIB), (5 * MIB + 1, 0), (3, 3)] {
+        let mut extents = object(8 * MIB);
+        extents.set(8 * MIB..8 * MIB + size, Place::Remote { source: 1, at: 0, local: false });
+        let pieces = pieces(&extents, &plan, &limits).unwrap();
+        check(&extents, &pieces, &limits).unwrap();
+        assert_eq!(self::sent(&pieces), sent, "{size}: {pieces:?}");
+    }
+    // Of a large one a small range can be copied, if it is large enough for a part.
+    let mut extents = object(8 * MIB);
+    extents.set(8 * MIB..13 * MIB, Place::Remote { source: 1, at: 0, local: false });
+    let pieces = pieces_of(&extents, [8 * MIB, GIB, 0], &plan, &limits).unwrap();
+    assert_eq!(sent(&pieces), 0, "{pieces:?}");
+}
+
+/// A grid is cut where the parts would be too many, and its last cell is of any size.
+#[test]
+fn the_last_cell_of_a_grid_copies_nothing_of_a_small_source() {
+    let limits = limits(10, 20, 4, u64::MAX);
+    let plan = Plan::new(10, 1 << 20, &limits);
+    let mut extents = object(60);
+    for at in [15, 35] {
+        extents.set(at..at + 10, Place::Staged);
+    }
+    extents.set(60..64, Place::Remote { source: 1, at: 0, local: false });
+    let ends = |source_bytes| {
+        let sizes = [60, source_bytes, 0];
+        let pieces = pieces_of(&extents, sizes, &plan, &limits).unwrap();
+        check(&extents, &pieces, &limits).unwrap();
+        pieces.last().cloned().unwrap()
+    };
+    assert_eq!(ends(11), Piece::Copy { source: 1, range: 0..4 });
+    assert_eq!(ends(10), Piece::Data(60..64));
+}
+
+#[test]
+fn an_object_of_which_no_ranges_are_copied_is_copied_whole() {
+    let limits = limits(5 * MIB, 5 * GIB, 10_000, 5 * TIB);
+    let plan = Plan::new(8 * MIB, 64 * MIB, &limits);
+    assert_eq!(copies(5 * MIB, &plan, &limits), [0..5 * MIB]);
+    assert_eq!(copies(2 * GIB, &plan, &limits), [0..GIB, GIB..2 * GIB]);
+    let named = |start, end, size| super::named(ByteRange::new(start, end).unwrap(), size, &limits);
+    assert_eq!(named(0, 5 * MIB, 5 * MIB), None);
+    assert_eq!(named(1, 5 * MIB, 5 * MIB), ByteRange::new(1, 5 * MIB));
+    assert_eq!(named(0, 5 * MIB + 1, 5 * MIB + 1), ByteRange::new(0, 5 * MIB + 1));
+    let smaller = Limits { range_copy_min_source_bytes: 3 * GIB, ..limits.clone() };
+    assert_eq!(copies(2 * GIB, &plan, &smaller), [0..2 * GIB]);
 }
 
 #[derive(Debug, Clone)]
@@ -133,12 +217,18 @@ proptest! {
         part in 1u64..100,
         share in 0.0f64..=1.0,
         changes in prop::collection::vec(change(100), 0..20),
+        copied in 0u64..80,
+        more in prop::array::uniform3(0u64..40),
     ) {
-        let limits = limits(part_min, part_min + span, parts_max, u64::MAX);
+        let limits = Limits {
+            range_copy_min_source_bytes: copied,
+            ..limits(part_min, part_min + span, parts_max, u64::MAX)
+        };
         let plan = Plan::new(part, 1 << 20, &limits);
         let most = plan.known_reach_bytes();
         let extents = changed((most as f64 * share) as u64, most, &changes);
-        let pieces = pieces(&extents, &plan, &limits).unwrap();
+        let sizes = sizes(&extents, more);
+        let pieces = pieces_of(&extents, sizes, &plan, &limits).unwrap();
         check(&extents, &pieces, &limits)?;
     }
 

@@ -12,6 +12,7 @@ use crate::store::{
     PartReceipt, Payload, PutOptions, StoreError, Upload as OpenUpload,
 };
 use crate::write::WriteError;
+use crate::write::compose;
 use crate::write::content::RemoteObject;
 use crate::write::shared::Shared;
 use crate::write::sum::{self, PartSum};
@@ -267,8 +268,8 @@ impl Driver {
             }
             Part::Copied { from, range } => {
                 let version = Conditions::matching(&from.version.etag);
-                let copied =
-                    store.copy_part(upload, number, &from.key, Some(range), &version).await;
+                let range = compose::named(range, from.version.size, store.limits());
+                let copied = store.copy_part(upload, number, &from.key, range, &version).await;
                 (copied.map_err(WriteError::of_base)?, None)
             }
         };

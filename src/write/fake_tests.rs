@@ -61,6 +61,7 @@ pub(super) fn limits(part_min_bytes: u64, parts_max: u32) -> Limits {
         put_bytes: 5 << 30,
         object_bytes: 5 << 40,
         copy_bytes: 5 << 30,
+        range_copy_min_source_bytes: part_min_bytes + 1,
         key_bytes: 1024,
         metadata_bytes: 2048,
         delete_batch: 1000,
@@ -367,12 +368,13 @@ impl ObjectStore for FakeStore {
     ) -> StoreResult<PartReceipt> {
         self.enter(Operation::CopyPart).await?;
         let mut state = self.state.lock().unwrap();
-        let range = range.expect("the pipeline always names a range");
         let source = state.source(from, conditions.if_match.as_ref(), Operation::CopyPart)?;
-        // S3 copies no ranges of objects that are smaller than a part.
-        if range.end() > source.len() as u64 || (source.len() as u64) < self.limits.part_min_bytes {
+        let size = source.len() as u64;
+        let small = size < self.limits.range_copy_min_source_bytes;
+        if range.is_some_and(|range| range.end() > size || small) {
             return Err(error(ErrorKind::InvalidRange, Operation::CopyPart));
         }
+        let range = range.or(ByteRange::new(0, size)).expect("an object that is not empty");
         let bytes = source[range.start() as usize..range.end() as usize].to_vec();
         state.count += 1;
         let etag = ETag::new(&format!("part-{}", state.count));

@@ -125,6 +125,7 @@ mod tests {
             put_bytes: part_max,
             object_bytes,
             copy_bytes: part_max,
+            range_copy_min_source_bytes: 1,
             key_bytes: 1024,
             metadata_bytes: 2048,
             delete_batch: 1000,

@@ -163,7 +163,8 @@ impl Inner {
         }
         let (plan, limits) = (&self.shared.plan, self.store().limits());
         let limit_bytes = plan.known_reach_bytes();
-        let pieces = compose::pieces(edit.extents(), plan, limits);
+        let source_bytes = |index| edit.source(index).map_or(0, |object| object.version.size);
+        let pieces = compose::pieces(edit.extents(), source_bytes, plan, limits);
         let pieces = pieces.ok_or(WriteError::TooLarge { limit_bytes })?;
         let driver = self.open_upload();
         for piece in pieces {

@@ -34,6 +34,7 @@ const LIMITS: Limits = Limits {
     put_bytes: 5 * GIB,
     object_bytes: 10_000 * 5 * GIB,
     copy_bytes: 5 * GIB,
+    range_copy_min_source_bytes: 1,
     key_bytes: 850,
     metadata_bytes: 2048,
     delete_batch: 1000,

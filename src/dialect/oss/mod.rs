@@ -41,6 +41,7 @@ const LIMITS: Limits = Limits {
     put_bytes: 5 * GIB,
     object_bytes: 10_000 * 5 * GIB,
     copy_bytes: GIB,
+    range_copy_min_source_bytes: 1,
     key_bytes: 1023,
     metadata_bytes: 8192,
     delete_batch: 1000,

@@ -44,6 +44,8 @@ const LIMITS: Limits = Limits {
     put_bytes: 5 * GIB,
     object_bytes: 5 << 40,
     copy_bytes: 5 * GIB,
+    // AWS wants more than 5 MiB; its kin take what it takes.
+    range_copy_min_source_bytes: (5 << 20) + 1,
     key_bytes: 1024,
     metadata_bytes: 2048,
     delete_batch: 1000,

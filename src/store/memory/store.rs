@@ -30,6 +30,7 @@ pub const SMALL_LIMITS: Limits = Limits {
     put_bytes: 5 * GIB,
     object_bytes: 50_000 * GIB,
     copy_bytes: 5 * GIB,
+    range_copy_min_source_bytes: 1,
     key_bytes: 850,
     metadata_bytes: 2048,
     delete_batch: 1000,
@@ -403,6 +404,10 @@ impl ObjectStore for MemoryStore {
         if range.is_some_and(|range| range.end() > source.size()) {
             let text = "the range reaches past the end of the source";
             return Err(at.error(ErrorKind::InvalidRange, text));
+        }
+        if range.is_some() && source.size() < self.limits.range_copy_min_source_bytes {
+            let text = "no ranges are copied of a source so small";
+            return Err(at.error(ErrorKind::InvalidRequest, text));
         }
         let bytes = range.map_or(source.size(), ByteRange::len);
         at.at_most(bytes, self.limits.part_max_bytes)?;

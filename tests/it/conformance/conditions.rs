@@ -49,8 +49,12 @@ fn each(info: &ObjectInfo) -> Table {
     ]
 }
 
+/// An object of which ranges can be copied, and that can be a part.
 async fn put(ground: &Ground<'_>, name: &str) -> (Key, ObjectInfo) {
-    ground.put(name, ground.part_bytes(1)).await;
+    let mut bytes = ground.part_bytes(1);
+    let least = ground.store.limits().range_copy_min_source_bytes;
+    bytes.resize(bytes.len().max(usize::try_from(least).unwrap()), 7);
+    ground.put(name, bytes).await;
     let key = ground.key(name);
     let info = ground.store.head(&key).await.unwrap();
     (key, info)

@@ -168,7 +168,9 @@ pub(super) async fn one_empty_part(ground: &Ground<'_>) {
 }
 
 pub(super) async fn parts_are_copied_from_objects(ground: &Ground<'_>) {
+    // Twice a part, so that ranges of it can be copied everywhere.
     let source = [ground.part_bytes(3), ground.part_bytes(4)].concat();
+    assert!(source.len() as u64 >= ground.store.limits().range_copy_min_source_bytes);
     let etag = ground.put("from +%", source.clone()).await.etag;
     let from = ground.key("from +%");
     let half = source.len() as u64 / 2;
