@@ -129,8 +129,18 @@ pub(super) async fn execute(
             let open = bucket.upload(&upload)?;
             encryption::check(&open.properties, key_md5.as_deref())?;
             let source = source_of(service, &source, false)?;
-            if range.is_some_and(|range| range.end() > source.size()) {
-                return Err(Refusal::InvalidRange(source.size()));
+            let range = match range {
+                Some(range) if range.end() > source.size() => match rules.bad_ranges_copy_all {
+                    true => None,
+                    false => return Err(Refusal::InvalidRange(source.size())),
+                },
+                range => range,
+            };
+            let small = service.config().part_min_bytes.unwrap_or(rules.part_min_bytes);
+            if rules.ranges_of_large_only && range.is_some() && source.size() <= small {
+                return Err(Refusal::Contradiction(
+                    "The specified copy source is not supported as a byte-range copy source",
+                ));
             }
             at_most(range.map_or(source.size(), |range| range.len()), rules.put_bytes)?;
             let part = bucket.copy_part(&upload, number, &source, range).await?;

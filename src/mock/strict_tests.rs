@@ -94,3 +94,53 @@ async fn if_match_of_anything_deletes_what_is_there() {
     assert_eq!(send(&server, delete()).await.status, 204);
     assert_eq!(get(&server, "/k").await.status, 404);
 }
+
+/// A part of `/up` that copies a range of `/k`.
+async fn part_of(server: &MockServer, dialect: MockDialect, range: &str) -> Reply {
+    let upload = send(server, Raw::new("POST", "/up?uploads")).await;
+    let target = format!("/up?partNumber=1&uploadId={}", upload.element("UploadId").unwrap());
+    let raw = Raw::new("PUT", &target);
+    let raw = raw.header(&own(dialect, "copy-source"), "/mock-1250000000/k");
+    send(server, raw.header(&own(dialect, "copy-source-range"), range)).await
+}
+
+#[tokio::test]
+async fn s3_copies_no_range_of_what_is_no_larger_than_a_part() {
+    for dialect in ALL {
+        let server = speaking(dialect).await;
+        for (content, range) in
+            [("four", "bytes=0-3"), ("four", "bytes=1-2"), ("fives", "bytes=0-0")]
+        {
+            put(&server, "/k", content).await;
+            let reply = part_of(&server, dialect, range).await;
+            let refused = dialect == MockDialect::S3 && content == "four";
+            let expected = if refused { (400, "InvalidRequest") } else { (200, "") };
+            let code = if reply.status == 200 { String::new() } else { reply.code() };
+            assert_eq!((reply.status, code), refusal(expected), "{dialect:?} {content} {range}");
+        }
+    }
+    // That of the service.
+    let config = MockConfig { dialect: MockDialect::S3, ..MockConfig::default() };
+    let server = start(config).await;
+    for (size, status) in [(5 << 20, 400), ((5 << 20) + 1, 200)] {
+        put(&server, "/k", &"k".repeat(size)).await;
+        assert_eq!(part_of(&server, MockDialect::S3, "bytes=0-9").await.status, status, "{size}");
+    }
+}
+
+#[tokio::test]
+async fn oss_copies_all_where_the_range_is_bad() {
+    let server = speaking(MockDialect::Oss).await;
+    put(&server, "/k", "hello world").await;
+    let whole = part_of(&server, MockDialect::Oss, "bytes=0-10").await;
+    let crc = |reply: &Reply| reply.header("x-oss-hash-crc64ecma").unwrap().to_owned();
+    assert_eq!(whole.header("content-range"), Some("bytes 0-10/11"));
+    for bad in ["bytes=6-11", "bytes=11-12", "bytes=6-", "bytes=-5", "bytes=7-6", "6-10"] {
+        let reply = part_of(&server, MockDialect::Oss, bad).await;
+        assert_eq!((reply.status, crc(&reply)), (200, crc(&whole)), "{bad}");
+        assert_eq!(reply.header("content-range"), None, "{bad}");
+    }
+    let good = part_of(&server, MockDialect::Oss, "bytes=6-10").await;
+    assert_eq!(good.header("content-range"), Some("bytes 6-10/11"));
+    assert_ne!(crc(&good), crc(&whole));
+}

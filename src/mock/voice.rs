@@ -83,6 +83,10 @@ pub(super) struct Rules {
     pub(super) restore_header: &'static str,
     /// Whether a HEAD must bring the key of the client with which the object is encrypted.
     pub(super) key_for_head: bool,
+    /// Whether the source of a part that copies a range must be larger than the smallest part.
+    pub(super) ranges_of_large_only: bool,
+    /// Whether a part that copies a range which is none, or is not in the source, copies all of it.
+    pub(super) bad_ranges_copy_all: bool,
     /// Whether a failed `If-None-Match` or `If-Modified-Since` of a copy is "not modified".
     pub(super) copy_not_modified: bool,
 }

@@ -81,9 +81,16 @@ impl Wording<'_> {
                     stated.try_fold(answer, |answer, (name, value)| Some(answer.with(name, value)));
                 self.with_crc64nvme(answer.unwrap_or_else(ok), part.crc64nvme, &part.stated)
             }
-            Outcome::PartCopied { part, .. } => {
+            Outcome::PartCopied { part, range, source } => {
                 let answer = self.with_copied_etag(xml(documents.part_copied(part)), &part.etag);
-                self.with_crc(answer, part.checksum)
+                let answer = self.with_crc(answer, part.checksum);
+                match range {
+                    Some((start, end)) if self.flavor.part_copies_tell_range => {
+                        let text = format!("bytes {start}-{}/{source}", end - 1);
+                        answer.with(CONTENT_RANGE.as_str(), &text)
+                    }
+                    _ => answer,
+                }
             }
             Outcome::Completed(object) => {
                 let answer = self.with_crc(xml(documents.completed(object)), object.checksum);

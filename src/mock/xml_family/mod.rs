@@ -98,6 +98,8 @@ pub(super) struct Flavor {
     pub(super) next_markers_always: bool,
     /// Whether the ETag of a copy is in a header as well as in the document.
     pub(super) copies_have_etag_header: bool,
+    /// Whether the answer to a part that copies a range repeats it in `Content-Range`.
+    pub(super) part_copies_tell_range: bool,
     /// Name space of listings and results.
     pub(super) xmlns: Option<&'static str>,
     /// Everybody, as lists of permissions name them.

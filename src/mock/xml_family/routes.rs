@@ -159,11 +159,15 @@ impl Routing<'_> {
             }
             _ => Err(Refusal::InvalidArgument("the range of a copy source is bytes=first-last")),
         });
+        let range = match range.transpose() {
+            Err(_) if self.flavor.rules.bad_ranges_copy_all => None,
+            range => range?,
+        };
         let source = self.source(&source)?;
         if source.conditions.are_mixed() && !self.flavor.mixed_part_conditions {
             return Err(Refusal::InvalidArgument("these conditions do not go together"));
         }
-        Ok(Call::CopyPart { upload, number, key_md5, source, range: range.transpose()? })
+        Ok(Call::CopyPart { upload, number, key_md5, source, range })
     }
 
     fn copy(&self, key: Key, source: &str) -> Result<Call, Refusal> {

@@ -10,6 +10,7 @@ mod exclusive;
 mod failures;
 mod names;
 mod odd_names;
+mod part_copies;
 mod readdir;
 mod rename;
 mod rename_native;
