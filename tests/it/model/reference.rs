@@ -251,16 +251,6 @@ impl<H: Copy> Reference<H> {
         }
     }
 
-    /// fsync of a handle. Where others have changed the object, it may store what is written to the file of
-    /// that name now: the mount knows it as the same file.
-    pub fn sync(&mut self, node: usize) {
-        self.commit(node);
-        let now = self.nodes[node].was.as_deref().and_then(|was| self.node_at(was));
-        if let Some(now) = now.map(|now| &mut self.nodes[now]).filter(|now| now.dirty) {
-            now.early.push(now.content.clone());
-        }
-    }
-
     /// A handle goes; the last one that writes takes care that nothing is left unpublished.
     pub fn release(&mut self, handle: usize) -> H {
         let Handle { node, real, .. } = self.handles.remove(handle);
