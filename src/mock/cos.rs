@@ -23,6 +23,7 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
         archives: &["ARCHIVE", "DEEP_ARCHIVE"],
         restore_header: "x-cos-restore",
         key_for_head: true,
+        copies_appended: false,
         ranges_of_large_only: false,
         bad_ranges_copy_all: false,
         copy_not_modified: false,

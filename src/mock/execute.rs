@@ -226,11 +226,16 @@ fn source_of(
     reading: &Reading,
     not_modified: bool,
 ) -> Result<Arc<Object>, Refusal> {
-    read(service, reading).map_err(|refusal| match refusal {
+    let source = read(service, reading).map_err(|refusal| match refusal {
         Refusal::NoSuchKey => Refusal::NoSuchCopySource,
         Refusal::NotModified if !not_modified => Refusal::PreconditionFailed,
         other => other,
-    })
+    })?;
+    let refused = !service.voice.rules().copies_appended && service.config().appended_not_copied;
+    if refused && source.properties.appendable {
+        return Err(Refusal::AppendedSource);
+    }
+    Ok(source)
 }
 
 /// A copy has the metadata of its source, and says itself how it is stored and who may read it.

@@ -134,6 +134,9 @@ pub struct MockConfig {
     /// Fewest bytes of a part that is not the last; `None` for the service's own
     /// (COS 1 MiB, OSS 100 KiB, QingStor 4 MiB, S3 5 MiB).
     pub part_min_bytes: Option<u64>,
+    /// Whether COS and OSS refuse to copy objects that were made by append, as they document it. With
+    /// which code they do is not documented.
+    pub appended_not_copied: bool,
     /// Whether S3 has additional checksums (`x-amz-checksum-*`), CRC-64/NVME and trailers; older
     /// compatible servers have none and ignore the headers.
     pub s3_checksums: bool,
@@ -157,6 +160,7 @@ impl Default for MockConfig {
             etags: EtagMode::Md5,
             addressing: Addressing::Auto,
             part_min_bytes: None,
+            appended_not_copied: true,
             s3_checksums: true,
             s3_conditional_writes: true,
         }
@@ -175,6 +179,7 @@ impl fmt::Debug for MockConfig {
             .field("etags", &self.etags)
             .field("addressing", &self.addressing)
             .field("part_min_bytes", &self.part_min_bytes)
+            .field("appended_not_copied", &self.appended_not_copied)
             .field("s3_checksums", &self.s3_checksums)
             .field("s3_conditional_writes", &self.s3_conditional_writes)
             .finish_non_exhaustive()

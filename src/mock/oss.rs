@@ -25,6 +25,7 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
         archives: &["Archive", "ColdArchive", "DeepColdArchive"],
         restore_header: "x-oss-restore",
         key_for_head: true,
+        copies_appended: false,
         ranges_of_large_only: false,
         bad_ranges_copy_all: true,
         copy_not_modified: true,

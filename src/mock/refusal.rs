@@ -33,6 +33,8 @@ pub(super) enum Refusal {
     /// An append at another position than this one, the end.
     WrongPosition(u64),
     NotAppendable,
+    /// The source of a copy was made by append.
+    AppendedSource,
     InvalidPart,
     InvalidPartOrder,
     /// A list names a part that cannot be.

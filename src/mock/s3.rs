@@ -26,6 +26,7 @@ pub(super) static VOICE: XmlVoice = XmlVoice(Flavor {
         archives: &["GLACIER", "DEEP_ARCHIVE"],
         restore_header: "x-amz-restore",
         key_for_head: true,
+        copies_appended: true,
         ranges_of_large_only: true,
         bad_ranges_copy_all: false,
         copy_not_modified: false,

@@ -144,3 +144,32 @@ async fn oss_copies_all_where_the_range_is_bad() {
     assert_eq!(good.header("content-range"), Some("bytes 6-10/11"));
     assert_ne!(crc(&good), crc(&whole));
 }
+
+#[tokio::test]
+async fn what_was_appended_is_not_copied() {
+    for (dialect, appended_not_copied) in [
+        (MockDialect::Cos, true),
+        (MockDialect::Cos, false),
+        (MockDialect::Oss, true),
+        (MockDialect::Oss, false),
+    ] {
+        let config = MockConfig { dialect, appended_not_copied, ..MockConfig::default() };
+        let server = start(config).await;
+        let append = Raw::new("POST", "/k?append&position=0").body("hello world");
+        assert_eq!(send(&server, append).await.status, 200);
+        let copy = || {
+            let source = "/mock-1250000000/k";
+            send(&server, Raw::new("PUT", "/copy").header(&own(dialect, "copy-source"), source))
+        };
+        for reply in [copy().await, part_of(&server, dialect, "bytes=0-4").await] {
+            let code = if reply.status == 200 { String::new() } else { reply.code() };
+            let expected =
+                if appended_not_copied { (400, "OperationNotSupported") } else { (200, "") };
+            assert_eq!((reply.status, code), refusal(expected), "{dialect:?}");
+        }
+        assert_eq!(get(&server, "/copy").await.status == 404, appended_not_copied);
+        // What replaces it is an object like any other.
+        put(&server, "/k", "plain").await;
+        assert_eq!(copy().await.status, 200, "{dialect:?}");
+    }
+}

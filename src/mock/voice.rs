@@ -83,6 +83,8 @@ pub(super) struct Rules {
     pub(super) restore_header: &'static str,
     /// Whether a HEAD must bring the key of the client with which the object is encrypted.
     pub(super) key_for_head: bool,
+    /// Whether objects that were made by append can be copied, whole or in part.
+    pub(super) copies_appended: bool,
     /// Whether the source of a part that copies a range must be larger than the smallest part.
     pub(super) ranges_of_large_only: bool,
     /// Whether a part that copies a range which is none, or is not in the source, copies all of it.

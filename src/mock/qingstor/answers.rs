@@ -167,6 +167,7 @@ pub(super) fn words(refusal: &Refusal) -> (StatusCode, &str, String) {
         Refusal::WrongPosition(_) => {
             (400, "invalid_argument", "The position is not the end of the object.")
         }
+        Refusal::AppendedSource => (400, "invalid_request", "The source cannot be copied."),
         Refusal::NotAppendable => (400, "invalid_argument", "The object is not appendable."),
         Refusal::InvalidPart => {
             (400, "invalid_argument", "A listed part could not be found, or its etag differs.")

@@ -34,6 +34,7 @@ const RULES: Rules = Rules {
     archives: &[],
     restore_header: "",
     key_for_head: false,
+    copies_appended: true,
     ranges_of_large_only: false,
     bad_ranges_copy_all: false,
     copy_not_modified: false,

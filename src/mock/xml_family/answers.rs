@@ -290,6 +290,9 @@ pub(super) fn words<'a>(flavor: &Flavor, refusal: &'a Refusal) -> (StatusCode, &
             (409, "AppendPositionErr", "The position is not the end of the object.")
         }
         Refusal::NotAppendable => (409, "ObjectNotAppendable", "The object is not appendable."),
+        Refusal::AppendedSource => {
+            (400, "OperationNotSupported", "An object made by append cannot be copied.")
+        }
         Refusal::InvalidPart => {
             (400, "InvalidPart", "A specified part could not be found, or its ETag differs.")
         }
