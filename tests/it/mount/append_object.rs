@@ -37,6 +37,38 @@ fn lines_are_appended_alone_where_the_service_can() {
     }
 }
 
+/// COS and OSS do not copy what was appended.
+#[test]
+fn appended_files_are_rotated_changed_and_copied() {
+    for dialect in [MockDialect::Cos, MockDialect::Oss, MockDialect::Qingstor] {
+        let Some(mounted) = mounted(dialect) else { return };
+        mounted.sh("for i in 1 2 3; do echo line $i >> x.log; done");
+        mounted.sh("chmod 600 x.log; cp x.log copy; mv x.log x.log.1; echo new >> x.log");
+        mounted.settled();
+        let lines = b"line 1\nline 2\nline 3\n";
+        for name in ["x.log.1", "copy"] {
+            assert_eq!(mounted.object(name).unwrap(), lines, "{dialect:?} {name}");
+        }
+        assert_eq!(mounted.object("x.log").unwrap(), b"new\n", "{dialect:?}");
+        assert_eq!(mounted.sh("stat -c %a x.log.1").trim(), "600");
+
+        // Larger than a part, and than a piece that is carried.
+        let mut bytes = pattern(1, 18 << 20);
+        fs::write(mounted.path("big.log"), &bytes).unwrap();
+        assert!(mounted.requests_of(Operation::Append) > 4, "{dialect:?}");
+        mounted.sh(
+            "cp big.log copy; printf X | dd of=big.log bs=1 seek=3000000 conv=notrunc status=none",
+        );
+        assert_same(&mounted.object("copy").unwrap(), &bytes, dialect);
+        bytes[3_000_000] = b'X';
+        assert_same(&mounted.object("big.log").unwrap(), &bytes, dialect);
+        fs::write(mounted.path("two.log"), &bytes).unwrap();
+        mounted.sh("mv two.log two.old; printf end >> two.old");
+        bytes.extend(b"end");
+        assert_same(&mounted.object("two.old").unwrap(), &bytes, dialect);
+    }
+}
+
 #[test]
 fn what_cannot_be_appended_to_is_published_as_ever() {
     for dialect in [MockDialect::Cos, MockDialect::Oss, MockDialect::Qingstor] {

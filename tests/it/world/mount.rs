@@ -67,6 +67,8 @@ pub struct Setup {
     pub memory_limit_bytes: u64,
     /// How long answers are believed.
     pub attr_ttl: Duration,
+    /// How long attributes wait for more of them.
+    pub settle_delay: Duration,
     /// Where the mock keeps its objects; in memory if `None`.
     pub dir: Option<PathBuf>,
     /// How long a close may take.
@@ -85,6 +87,7 @@ impl Default for Setup {
             part_bytes: 1 << 20,
             memory_limit_bytes: 64 << 20,
             attr_ttl: Duration::from_secs(10),
+            settle_delay: Duration::from_millis(300),
             dir: None,
             close_timeout: Duration::from_secs(60),
             allow_other: false,
@@ -163,7 +166,7 @@ impl Mounted {
             dir_mode: 0o755,
             append_objects: self.setup.append_objects.clone(),
             attr_ttl: self.setup.attr_ttl,
-            settle_delay: Duration::from_millis(300),
+            settle_delay: self.setup.settle_delay,
             read_only: false,
             write: WriteConfig {
                 part_bytes: self.setup.part_bytes,
