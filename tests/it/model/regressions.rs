@@ -197,6 +197,22 @@ fn a_directory_stays_one_when_a_page_ends_after_the_object_of_its_name() {
     }
 }
 
+/// A file that nobody stored yet keeps it, and its marker stands on the next page.
+#[test]
+fn a_directory_keeps_its_attributes_when_a_page_ends_after_the_object_of_its_name() {
+    let steps = [
+        (Op::Mkdir { path: "a" }, Look::Away),
+        (Op::Rename { from: "a", to: "b", no_replace: false }, Look::Away),
+        (Op::RemotePut { key: "b", len: 0 }, Look::Away),
+        (Op::RemotePut { key: "a/a/", len: 0 }, Look::Away),
+        (Op::RemotePut { key: "/a", len: 0 }, Look::Away),
+        (Op::Create { path: "b/a", exclusive: false, truncate: false }, Look::Names),
+    ];
+    for (_, limits) in services() {
+        check(&steps, &limits).unwrap();
+    }
+}
+
 /// It was made to keep the directory, and others have removed it.
 #[test]
 fn a_marker_that_others_removed_is_made_again() {

@@ -44,9 +44,8 @@ impl FileSystem {
         let more = page.next.is_some();
         let items = self.items_of(inode, stream, &prefix, (page, asked), (carried, first_time));
         // While a directory of the same name may follow, it is not known what an object is.
-        let open = |item: &Item| more && item.kind != Kind::Directory;
         let (carried, items) =
-            items.into_iter().partition(|item| open(item) && stream.shadows.contains(&item.name));
+            items.into_iter().partition(|item| more && stream.shadows.contains(&item.name));
         Ok((items, next, carried))
     }
 
@@ -90,8 +89,9 @@ impl FileSystem {
                 // directory takes its place.
                 let hidden = items.iter_mut().rev().find(|item: &&mut Item| item.name == name);
                 if let Some(hidden) = hidden {
-                    *hidden = self.item_of(inode, name, kind, &text, None);
+                    *hidden = self.item_of(inode, name.clone(), kind, &text, None);
                 }
+                stream.shadows.retain(|shadow| *shadow != name);
                 continue;
             }
             if kind == Kind::File {
