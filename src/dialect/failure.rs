@@ -13,6 +13,17 @@ use crate::store::{ErrorKind, Key, Operation, StoreError};
 /// passing trouble: they are tried again only so often.
 const MAX_GARBLED_ATTEMPTS: u32 = 4;
 
+/// As much of a service's words as is shown, in characters. Some repeat what was signed.
+const WORDS_SHOWN: usize = 500;
+
+/// The beginning of what a service says.
+pub(crate) fn in_few_words(message: &str) -> Box<str> {
+    match message.char_indices().nth(WORDS_SHOWN) {
+        Some((end, _)) => format!("{} …", &message[..end]).into(),
+        None => message.into(),
+    }
+}
+
 /// What to do after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Repeat {
@@ -150,4 +161,17 @@ pub(crate) fn given_up(
         }
     };
     failure.into_error(operation, key, attempts)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_service_is_not_quoted_without_end() {
+        assert_eq!(&*in_few_words("short"), "short");
+        let exact = "é".repeat(WORDS_SHOWN);
+        assert_eq!(*in_few_words(&exact), exact);
+        assert_eq!(*in_few_words(&format!("{exact}x")), format!("{exact} …"));
+    }
 }

@@ -2,7 +2,7 @@
 //! Codes decide; the status decides where the code says nothing.
 
 use super::answers::ServiceError;
-use crate::dialect::failure::{Failure, Repeat};
+use crate::dialect::failure::{Failure, Repeat, in_few_words};
 use crate::dialect::xml_service::codes::by_status;
 use crate::store::{ErrorKind, Operation};
 
@@ -14,7 +14,7 @@ pub(super) fn failure(status: u16, error: Option<ServiceError>) -> Failure {
     let mut failure = Failure::new(kind, repeat, "the service refused without saying why");
     if let Some(error) = error {
         let message = error.message.filter(|message| !message.is_empty());
-        failure.message = message.unwrap_or_else(|| error.code.clone()).into();
+        failure.message = in_few_words(message.as_deref().unwrap_or(&error.code));
         failure.request_id = error.request_id.filter(|id| !id.is_empty()).map(Into::into);
         failure.code = Some(error.code.into());
     }

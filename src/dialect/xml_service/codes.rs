@@ -1,7 +1,7 @@
 //! From error documents and statuses to meanings. Codes decide; the status decides where the code
 //! says nothing. The codes here are those that COS, OSS and S3 share.
 
-use crate::dialect::failure::{Failure, Repeat};
+use crate::dialect::failure::{Failure, Repeat, in_few_words};
 use crate::dialect::xml_service::answers::ServiceError;
 use crate::store::ErrorKind;
 
@@ -19,7 +19,7 @@ pub(crate) fn failure(
         Some(error) => {
             failure.message = match error.message.is_empty() {
                 true => error.code.as_str().into(),
-                false => error.message.into(),
+                false => in_few_words(&error.message),
             };
             failure.request_id = error.request_id.map(Into::into);
             failure.code = Some(error.code.into());
