@@ -110,7 +110,11 @@ impl<H: Copy> Reference<H> {
             (path_of(key), if link { Entry::Link { target: bytes } } else { file })
         });
         let open = open.map(|(path, node)| {
-            let (size, mode, mtime) = (node.content.len(), node.mode, node.mtime);
+            let (size, mtime) = (node.content.len(), node.mtime);
+            let mode = match is_marker(&path) {
+                true => self.marker_mode(&key_of(&path)),
+                false => node.mode,
+            };
             (path, Entry::File { size, mode, mtime })
         });
         // Files that are open come later and are newer than their objects.

@@ -421,3 +421,18 @@ async fn keys_that_cannot_be_names_are_never_lost() {
     rename(&world, name, "plain").await.unwrap();
     assert_eq!(keys(&world.bucket), ["plain"]);
 }
+
+/// It has the directory's attributes when these are stored, also for those who had it open before.
+#[test]
+fn the_bytes_of_a_marker_that_are_open_get_the_attributes_of_the_directory() {
+    let steps = [
+        (Op::RemotePut { key: "a/b/", len: 1 }, Look::Away),
+        (Op::Open { path: "a/b/@partfs:", write: false, truncate: false }, Look::Away),
+        (Op::Create { path: "a", exclusive: false, truncate: false }, Look::Away),
+        (Op::SetTime { path: "a/b", seconds: 1_000_000_000 }, Look::Away),
+        (Op::Create { path: "a", exclusive: false, truncate: false }, Look::Away),
+    ];
+    for (_, limits) in services() {
+        check(&steps, &limits).unwrap();
+    }
+}
