@@ -13,7 +13,9 @@ use crate::fs::error::FsError;
 use crate::fs::name::Name;
 use crate::fs::xattr::Xattrs;
 use crate::read::FileReader;
-use crate::store::{Checksum, ListedObject, Metadata, ObjectInfo, ObjectVersion, StandardHeaders};
+use crate::store::{
+    Checksum, ListedObject, Metadata, ObjectInfo, ObjectVersion, PutOptions, StandardHeaders,
+};
 use crate::write::FileWriter;
 
 /// Number of an inode. Never used again for another file while the mount lives.
@@ -66,6 +68,20 @@ impl Object {
             storage_class: info.storage_class,
             appendable: info.appendable,
             asked,
+        }
+    }
+
+    /// What a PUT or a copy of ours with these properties has made just now.
+    pub fn from_ours(version: ObjectVersion, options: PutOptions) -> Self {
+        Self {
+            version,
+            checksum: None,
+            last_modified: None,
+            metadata: Some(options.metadata),
+            headers: options.headers,
+            storage_class: options.storage_class,
+            appendable: false,
+            asked: Instant::now(),
         }
     }
 

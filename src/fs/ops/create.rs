@@ -178,16 +178,7 @@ impl FileSystem {
         let options =
             PutOptions { headers, metadata, replaces: Replaces::Nothing, ..PutOptions::default() };
         let version = self.store.put(key, Payload::default(), &options).await?;
-        Ok(Object {
-            version,
-            checksum: None,
-            last_modified: None,
-            metadata: Some(options.metadata),
-            headers: options.headers,
-            storage_class: options.storage_class,
-            appendable: false,
-            asked: tokio::time::Instant::now(),
-        })
+        Ok(Object::from_ours(version, options))
     }
 
     /// Makes a symbolic link, stored when this returns: the target is the content, the mode says what
@@ -214,16 +205,7 @@ impl FileSystem {
         let payload = Payload::from(Bytes::copy_from_slice(target.as_bytes()));
         let stored = self.store.put(&key, payload, &options).await.map_err(FsError::from);
         let version = stored.inspect_err(|error| self.doubt_names(&parent, error))?;
-        let object = Object {
-            version,
-            checksum: None,
-            last_modified: None,
-            metadata: Some(options.metadata),
-            headers: options.headers,
-            storage_class: options.storage_class,
-            appendable: false,
-            asked: tokio::time::Instant::now(),
-        };
+        let object = Object::from_ours(version, options);
         self.known.put(key.as_str(), &object);
         let inode =
             self.inodes.obtain(parent.ino, &name, Kind::Symlink, true, || (attr, Some(object)));

@@ -7,8 +7,6 @@
 
 use std::sync::Arc;
 
-use tokio::time::Instant;
-
 use crate::fs::FileSystem;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsResult, Meaning};
@@ -67,16 +65,7 @@ impl FileSystem {
             ..PutOptions::default()
         };
         let version = self.store.put(&key, Payload::default(), &options).await?;
-        let object = Object {
-            version,
-            checksum: None,
-            last_modified: None,
-            metadata: Some(options.metadata),
-            headers: options.headers,
-            storage_class: options.storage_class,
-            appendable: false,
-            asked: Instant::now(),
-        };
+        let object = Object::from_ours(version, options);
         self.known.put(key.as_str(), &object);
         let mut state = directory.state();
         state.marker = Some(true);

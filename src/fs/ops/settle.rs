@@ -159,16 +159,8 @@ impl FileSystem {
                     let mut state = inode.state();
                     let now = state.put_options(inode, true);
                     state.attr_pending = now.metadata != options.metadata;
-                    let object = Object {
-                        version,
-                        checksum: state.object.as_ref().and_then(|object| object.checksum),
-                        last_modified: None,
-                        metadata: Some(options.metadata),
-                        headers: options.headers,
-                        storage_class: options.storage_class,
-                        appendable: false,
-                        asked: tokio::time::Instant::now(),
-                    };
+                    let checksum = state.object.as_ref().and_then(|object| object.checksum);
+                    let object = Object { checksum, ..Object::from_ours(version, options) };
                     state.marker = Some(true);
                     state.object = Some(object.clone());
                     state.checked = Some(object.asked);
