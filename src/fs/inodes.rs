@@ -153,6 +153,19 @@ impl Inodes {
         Some(TreePath::from_names(names.into_iter().rev()))
     }
 
+    /// Whether an inode is this directory, or somewhere below it.
+    pub fn is_within(&self, ino: InodeNo, directory: InodeNo) -> bool {
+        let table = self.0.lock();
+        let mut at = ino;
+        while at != directory {
+            match table.entries.get(&at).and_then(|entry| entry.place.as_ref()) {
+                Some((parent, _)) => at = *parent,
+                None => return false,
+            }
+        }
+        true
+    }
+
     /// Parent and name of an inode; `None` for the root and for what was unlinked.
     pub fn place(&self, ino: InodeNo) -> Option<(InodeNo, Name)> {
         self.0.lock().entries.get(&ino)?.place.clone()

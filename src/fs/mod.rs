@@ -23,6 +23,7 @@ pub mod attr;
 mod background;
 pub mod control;
 pub mod error;
+mod gate;
 pub mod handle;
 pub mod holders;
 pub mod inode;
@@ -50,6 +51,7 @@ use crate::write::{WriteConfig, Writers};
 
 use self::attr::{Attr, Defaults};
 use self::background::Background;
+use self::gate::Gate;
 use self::handle::Handles;
 use self::holders::Holders;
 use self::inodes::Inodes;
@@ -118,6 +120,7 @@ pub struct FileSystem {
     background: Background,
     unfinished: Unfinished,
     renames: Renames,
+    gate: Gate,
     /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
     draining: watch::Sender<bool>,
     /// Keys met in listings that are not shown.
@@ -163,6 +166,7 @@ impl FileSystem {
             background: Background::new(),
             unfinished: Unfinished::default(),
             renames: Renames::default(),
+            gate: Gate::default(),
             draining: watch::Sender::new(false),
             hidden_keys: AtomicU64::new(0),
             unreadable_xattrs: AtomicBool::new(false),

@@ -106,7 +106,7 @@ impl FileSystem {
     pub async fn fsync_directory(self: &Arc<Self>, handle: HandleNo) -> FsResult<()> {
         let handle = self.handles.get(handle)?;
         let directory = handle.directory()?;
-        self.settle(directory.pin.inode()).await
+        self.settle_where_it_is(directory.pin.inode()).await
     }
 
     /// Makes the bucket hold what was written to an inode. Nothing to do is success. Safe to repeat; a

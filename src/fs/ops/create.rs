@@ -145,6 +145,7 @@ impl FileSystem {
         name: &OsStr,
         maker: Maker,
     ) -> FsResult<Entry> {
+        let _entered = self.enter(&[parent]).await;
         let (parent, name) = self.free_name(parent, name, Kind::Directory).await?;
         let attr = Attr::new(Kind::Directory, maker.mode, maker.uid, maker.gid, self.clock.now());
         let path = self.inodes.path(parent.ino).ok_or(Meaning::NotFound)?.child(&name);
@@ -190,6 +191,7 @@ impl FileSystem {
         target: &OsStr,
         maker: Maker,
     ) -> FsResult<Entry> {
+        let _entered = self.enter(&[parent]).await;
         let (parent, name) = self.free_name(parent, name, Kind::Symlink).await?;
         let target = target.to_str().ok_or(Meaning::NotUtf8)?;
         if target.len() as u64 > TARGET_BYTES {

@@ -17,6 +17,7 @@ impl FileSystem {
         self.check_writable()?;
         control::refuse(parent, name)?;
         let parent = self.directory(parent)?;
+        let _entered = self.enter(&[parent.ino]).await;
         let name = self.name(&parent, name).await?.ok_or(Meaning::NotFound)?;
         let inode = self.resolve(&parent, &name).await?.ok_or(Meaning::NotFound)?;
         if inode.kind == Kind::Directory {
@@ -69,6 +70,7 @@ impl FileSystem {
         self.check_writable()?;
         control::refuse(parent, name)?;
         let parent = self.directory(parent)?;
+        let _entered = self.enter(&[parent.ino]).await;
         let name = self.name(&parent, name).await?.ok_or(Meaning::NotFound)?;
         let inode = self.resolve(&parent, &name).await?.ok_or(Meaning::NotFound)?;
         if inode.kind != Kind::Directory {

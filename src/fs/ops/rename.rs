@@ -45,6 +45,7 @@ impl FileSystem {
         let (old_parent, new_parent) = (self.directory(from.0)?, self.directory(to.0)?);
         control::refuse(old_parent.ino, from.1)?;
         control::refuse(new_parent.ino, to.1)?;
+        let _entered = self.enter(&[old_parent.ino, new_parent.ino]).await;
         let old_name = self.name(&old_parent, from.1).await?.ok_or(Meaning::NotFound)?;
         let source = self.resolve(&old_parent, &old_name).await?.ok_or(Meaning::NotFound)?;
         let new_name = self.new_name(&new_parent, to.1).await?;

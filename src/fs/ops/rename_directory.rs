@@ -52,6 +52,10 @@ impl FileSystem {
         target: Option<Arc<Inode>>,
         place: &Move,
     ) -> FsResult<()> {
+        if self.inodes.is_within(place.new_parent.ino, source.ino) {
+            return Err(Meaning::Invalid.into());
+        }
+        let _closed = self.close_below(source.ino).await;
         for inode in self.inodes.descendants(source.ino) {
             self.repay(&inode).await;
         }

@@ -52,7 +52,7 @@ impl FileSystem {
             }
             // A change from now on needs another round.
             inode.state().settle_scheduled = false;
-            let Err(error) = self.settle(inode).await else { return };
+            let Err(error) = self.settle_where_it_is(inode).await else { return };
             let path = self.inodes.path(inode.ino);
             let path = path.as_ref().map_or("(unlinked)", |path| path.as_str());
             warn!(path, %error, "the attributes could not be stored");
@@ -105,6 +105,20 @@ impl FileSystem {
         let copy =
             CopyOptions { if_match, replace: Some(options.clone()), ..CopyOptions::default() };
         copy_object(&*self.store, key, key, size, &copy).await
+    }
+
+    /// [`settle`](Self::settle), not while a directory above is on its way.
+    pub(in crate::fs) async fn settle_where_it_is(
+        self: &Arc<Self>,
+        inode: &Arc<Inode>,
+    ) -> FsResult<()> {
+        let parent = self.inodes.place(inode.ino).map(|(parent, _)| parent);
+        let _entered = match (inode.kind, parent) {
+            (Kind::Directory, Some(parent)) => Some(self.enter(&[parent]).await),
+            // Files are held by their turns.
+            _ => None,
+        };
+        self.settle(inode).await
     }
 
     /// Stores changed attributes now. Nothing to do is success.

@@ -13,6 +13,7 @@ mod odd_names;
 mod part_copies;
 mod readdir;
 mod rename;
+mod rename_gate;
 mod rename_native;
 mod rename_open;
 mod rename_progress;
