@@ -1,6 +1,7 @@
 //! Copying an object of any size on the server.
 
 use futures_util::{StreamExt, TryStreamExt, stream};
+use tokio::sync::Semaphore;
 
 use crate::store::{
     ByteRange, Conditions, CopyOptions, ErrorKind, Expected, Key, ObjectInfo, ObjectStore,
@@ -8,8 +9,10 @@ use crate::store::{
     RunningChecksum, StoreError, StoreResult, Upload,
 };
 
-/// So many bytes of an object are in memory while it is carried, outside of any budget.
+/// So many bytes of an object are in memory while it is carried, outside of any budget …
 const CARRIED_BYTES: u64 = 8 << 20;
+/// … and so many objects are carried at a time.
+static CARRIERS: Semaphore = Semaphore::const_new(2);
 /// So many part copies are in flight for one object.
 const PARALLEL: usize = 8;
 
@@ -89,10 +92,18 @@ async fn carry_appendable(
         Ok(info) if info.appendable => info,
         _ => return Err(refusal),
     };
+    // Never closed.
+    let _carrier = CARRIERS.acquire().await;
     let (size, properties) = (info.version.size, properties(&info, options));
     let step = CARRIED_BYTES.max(store.limits().part_min_bytes);
     if size <= step {
         let piece = piece(store, from, &info, 0..size).await?;
+        let known = piece.checksum().zip(info.checksum).filter(|(ours, of)| ours.kind == of.kind);
+        if known.is_some_and(|(ours, of)| ours != of) {
+            let message = "the bytes that were read are not those of the object";
+            return Err(StoreError::new(ErrorKind::Corrupt, Operation::Copy, message)
+                .with_key(from.as_str()));
+        }
         return store.put(to, piece, &properties).await;
     }
     let upload = store.start_upload(to, &properties).await?;

@@ -160,6 +160,21 @@ impl FileSystem {
     pub async fn read(&self, handle: HandleNo, offset: u64, len: u32) -> FsResult<Bytes> {
         let handle = self.handles.get(handle)?;
         let file = handle.file()?;
+        let seen = || {
+            let state = file.inode().state();
+            (state.commits, state.publications(), state.writer.is_some())
+        };
+        loop {
+            let before = seen();
+            match self.read_once(file, offset, len).await {
+                // What replaced the object was ours: its bytes are read now.
+                Err(error) if error.meaning() == Meaning::Stale && seen() != before => {}
+                read => return read,
+            }
+        }
+    }
+
+    async fn read_once(&self, file: &FileHandle, offset: u64, len: u32) -> FsResult<Bytes> {
         match self.reader(file)? {
             Some(reader) => Ok(reader.read(offset, len).await?.into_contiguous()),
             None => {

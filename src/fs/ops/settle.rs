@@ -12,8 +12,8 @@ use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::inodes::Pin;
 use crate::store::{
-    CopyOptions, ErrorKind, Key, ObjectVersion, Payload, PutOptions, StandardHeaders, StoreResult,
-    copy_object,
+    CopyOptions, ErrorKind, Key, ObjectVersion, Payload, PutOptions, Replaces, StandardHeaders,
+    StoreResult, copy_object,
 };
 
 /// Attributes that could not be stored are tried again after so long, …
@@ -77,7 +77,13 @@ impl FileSystem {
     ) -> StoreResult<ObjectVersion> {
         let was_known = known.is_some();
         match self.store_marker_once(key, known, options).await {
-            Err(error) if was_known && error.kind == ErrorKind::PreconditionFailed => {
+            Err(error)
+                if was_known
+                    && matches!(
+                        error.kind,
+                        ErrorKind::PreconditionFailed | ErrorKind::NotFound
+                    ) =>
+            {
                 self.store_marker_once(key, None, options).await
             }
             stored => stored,
@@ -98,8 +104,12 @@ impl FileSystem {
                 Err(error) => return Err(error),
             },
         };
+        let empty = version.as_ref().map(|version| version.etag.clone());
         let Some(version) = version.filter(|version| version.size > 0) else {
-            return self.store.put(key, Payload::default(), options).await;
+            // Bytes that come in this moment stay where the service can compare.
+            let replaces = empty.map_or(Replaces::Anything, Replaces::Version);
+            let options = PutOptions { replaces, ..options.clone() };
+            return self.store.put(key, Payload::default(), &options).await;
         };
         let (size, if_match) = (version.size, Some(version));
         let copy =

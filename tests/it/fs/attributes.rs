@@ -223,3 +223,21 @@ async fn bytes_in_a_directory_marker_survive_our_changes() {
     let info = world.store.head(&key("d/")).await.unwrap();
     assert!(info.metadata.get("mode").is_some(), "{:?}", info.metadata);
 }
+
+/// Where the service can compare: an empty marker that was known here has got bytes meanwhile.
+#[tokio::test]
+async fn bytes_that_others_put_into_an_empty_marker_survive_our_changes() {
+    let world = World::new();
+    world.fs.mkdir(InodeNo::ROOT, OsStr::new("d"), MAKER).await.unwrap();
+    let d = world.walk("d").await.unwrap();
+    let changes = SetAttr { mode: Some(0o700), ..SetAttr::default() };
+    world.fs.setattr(d, None, changes).await.unwrap();
+    // The attributes wait to be stored.
+    let theirs = b"theirs".to_vec().into();
+    world.store.put(&key("d/"), theirs, &PutOptions::default()).await.unwrap();
+    world.fs.quiet().await;
+    assert_eq!(world.object("d/").await.unwrap(), b"theirs");
+    let other = world.fresh();
+    let d = other.walk("d").await.unwrap();
+    assert_eq!(other.fs.getattr(d).await.unwrap().attr.permissions, 0o700);
+}

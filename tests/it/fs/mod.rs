@@ -12,6 +12,7 @@ mod names;
 mod odd_names;
 mod part_copies;
 mod readdir;
+mod reads;
 mod rename;
 mod rename_gate;
 mod rename_native;

@@ -20,6 +20,8 @@ pub struct Failing {
     /// By operation: how many calls go well first, and how the later ones fail.
     plans: Mutex<HashMap<Operation, (u32, ErrorKind)>>,
     gates: Mutex<HashMap<Operation, Arc<Gate>>>,
+    /// The same for the way there. Only of GET.
+    before: Mutex<Option<Arc<Gate>>>,
     /// Listings by directory are answered with all keys, as by a server that knows no delimiter.
     flat: AtomicBool,
 }
@@ -32,7 +34,7 @@ pub struct Gate {
 }
 
 impl Gate {
-    /// Waits until the bucket has answered the call.
+    /// Waits until the bucket has answered the call, or the call is on its way there.
     pub async fn answered(&self) {
         self.arrived.acquire().await.unwrap().forget();
     }
@@ -46,13 +48,21 @@ impl Gate {
 impl Failing {
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
         let flat = AtomicBool::new(false);
-        Self { inner, plans: Mutex::default(), gates: Mutex::default(), flat }
+        let (plans, gates, before) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { inner, plans, gates, before, flat }
     }
 
     /// The next answer to `operation` waits for the gate; later ones do not.
     pub fn hold(&self, operation: Operation) -> Arc<Gate> {
         let gate = Arc::new(Gate { arrived: Semaphore::new(0), opened: Semaphore::new(0) });
         self.gates.lock().unwrap().insert(operation, Arc::clone(&gate));
+        gate
+    }
+
+    /// The next GET waits for the gate before it reaches the bucket; later ones do not.
+    pub fn hold_get_before(&self) -> Arc<Gate> {
+        let gate = Arc::new(Gate { arrived: Semaphore::new(0), opened: Semaphore::new(0) });
+        *self.before.lock().unwrap() = Some(Arc::clone(&gate));
         gate
     }
 
@@ -119,6 +129,11 @@ impl ObjectStore for Failing {
         conditions: &Conditions,
     ) -> StoreResult<Content> {
         self.check(Operation::Get)?;
+        let gate = self.before.lock().unwrap().take();
+        if let Some(gate) = gate {
+            gate.arrived.add_permits(1);
+            gate.opened.acquire().await.unwrap().forget();
+        }
         let answer = self.inner.get(key, range, conditions).await;
         self.pass(Operation::Get).await;
         answer
