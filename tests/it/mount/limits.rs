@@ -191,3 +191,20 @@ fn a_full_staging_dir_refuses_the_write_and_nothing_else() {
     assert_eq!(bench.place.daemon(), daemon);
     assert_eq!(bench.place.umount(&[]).code, Some(0));
 }
+
+#[test]
+fn no_file_is_larger_than_the_service_takes() {
+    let Some(bench) = Bench::new(&[]) else { return };
+    let path = bench.at().join("file");
+    let file = File::create(&path).unwrap();
+    file.write_all_at(b"first", 0).unwrap();
+    for (offset, what) in [(60 << 40, "past what COS takes"), ((1 << 62) - 1, "past everything")] {
+        assert_errno(file.write_at(b"x", offset), Errno::FBIG, what);
+        assert_errno(file.set_len(offset), Errno::FBIG, what);
+    }
+    // Nothing is wrong with the file.
+    file.write_all_at(b" and last", 5).unwrap();
+    drop(file);
+    assert_eq!(fs::read(&path).unwrap(), b"first and last");
+    assert_eq!(bench.objects(), [("file".to_owned(), 14)]);
+}
