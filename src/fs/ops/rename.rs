@@ -72,6 +72,10 @@ impl FileSystem {
         if target.as_ref().is_some_and(|target| target.ino == source.ino) {
             return Ok(());
         }
+        if source.kind == Kind::Directory && self.inodes.is_within(place.new_parent.ino, source.ino)
+        {
+            return Err(Meaning::Invalid.into());
+        }
         if let Some(target) = &target {
             if self.is_finished(&source, target, place).await? {
                 return Ok(());

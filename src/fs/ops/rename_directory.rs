@@ -33,6 +33,10 @@ impl FileSystem {
         if (source.kind, target.kind) != (Kind::Directory, Kind::Directory) {
             return Ok(false);
         }
+        if self.inodes.is_within(place.old_parent.ino, target.ino) {
+            return Ok(false);
+        }
+        let _closed = (self.close_below(source.ino).await, self.close_below(target.ino).await);
         let _turn = source.turn.lock().await;
         let Some(old_path) = self.inodes.path(source.ino) else { return Ok(false) };
         let (old, new) = (old_path.key_prefix(), place.new_path.key_prefix());
@@ -52,9 +56,6 @@ impl FileSystem {
         target: Option<Arc<Inode>>,
         place: &Move,
     ) -> FsResult<()> {
-        if self.inodes.is_within(place.new_parent.ino, source.ino) {
-            return Err(Meaning::Invalid.into());
-        }
         let _closed = self.close_below(source.ino).await;
         for inode in self.inodes.descendants(source.ino) {
             self.repay(&inode).await;
