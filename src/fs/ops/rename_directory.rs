@@ -12,7 +12,7 @@ use tracing::warn;
 use crate::fs::FileSystem;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
-use crate::fs::inode::{Inode, InodeNo};
+use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::ops::rename::{Move, ROUNDS};
 use crate::fs::ops::rename_again::{Rest, Versions};
 use crate::fs::ops::rename_progress::{Phase, Progress};
@@ -20,6 +20,20 @@ use crate::store::{CopyOptions, Key, ListRequest, ListedObject, ObjectVersion, c
 
 /// So many objects of a directory are copied at once.
 const PARALLEL: usize = 16;
+
+/// Files whose object is the copy by now, with what it was before: it is that again if the rename fails.
+#[derive(Default)]
+struct Copied(Vec<(Arc<Inode>, Object)>);
+
+impl Drop for Copied {
+    fn drop(&mut self) {
+        for (inode, object) in self.0.drain(..) {
+            let mut state = inode.state();
+            state.object = Some(object);
+            state.checked = None;
+        }
+    }
+}
 
 impl FileSystem {
     /// Whether the rename of a directory is done, because it has failed before in its last steps, and
@@ -124,6 +138,7 @@ impl FileSystem {
         let mut numbers = HashSet::new();
         let mut turns = Vec::new();
         let mut sources = None;
+        let mut copied = Copied::default();
         'rounds: for _ in 0..ROUNDS {
             let mut found = self.inodes.descendants(source.ino);
             found.retain(|inode| inode.kind != Kind::Directory && numbers.insert(inode.ino));
@@ -153,6 +168,7 @@ impl FileSystem {
                     let new_key = tree.moved(&old_key)?;
                     tree.copies.lock().insert(new_key.clone(), None);
                     tree.progress.copying(1, object.version.size, true);
+                    copied.0.push((Arc::clone(&inode), object.clone()));
                     self.copy_file(&inode, &old_key, &new_key).await?;
                     tree.progress.copied(object.version.size);
                     Versions::insert(sources, old_key.clone(), Some(object.version));
@@ -163,6 +179,7 @@ impl FileSystem {
                 sources = Some(self.copy_tree(tree).await?);
             }
             if self.move_tree(source, place, &numbers) {
+                copied.0.clear();
                 if let Some(target) = target {
                     target.state().unlinked = true;
                 }

@@ -204,3 +204,30 @@ async fn a_file_that_another_mount_makes_under_the_old_name_stays() {
     assert_eq!(world.read_all("a", 10).await.unwrap(), b"new");
     assert_eq!(world.read_all("b", 10).await.unwrap(), b"old");
 }
+
+/// Its copy has another ETag, and is taken back.
+#[tokio::test]
+async fn a_file_that_appeared_while_its_directory_could_not_be_renamed_is_readable() {
+    let world = World::new();
+    world.fs.mkdir(InodeNo::ROOT, OsStr::new("d"), MAKER).await.unwrap();
+    world.put("d/first", b"1").await.unwrap();
+    let gate = world.store.hold(Operation::Copy);
+    let fs = world.fs.clone();
+    let moving = tokio::spawn(async move {
+        let (from, to) = ((InodeNo::ROOT, OsStr::new("d")), (InodeNo::ROOT, OsStr::new("e")));
+        fs.rename(from, to, RenameFlags::default()).await
+    });
+    gate.answered().await;
+    // Made of parts, so that a copy has another ETag.
+    let content = pattern(1, 5 * PART as usize);
+    world.put("d/late", &content).await.unwrap();
+    let reader = world.open("d/late", OpenMode::default()).await.unwrap();
+    world.put("d/later", b"2").await.unwrap();
+    // Two objects are being copied already; `late` is copied, `later` is not.
+    world.store.fail(Operation::Copy, 1, ErrorKind::AccessDenied);
+    gate.open();
+    assert!(moving.await.unwrap().is_err());
+    world.store.heal();
+    assert_eq!(world.read_handle(reader, 100).await.unwrap(), content);
+    assert_eq!(keys(&world.bucket), ["d/", "d/first", "d/late", "d/later"]);
+}
