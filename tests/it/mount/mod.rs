@@ -16,6 +16,7 @@ mod mappings;
 mod odd_names;
 mod programs;
 mod reads;
+mod reopens;
 mod scripts;
 mod synchronizing;
 mod tree;
