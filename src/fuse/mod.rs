@@ -23,15 +23,13 @@ use tokio::runtime::Handle as Runtime;
 
 use crate::fs::ops::attributes::Space;
 use crate::fs::ops::create::Maker;
-use crate::fs::{
-    DirItem, Entry, FileSystem, FsResult, HandleNo, InodeNo, Meaning, Opened, RenameFlags, SetAttr,
-    SetXattr,
-};
+use crate::fs::{DirItem, FileSystem, FsResult, HandleNo, Opened, RenameFlags, SetAttr, SetXattr};
 use crate::fuse::convert::{
-    GENERATION, allocate, attributes, file_type, inode, is_durable, open_flags, open_mode,
-    set_time, write_at,
+    GENERATION, allocate, attributes, file_type, inode, is_durable, open_mode, set_time, write_at,
 };
-use crate::fuse::reply::refuse;
+use crate::fuse::reply::{
+    answer_attr, answer_create, answer_empty, answer_entry, answer_open, answer_xattr, refuse,
+};
 
 /// The largest copy that one answer can tell of: whole pages in 32 bits.
 const COPY_BYTES: u64 = 0xffff_f000;
@@ -60,70 +58,6 @@ impl Adapter {
         Fut: Future<Output = ()> + Send + 'static,
     {
         self.runtime.spawn(work(Arc::clone(&self.fs)));
-    }
-}
-
-fn answer_entry(reply: ReplyEntry, operation: &'static str, ino: InodeNo, found: FsResult<Entry>) {
-    match found {
-        Ok(entry) => reply.entry(&entry.ttl, &attributes(&entry), GENERATION),
-        Err(error) => refuse(reply, operation, ino.0, &error),
-    }
-}
-
-fn answer_attr(reply: ReplyAttr, operation: &'static str, ino: InodeNo, found: FsResult<Entry>) {
-    match found {
-        Ok(entry) => reply.attr(&entry.ttl, &attributes(&entry)),
-        Err(error) => refuse(reply, operation, ino.0, &error),
-    }
-}
-
-fn answer_empty(reply: ReplyEmpty, operation: &'static str, ino: InodeNo, done: FsResult<()>) {
-    match done {
-        Ok(()) => reply.ok(),
-        Err(error) => refuse(reply, operation, ino.0, &error),
-    }
-}
-
-fn answer_open(reply: ReplyOpen, ino: InodeNo, opened: FsResult<Opened>) {
-    // Of a name that the kernel believed to exist. To ESTALE it looks the name up again, so that O_CREAT
-    // makes the file anew, and everybody else is told ENOENT.
-    let opened = opened.map_err(|error| match error.meaning() {
-        Meaning::NotFound => Meaning::Stale.into(),
-        _ => error,
-    });
-    match opened {
-        Ok(opened) => reply.opened(FileHandle(opened.handle.0), open_flags(&opened)),
-        Err(error) => refuse(reply, "open", ino.0, &error),
-    }
-}
-
-/// `size` is the room the caller has; 0 asks how much it needs.
-fn answer_xattr(
-    reply: ReplyXattr,
-    operation: &'static str,
-    ino: InodeNo,
-    size: u32,
-    found: FsResult<Vec<u8>>,
-) {
-    match found {
-        // The limits of metadata are far below 4 GiB.
-        Ok(data) if size == 0 => reply.size(data.len() as u32),
-        Ok(data) if data.len() > size as usize => reply.error(Errno::ERANGE),
-        Ok(data) => reply.data(&data),
-        Err(error) => refuse(reply, operation, ino.0, &error),
-    }
-}
-
-fn answer_create(reply: ReplyCreate, parent: InodeNo, created: FsResult<(Entry, Opened)>) {
-    match created {
-        Ok((entry, opened)) => reply.created(
-            &entry.ttl,
-            &attributes(&entry),
-            GENERATION,
-            FileHandle(opened.handle.0),
-            open_flags(&opened),
-        ),
-        Err(error) => refuse(reply, "create", parent.0, &error),
     }
 }
 
