@@ -6,7 +6,6 @@ use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::{HeaderMap, HeaderName, StatusCode, header};
-use md5::{Digest, Md5};
 use reqsign_core::hash::base64_encode;
 use tokio::time::Instant;
 
@@ -288,19 +287,11 @@ pub(super) async fn md5_of(job: &Job<'_>) -> Result<[u8; 16], Failure> {
     if let Some(md5) = job.md5.get() {
         return Ok(*md5);
     }
-    let mut running = Md5::new();
-    let mut pieces = job.draft.body.pieces();
-    let unreadable = |error: std::io::Error| {
-        Failure::new(ErrorKind::Unreadable, Repeat::Never, error.to_string())
-    };
-    while let Some(piece) = pieces.next().await.map_err(unreadable)? {
-        let hashed = tokio::task::spawn_blocking(move || {
-            running.update(&piece);
-            running
-        });
-        running = hashed.await.map_err(|error| unreadable(std::io::Error::other(error)))?;
-    }
-    Ok(*job.md5.get_or_init(|| running.finalize().into()))
+    let md5 =
+        job.draft.body.md5().await.map_err(|error| {
+            Failure::new(ErrorKind::Unreadable, Repeat::Never, error.to_string())
+        })?;
+    Ok(*job.md5.get_or_init(|| md5))
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

@@ -3,6 +3,7 @@
 //! when to try again is `http`'s; what to do when an answer was lost is in `lost`.
 
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -21,8 +22,8 @@ use crate::http::{Answer, Patience, Transport, Verdict};
 use crate::store::{
     Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
     ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
-    PartReceipt, PartsPage, Payload, PayloadData, PutOptions, RenameOptions, Replaces, StoreError,
-    StoreResult, Upload, UploadsPage, UploadsRequest,
+    PartReceipt, PartsPage, Payload, PayloadData, PutOptions, RenameOptions, Replaces, Started,
+    StoreError, StoreResult, Upload, UploadsPage, UploadsRequest,
 };
 
 /// Largest body of a listing; a page of 1000 keys of 850 bytes, all percent-encoded, needs 3 MB.
@@ -403,14 +404,23 @@ impl ObjectStore for Client {
         self.append_once(&job, key, position).await
     }
 
-    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Started> {
         self.check_key(Operation::StartUpload, key)?;
         let draft = self.dialect.start_upload(key, options);
-        let job = self.job(Operation::StartUpload, key, draft)?;
-        // Repeated although a lost answer leaves an upload behind: it holds no parts, and a
-        // listing of uploads shows it to whoever cleans up.
-        let id = self.run(&job, |answer| self.dialect.read_upload_id(answer)).await?;
-        Ok(Upload { key: key.clone(), id })
+        let job = &self.job(Operation::StartUpload, key, draft)?;
+        let doubt = &AtomicBool::new(false);
+        let attempt = |number| async move {
+            match self.once(job, number, |answer| self.dialect.read_upload_id(answer)).await {
+                Ok(id) => Verdict::Done(id),
+                Err(failure) => {
+                    doubt.fetch_or(failure.fate_unknown(), Ordering::Relaxed);
+                    failure.verdict(number)
+                }
+            }
+        };
+        let id = self.persist(job, attempt).await?;
+        let upload = Upload { key: key.clone(), id };
+        Ok(Started { upload, strays: doubt.load(Ordering::Relaxed) })
     }
 
     async fn put_part(

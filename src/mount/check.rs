@@ -146,7 +146,7 @@ async fn try_writing(store: &dyn ObjectStore, report: &mut Report) {
     report.result("copy", "copy objects", copied);
     report.result("multipart", "upload in parts", multipart(store, &other).await);
     let aborted = async {
-        let upload = store.start_upload(&other, &options).await?;
+        let upload = store.start_upload(&other, &options).await?.upload;
         store.abort_upload(&upload).await
     };
     report.result("abort", "abort multipart uploads", aborted.await);
@@ -156,7 +156,7 @@ async fn try_writing(store: &dyn ObjectStore, report: &mut Report) {
 }
 
 async fn multipart(store: &dyn ObjectStore, key: &Key) -> StoreResult<()> {
-    let upload = store.start_upload(key, &PutOptions::default()).await?;
+    let upload = store.start_upload(key, &PutOptions::default()).await?.upload;
     let done = fill(store, &upload).await;
     if done.is_err() {
         // That failure is what is told; whether uploads can be aborted is tried next by itself.

@@ -316,7 +316,7 @@ impl ObjectStore for FakeStore {
         unreachable!("readers only read")
     }
 
-    async fn start_upload(&self, _: &Key, _: &PutOptions) -> StoreResult<Upload> {
+    async fn start_upload(&self, _: &Key, _: &PutOptions) -> StoreResult<Started> {
         unreachable!("readers only read")
     }
     async fn put_part(&self, _: &Upload, _: PartNumber, _: Payload) -> StoreResult<PartReceipt> {

@@ -55,7 +55,7 @@ pub async fn copy_object(
             .with_key(from.as_str()));
     }
     let properties = properties(&info, options);
-    let upload = store.start_upload(to, &properties).await?;
+    let upload = store.start_upload(to, &properties).await?.upload;
     let expected =
         Expected { size, checksum: info.checksum, replaces: properties.replaces.clone() };
     let done = match copy_parts(store, &upload, from, size, &etag).await {
@@ -106,7 +106,7 @@ async fn carry_appendable(
         }
         return store.put(to, piece, &properties).await;
     }
-    let upload = store.start_upload(to, &properties).await?;
+    let upload = store.start_upload(to, &properties).await?.upload;
     let carried = async {
         let (mut parts, mut start, mut number) = (Vec::new(), 0, Some(PartNumber::FIRST));
         while let (true, Some(this)) = (start < size, number) {

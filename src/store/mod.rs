@@ -36,7 +36,7 @@ pub use key::{InvalidKey, Key};
 pub use limits::{AppendLimits, Limits};
 pub use metadata::Metadata;
 pub use name_pattern::{InvalidNamePattern, NamePattern};
-pub use part::{InvalidPartNumber, PartNumber, PartReceipt, Upload, UploadId};
+pub use part::{InvalidPartNumber, PartNumber, PartReceipt, Started, Upload, UploadId};
 pub use payload::{Payload, PayloadData, PayloadSource, Pieces};
 pub use range::ByteRange;
 pub use replaces::Replaces;
@@ -137,8 +137,9 @@ pub trait ObjectStore: Send + Sync + Debug + 'static {
     ) -> StoreResult<Appended>;
 
     /// Opens a multipart upload (Initiate). Not idempotent: each call makes a new upload, and one
-    /// whose answer was lost is found only by [`list_uploads`](Self::list_uploads).
-    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload>;
+    /// whose answer was lost is found only by [`list_uploads`](Self::list_uploads). After a failure that
+    /// leaves open what the service did there may be one, too.
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Started>;
 
     /// Sends one part. Safe to repeat: the last upload of a number wins. An aborted or completed
     /// upload is [`ErrorKind::NoSuchUpload`].

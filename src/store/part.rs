@@ -79,6 +79,23 @@ pub struct Upload {
     pub id: UploadId,
 }
 
+/// An upload that was opened just now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Started {
+    /// The upload.
+    pub upload: Upload,
+    /// Whether an attempt before it may have opened another one, whose id nobody was told: it holds no
+    /// part, and only [`list_uploads`](crate::store::ObjectStore::list_uploads) shows it.
+    pub strays: bool,
+}
+
+impl Started {
+    /// By the only attempt there was.
+    pub fn at_once(upload: Upload) -> Self {
+        Self { upload, strays: false }
+    }
+}
+
 /// What the service confirmed about one part; Complete is made of these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartReceipt {

@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use md5::{Digest, Md5};
 
 use crate::store::Checksum;
 
@@ -89,6 +90,23 @@ impl Payload {
     /// The CRC-64 its maker computed while the bytes arrived.
     pub fn checksum(&self) -> Option<Checksum> {
         self.checksum
+    }
+
+    /// The MD5 of the bytes. Reads them all and takes a core meanwhile, outside the async threads.
+    ///
+    /// # Errors
+    /// Those of [`Pieces::next`].
+    pub async fn md5(&self) -> io::Result<[u8; 16]> {
+        let mut running = Md5::new();
+        let mut pieces = self.pieces();
+        while let Some(piece) = pieces.next().await? {
+            let hashed = tokio::task::spawn_blocking(move || {
+                running.update(&piece);
+                running
+            });
+            running = hashed.await.map_err(io::Error::other)?;
+        }
+        Ok(running.finalize().into())
     }
 }
 

@@ -12,7 +12,7 @@ use crate::store::{
     Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, InvalidKey,
     Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload, ObjectInfo, ObjectStore,
     ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload, PutOptions,
-    RenameOptions, StoreError, StoreResult, Upload, UploadsPage, UploadsRequest,
+    RenameOptions, Started, StoreError, StoreResult, Upload, UploadsPage, UploadsRequest,
 };
 
 /// Shows the objects of a store whose keys begin with a prefix, without the prefix.
@@ -162,10 +162,11 @@ impl ObjectStore for Prefixed {
         self.inner.append(&self.whole(key, Operation::Append)?, position, payload, options).await
     }
 
-    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Started> {
         let whole = self.whole(key, Operation::StartUpload)?;
-        let upload = self.inner.start_upload(&whole, options).await?;
-        Ok(Upload { key: key.clone(), id: upload.id })
+        let started = self.inner.start_upload(&whole, options).await?;
+        let upload = Upload { key: key.clone(), id: started.upload.id };
+        Ok(Started { upload, ..started })
     }
 
     async fn put_part(
@@ -299,7 +300,7 @@ mod tests {
     #[tokio::test]
     async fn uploads_have_the_visible_key() {
         let (whole, below) = stores();
-        let upload = below.start_upload(&key("k"), &PutOptions::default()).await.unwrap();
+        let upload = below.start_upload(&key("k"), &PutOptions::default()).await.unwrap().upload;
         whole.start_upload(&key("k"), &PutOptions::default()).await.unwrap();
         assert_eq!(upload.key, key("k"));
         let listed = below.list_uploads(&UploadsRequest::default()).await.unwrap().uploads;

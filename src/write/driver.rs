@@ -218,7 +218,7 @@ impl Driver {
                     if started.is_err() {
                         me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
                     }
-                    me.feed(Event::Started(started));
+                    me.feed(Event::Started(started.map(|started| started.upload)));
                 }
                 Command::Send { upload, number, part } => {
                     let sent = me.send(&upload, number, part).await;

@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use crate::store::{
     Appended, ByteRange, ChecksumKind, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected,
     Key, Limits, ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation,
-    PartNumber, PartReceipt, PartsPage, Payload, PayloadData, PutOptions, RenameOptions,
+    PartNumber, PartReceipt, PartsPage, Payload, PayloadData, PutOptions, RenameOptions, Started,
     StoreError, StoreResult, Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
@@ -327,7 +327,7 @@ impl ObjectStore for FakeStore {
         Ok(Appended { version, checksum })
     }
 
-    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Started> {
         self.enter(Operation::StartUpload).await?;
         let mut state = self.state.lock().unwrap();
         state.count += 1;
@@ -336,7 +336,7 @@ impl ObjectStore for FakeStore {
         let upload =
             FakeUpload { key: key.clone(), options, parts: BTreeMap::new(), copied: false };
         state.uploads.insert(id.clone(), upload);
-        Ok(Upload { key, id })
+        Ok(Started::at_once(Upload { key, id }))
     }
 
     async fn put_part(

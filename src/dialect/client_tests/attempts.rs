@@ -101,3 +101,20 @@ async fn a_clock_that_is_wrong_is_told_how_much() {
     assert!(error.message.contains(&format!("clock says {date}: this machine's clock is ")));
     assert!(error.message.ends_with(" days ahead"), "{error}");
 }
+
+#[tokio::test]
+async fn a_lost_answer_to_initiate_may_leave_another_upload() {
+    const OPENED: &str =
+        "<InitiateMultipartUploadResult><UploadId>u</UploadId></InitiateMultipartUploadResult>";
+    let cases = [
+        (vec![say(200, &[], OPENED)], false),
+        (vec![refuse(503, "SlowDown"), say(200, &[], OPENED)], false),
+        (vec![vec![], say(200, &[], OPENED)], true),
+        (vec![vec![], refuse(503, "SlowDown"), say(200, &[], OPENED)], true),
+    ];
+    for (number, (script, strays)) in cases.into_iter().enumerate() {
+        let server = Scripted::start(script).await;
+        let started = server.store().start_upload(&key("k"), &PutOptions::default()).await.unwrap();
+        assert_eq!((started.upload.id.as_str(), started.strays), ("u", strays), "case {number}");
+    }
+}

@@ -96,7 +96,7 @@ fn key(text: &str) -> Key {
 #[tokio::test]
 async fn an_end_in_the_middle_of_an_upload_costs_one_renewal_and_nothing_else() {
     let world = World::new(usize::MAX).await;
-    let upload = world.store.start_upload(&key("f"), &PutOptions::default()).await.unwrap();
+    let upload = world.store.start_upload(&key("f"), &PutOptions::default()).await.unwrap().upload;
     let mut parts = world.parts(&upload, 1..=50).await;
     assert_eq!(world.giver.asked.load(Ordering::SeqCst), 1);
     world.server.set_credentials("key1", "hush", None);

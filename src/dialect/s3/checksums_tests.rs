@@ -209,7 +209,7 @@ fn head(etag: &str, echo: Option<&str>) -> Vec<Act> {
 async fn upload_over(script: Vec<Vec<Act>>) -> (StoreResult<ObjectVersion>, Vec<Seen>) {
     let server = Scripted::start(script).await;
     let store = store(&server);
-    let upload = store.start_upload(&key(), &PutOptions::default()).await.unwrap();
+    let upload = store.start_upload(&key(), &PutOptions::default()).await.unwrap().upload;
     assert_eq!(upload, self::upload());
     let mut parts = Vec::new();
     for (number, bytes) in [(1, &b"hello "[..]), (2, b"world")] {

@@ -14,7 +14,7 @@ use crate::store::{
     AppendLimits, Appended, ByteRange, Checksum, ChecksumKind, Conditions, Content, CopyOptions,
     ETag, ErrorKind, Expected, Key, Limits, ListPage, ListRequest, ListedObject, ListedUpload,
     ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber, PartReceipt, PartsPage, Payload,
-    PutOptions, RenameOptions, Replaces, StoreError, StoreResult, Upload, UploadCursor,
+    PutOptions, RenameOptions, Replaces, Started, StoreError, StoreResult, Upload, UploadCursor,
     UploadsPage, UploadsRequest,
 };
 
@@ -365,14 +365,11 @@ impl ObjectStore for MemoryStore {
         Ok(Appended { version: object.version(), checksum: self.told(object.checksum) })
     }
 
-    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Started> {
         let at = self.receive(Operation::StartUpload, key)?;
         let properties = at.properties(options)?;
-        at.check(self.bucket.start_upload(
-            key,
-            properties,
-            at.replaces(&options.replaces).is_nothing(),
-        ))
+        let create_only = at.replaces(&options.replaces).is_nothing();
+        at.check(self.bucket.start_upload(key, properties, create_only)).map(Started::at_once)
     }
 
     async fn put_part(
@@ -519,7 +516,7 @@ mod tests {
             };
             store.put(&key, payload(), &PutOptions::default()).await.unwrap();
             assert_eq!(Arc::strong_count(&holders), 1, "after put, {etags:?}");
-            let upload = store.start_upload(&key, &PutOptions::default()).await.unwrap();
+            let upload = store.start_upload(&key, &PutOptions::default()).await.unwrap().upload;
             store.put_part(&upload, number, payload()).await.unwrap();
             assert_eq!(Arc::strong_count(&holders), 1, "after put_part, {etags:?}");
             assert_eq!(

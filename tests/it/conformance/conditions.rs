@@ -166,7 +166,8 @@ pub(super) async fn copy_on_each_condition(ground: &Ground<'_>) {
 
 pub(super) async fn copy_part_on_each_condition(ground: &Ground<'_>) {
     let (from, info) = put(ground, "from").await;
-    let upload = ground.store.start_upload(&ground.key("k"), &PutOptions::default()).await.unwrap();
+    let upload =
+        ground.store.start_upload(&ground.key("k"), &PutOptions::default()).await.unwrap().upload;
     for range in [None, ByteRange::new(0, info.version.size)] {
         for (name, conditions, expected) in each(&info) {
             let number = PartNumber::FIRST;
@@ -183,7 +184,8 @@ pub(super) async fn copy_part_on_each_condition(ground: &Ground<'_>) {
 /// A service that does not take them together says so in its limits, and nothing is copied unasked.
 pub(super) async fn copy_part_with_conditions_of_both_kinds(ground: &Ground<'_>) {
     let (from, info) = put(ground, "from").await;
-    let upload = ground.store.start_upload(&ground.key("k"), &PutOptions::default()).await.unwrap();
+    let upload =
+        ground.store.start_upload(&ground.key("k"), &PutOptions::default()).await.unwrap().upload;
     let (etag, other) = (info.version.etag.clone(), ETag::new("0123"));
     let mixed = |none: &ETag| Conditions { if_none_match: Some(none.clone()), ..matches(&etag) };
     let whole = ByteRange::new(0, info.version.size);

@@ -17,7 +17,7 @@ fn range(start: u64, end: u64) -> Option<ByteRange> {
 
 impl Ground<'_> {
     async fn start(&self, name: &str) -> Upload {
-        self.store.start_upload(&self.key(name), &PutOptions::default()).await.unwrap()
+        self.store.start_upload(&self.key(name), &PutOptions::default()).await.unwrap().upload
     }
 
     async fn part(&self, upload: &Upload, at: u64, bytes: &[u8]) -> PartReceipt {
@@ -90,7 +90,7 @@ pub(super) async fn metadata_is_that_of_the_start(ground: &Ground<'_>) {
         metadata: Metadata::from_iter([("mode", "644")]),
         ..PutOptions::default()
     };
-    let upload = ground.store.start_upload(&ground.key("k"), &options).await.unwrap();
+    let upload = ground.store.start_upload(&ground.key("k"), &options).await.unwrap().upload;
     let part = ground.part(&upload, 1, b"hello").await;
     ground.store.complete_upload(&upload, &[part], &ground.expect(b"hello")).await.unwrap();
     let info = ground.store.head(&ground.key("k")).await.unwrap();
@@ -290,7 +290,7 @@ pub(super) async fn create_only_refuses_at_the_end(ground: &Ground<'_>) {
     }
     let key = ground.key("k");
     let options = PutOptions { replaces: Replaces::Nothing, ..PutOptions::default() };
-    let upload = ground.store.start_upload(&key, &options).await.unwrap();
+    let upload = ground.store.start_upload(&key, &options).await.unwrap().upload;
     let part = ground.part(&upload, 1, b"hello").await;
     ground.put("k", b"meanwhile").await;
     let expected = Expected { replaces: Replaces::Nothing, ..ground.expect(b"hello") };

@@ -57,7 +57,7 @@ async fn a_part_that_is_more_than_the_range_does_not_pass_for_it() {
     put(&*store, "from", &pattern(1, 200 << 10)).await;
     let etag = store.head(&key("from")).await.unwrap().version.etag;
     put(&*store, "from", &pattern(2, 150 << 10)).await;
-    let upload = store.start_upload(&key("to"), &PutOptions::default()).await.unwrap();
+    let upload = store.start_upload(&key("to"), &PutOptions::default()).await.unwrap().upload;
     let copy = async |conditions: &Conditions| {
         let range = ByteRange::new(100 << 10, 200 << 10);
         store.copy_part(&upload, PartNumber::FIRST, &key("from"), range, conditions).await

@@ -64,7 +64,7 @@ async fn parts_of_an_upload_need_its_key() {
     for dialect in WITH_KEYS {
         let ground = Ground::new(dialect).await;
         let store = ground.client(keyed(7));
-        let upload = store.start_upload(&key("f"), &PutOptions::default()).await.unwrap();
+        let upload = store.start_upload(&key("f"), &PutOptions::default()).await.unwrap().upload;
         for stranger in [ground.client(keyed(8)), ground.plain()] {
             let sent = stranger.put_part(&upload, PartNumber::FIRST, payload(&*store, WHOLE)).await;
             let kind = sent.unwrap_err().kind;
@@ -86,13 +86,13 @@ async fn copies_need_the_key_of_their_source() {
             let copy = CopyOptions::default();
             let copied = stranger.copy(&key("source"), &key("to"), &copy).await;
             assert!(copied.is_err(), "{dialect:?}");
-            let upload = stranger.start_upload(&key("to"), &options).await.unwrap();
+            let upload = stranger.start_upload(&key("to"), &options).await.unwrap().upload;
             let number = PartNumber::FIRST;
             let part =
                 stranger.copy_part(&upload, number, &key("source"), None, &Conditions::NONE).await;
             assert!(part.is_err(), "{dialect:?}");
         }
-        let upload = store.start_upload(&key("parts"), &options).await.unwrap();
+        let upload = store.start_upload(&key("parts"), &options).await.unwrap().upload;
         let number = PartNumber::FIRST;
         store.copy_part(&upload, number, &key("source"), None, &Conditions::NONE).await.unwrap();
         assert_eq!(store.list_parts(&upload, None).await.unwrap().parts.len(), 1, "{dialect:?}");

@@ -115,7 +115,7 @@ async fn make_all(store: &dyn ObjectStore, source: &str, options: &PutOptions) -
 
 /// Sends an object in two parts.
 async fn upload(store: &dyn ObjectStore, name: &str, options: &PutOptions) -> StoreResult<()> {
-    let upload = store.start_upload(&key(name), options).await?;
+    let upload = store.start_upload(&key(name), options).await?.upload;
     let mut parts = Vec::new();
     for (number, bytes) in [(1, FIRST), (2, SECOND)] {
         let number = PartNumber::new(number).unwrap();

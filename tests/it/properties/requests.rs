@@ -17,7 +17,7 @@ async fn everything(store: &dyn ObjectStore) {
     store.head(&key("put.html")).await.unwrap();
     store.list(&ListRequest::default()).await.unwrap();
     store.list_uploads(&UploadsRequest::default()).await.unwrap();
-    let upload = store.start_upload(&key("given up"), &options).await.unwrap();
+    let upload = store.start_upload(&key("given up"), &options).await.unwrap().upload;
     store.list_parts(&upload, None).await.unwrap();
     store.abort_upload(&upload).await.unwrap();
     store.delete(&key("copy.html")).await.unwrap();

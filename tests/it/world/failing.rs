@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use partfs::store::{
     Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
     ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
-    PartReceipt, PartsPage, Payload, PutOptions, RenameOptions, StoreError, StoreResult, Upload,
-    UploadsPage, UploadsRequest,
+    PartReceipt, PartsPage, Payload, PutOptions, RenameOptions, Started, StoreError, StoreResult,
+    Upload, UploadsPage, UploadsRequest,
 };
 use tokio::sync::Semaphore;
 
@@ -206,7 +206,7 @@ impl ObjectStore for Failing {
         self.inner.append(key, position, payload, options).await
     }
 
-    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Started> {
         self.check(Operation::StartUpload)?;
         self.inner.start_upload(key, options).await
     }
