@@ -158,7 +158,9 @@ impl From<WriteError> for FsError {
             WriteError::Timeout => Meaning::TimedOut,
             // The file was unlinked and its bytes cannot be kept any more, or it was replaced.
             WriteError::Stale | WriteError::Discarded => Meaning::Stale,
-            WriteError::NeedsCommit | WriteError::Internal(_) => Meaning::Io,
+            WriteError::Abandoned | WriteError::NeedsCommit | WriteError::Internal(_) => {
+                Meaning::Io
+            }
         };
         Self::with_detail(meaning, detail)
     }

@@ -138,8 +138,13 @@ impl FileSystem {
         config: FsConfig,
         runtime: Runtime,
     ) -> Arc<Self> {
-        let writers =
-            Writers::new(Arc::clone(&store), budget.clone(), config.write.clone(), runtime.clone());
+        let writers = Writers::new(
+            Arc::clone(&store),
+            budget.clone(),
+            config.write.clone(),
+            &clock,
+            runtime.clone(),
+        );
         let readers =
             Readers::new(Arc::clone(&store), budget.clone(), config.read.clone(), runtime.clone());
         let defaults = Defaults {

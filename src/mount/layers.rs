@@ -199,6 +199,7 @@ pub(crate) fn fs_config(config: &MountConfig, staging_dir: PathBuf) -> FsConfig 
             max_requests: config.max_uploads,
             staging_dir,
             close_timeout: config.close_timeout,
+            journal: None,
         },
         // Readers never take more than half: what they hold can be fetched again, what writers hold
         // cannot.

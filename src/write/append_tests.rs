@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::store::{AppendLimits, ETag, Key, Limits, ObjectVersion, Operation, PutOptions};
 use crate::write::fake_tests::{FakeStore, limits};
+use crate::write::writer_tests::clock;
 use crate::write::{Base, FileWriter, WriteConfig, Writers};
 
 const PART: u64 = 4096;
@@ -31,7 +32,7 @@ impl World {
         };
         let budget = crate::budget::Budget::new(1 << 20);
         let runtime = tokio::runtime::Handle::current();
-        let writers = Writers::new(store.clone(), budget, config, runtime);
+        let writers = Writers::new(store.clone(), budget, config, &clock(), runtime);
         Self { store, writers, _dir: dir }
     }
 

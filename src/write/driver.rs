@@ -9,18 +9,18 @@ use tokio::sync::watch;
 
 use crate::store::{
     ByteRange, Conditions, ErrorKind, Expected, Key, ObjectVersion, Operation, PartNumber,
-    PartReceipt, Payload, PutOptions, StoreError, Upload as OpenUpload,
+    PartReceipt, Payload, PutOptions, StoreError, StoreResult, Upload as OpenUpload,
 };
 use crate::write::WriteError;
+use crate::write::abort::abort;
 use crate::write::compose;
 use crate::write::content::RemoteObject;
+use crate::write::journal::Entry;
+use crate::write::leftovers::{self, Settling};
+use crate::write::resume::{self, HeldParts};
 use crate::write::shared::Shared;
 use crate::write::sum::{self, PartSum};
 use crate::write::upload::{Command, Event, Outstanding, Upload};
-
-/// How often an upload that is still there after an abort is aborted again. S3: "it might be
-/// necessary to abort a given multipart upload multiple times".
-const ABORTS: usize = 3;
 
 /// What a part is made of.
 #[derive(Debug)]
@@ -51,6 +51,24 @@ pub(super) struct Driver {
     /// What is known of each part as it was handed over last, from number 1 on.
     parts: Mutex<Vec<PartSum>>,
     progress: watch::Sender<Progress>,
+    /// What an upload that was cut off holds, when this one goes on with it.
+    held: HeldParts,
+    record: Mutex<Registered>,
+}
+
+/// How the upload is written down.
+#[derive(Debug, Default)]
+struct Registered {
+    /// The first part, until it was compared with what was cut off.
+    first: Option<Payload>,
+    /// Its record, where there is a journal.
+    entry: Option<Entry>,
+    /// It goes on with one that was cut off.
+    resumed: bool,
+    /// It has failed and may be there to go on with when its requests are answered.
+    settling: Option<Settling>,
+    /// It is to be aborted, or kept instead.
+    leaving: bool,
 }
 
 /// What others may know of the state.
@@ -71,6 +89,8 @@ impl Driver {
             state: Mutex::new(Some(Upload::Empty)),
             parts: Mutex::default(),
             progress: watch::Sender::default(),
+            held: HeldParts::default(),
+            record: Mutex::default(),
         })
     }
 
@@ -86,7 +106,14 @@ impl Driver {
 
     /// Hands over the next part. Never waits.
     pub(super) fn seal(self: &Arc<Self>, part: Payload) {
-        self.parts().push(PartSum::Sent(part.len(), part.checksum()));
+        let is_first = {
+            let mut parts = self.parts();
+            parts.push(PartSum::Sent(part.len(), part.checksum()));
+            parts.len() == 1
+        };
+        if is_first && self.shared.leftovers.is_some() {
+            self.record().first = Some(part.clone());
+        }
         self.feed(Event::Seal(Part::Sent(part)));
     }
 
@@ -181,6 +208,10 @@ impl Driver {
         let _ = progress.wait_for(|progress| progress.end.is_some()).await;
     }
 
+    fn record(&self) -> MutexGuard<'_, Registered> {
+        self.record.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn parts(&self) -> MutexGuard<'_, Vec<PartSum>> {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -198,6 +229,8 @@ impl Driver {
                 end: next.end(),
                 completing: next.is_completing(),
             };
+            let aborts = commands.iter().any(|command| matches!(command, Command::Abort { .. }));
+            self.settle(progress.end.as_ref(), aborts, next.is_out());
             *state = Some(next);
             // Under the lock, so that progress is never set back.
             self.progress.send_replace(progress);
@@ -214,18 +247,18 @@ impl Driver {
             match command {
                 Command::Start => {
                     me.shared.uploads_open.fetch_add(1, Ordering::AcqRel);
-                    let started = me.shared.store.start_upload(&me.key, &me.options).await;
+                    let started = me.start().await;
                     if started.is_err() {
                         me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
                     }
-                    me.feed(Event::Started(started.map(|started| started.upload)));
+                    me.feed(Event::Started(started));
                 }
                 Command::Send { upload, number, part } => {
                     let sent = me.send(&upload, number, part).await;
                     me.feed(Event::Sent(number, sent));
                 }
                 Command::Complete { upload, parts, expected, sent_again } => {
-                    let held = match sent_again {
+                    let held = match sent_again || me.record().resumed {
                         true => me.check_held(&upload, &parts).await,
                         false => Ok(()),
                     };
@@ -235,15 +268,101 @@ impl Driver {
                     };
                     if completed.is_ok() {
                         me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
+                        me.forget(&upload);
                     }
                     me.feed(Event::Completed(completed));
                 }
                 Command::Abort { upload } => {
-                    me.abort(&upload).await;
+                    me.leave(&upload).await;
                     me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
                 }
             }
         });
+    }
+
+    /// Opens the upload, or goes on with one that was cut off. Its id is on disk when this returns.
+    async fn start(&self) -> StoreResult<OpenUpload> {
+        let (store, first) = (&*self.shared.store, self.record().first.take());
+        let Some(leftovers) = &self.shared.leftovers else {
+            return Ok(store.start_upload(&self.key, &self.options).await?.upload);
+        };
+        if let Some(first) = first {
+            let (key, options) = (&self.key, &self.options);
+            let found = resume::find(store, leftovers, options, &first, key, &self.held).await;
+            if let Some((upload, entry)) = found {
+                let mut record = self.record();
+                (record.entry, record.resumed) = (Some(entry), true);
+                return Ok(upload);
+            }
+        }
+        let tasks = &self.shared.tasks;
+        let entry = leftovers.intend(tasks, &self.key, &self.options).await;
+        let started = match store.start_upload(&self.key, &self.options).await {
+            Ok(started) => started,
+            Err(error) => {
+                entry.into_iter().for_each(|entry| leftovers.unanswered(entry, &error));
+                return Err(error);
+            }
+        };
+        let entry = leftovers.answered(tasks, entry, &started).await;
+        self.record().entry = entry;
+        Ok(started.upload)
+    }
+
+    /// Says to those who want the same key whether the upload, which has failed, is soon there to go on
+    /// with.
+    fn settle(&self, end: Option<&Result<ObjectVersion, WriteError>>, leaves: bool, is_out: bool) {
+        let Some(leftovers) = &self.shared.leftovers else { return };
+        let mut record = self.record();
+        record.leaving |= leaves;
+        let is_busy = is_out || record.leaving;
+        let may_go_on = matches!(end, Some(Err(cause)) if is_busy && may_go_on(cause));
+        let settled = match (may_go_on, &record.settling) {
+            (true, None) => {
+                record.settling = Some(leftovers.settling(&self.key));
+                None
+            }
+            (false, Some(_)) => record.settling.take(),
+            _ => None,
+        };
+        drop(record);
+        drop(settled);
+    }
+
+    /// The upload is completed, or gone.
+    fn forget(&self, upload: &OpenUpload) {
+        if let Some(leftovers) = &self.shared.leftovers {
+            leftovers.closed(&upload.id);
+        }
+        if let Some(entry) = self.record().entry.take() {
+            self.shared.tasks.spawn_blocking(move || entry.remove());
+        }
+    }
+
+    /// Nothing is on its way to the upload, and it is not completed: keeps it for whoever writes the file
+    /// again, or aborts it.
+    async fn leave(&self, upload: &OpenUpload) {
+        let leftovers = self.shared.leftovers.as_ref();
+        let entry = self.record().entry.take();
+        let cause = self.failure();
+        match (leftovers, entry) {
+            (Some(leftovers), Some(entry)) => {
+                leftovers.closed(&upload.id);
+                if leftovers.keeps() && cause.is_some_and(|cause| may_go_on(&cause)) {
+                    leftovers.keep(entry);
+                } else if abort(&*self.shared.store, upload).await {
+                    entry.remove();
+                } else {
+                    leftovers.discard(entry);
+                }
+            }
+            _ => drop(abort(&*self.shared.store, upload).await),
+        }
+        let mut record = self.record();
+        record.leaving = false;
+        let settled = record.settling.take();
+        drop(record);
+        drop(settled);
     }
 
     async fn send(
@@ -263,10 +382,14 @@ impl Driver {
         let (size, store) = (part.len(), &self.shared.store);
         let (receipt, checksum) = match part {
             Part::Sent(payload) => {
+                if let Some(receipt) = self.held.recognise(number, &payload).await {
+                    return Ok(receipt);
+                }
                 let checksum = payload.checksum();
                 (store.put_part(upload, number, payload).await?, checksum)
             }
             Part::Copied { from, range } => {
+                self.held.differs(number);
                 let version = Conditions::matching(&from.version.etag);
                 let range = compose::named(range, from.version.size, store.limits());
                 let copied = store.copy_part(upload, number, &from.key, range, &version).await;
@@ -333,26 +456,19 @@ impl Driver {
     fn corrupt(&self, operation: Operation, message: &str) -> WriteError {
         StoreError::new(ErrorKind::Corrupt, operation, message).with_key(self.key.as_str()).into()
     }
+}
 
-    /// Aborts, and looks whether it is really gone.
-    async fn abort(&self, upload: &OpenUpload) {
-        for _ in 0..ABORTS {
-            if let Err(error) = self.shared.store.abort_upload(upload).await {
-                if error.kind == ErrorKind::NoSuchUpload {
-                    return;
-                }
-                tracing::warn!(key = %self.key, upload = %upload.id, %error,
-                    "an upload could not be aborted; it stays in the bucket until it is removed");
-                return;
-            }
-            match self.shared.store.list_parts(upload, None).await {
-                Ok(page) if !page.parts.is_empty() || page.more => {}
-                // Gone, or empty, or not ours to look at.
-                _ => return,
-            }
-        }
-        tracing::warn!(key = %self.key, upload = %upload.id,
-            "an upload still holds parts after it was aborted");
+/// Whether an upload that failed so may be continued.
+fn may_go_on(cause: &WriteError) -> bool {
+    match cause {
+        WriteError::Store(error) => leftovers::is_passing(error.kind),
+        WriteError::Timeout | WriteError::Abandoned => true,
+        WriteError::Staging { .. }
+        | WriteError::TooLarge { .. }
+        | WriteError::Stale
+        | WriteError::Discarded
+        | WriteError::NeedsCommit
+        | WriteError::Internal(_) => false,
     }
 }
 

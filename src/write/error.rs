@@ -35,9 +35,12 @@ pub enum WriteError {
     /// The object that the content rests on was replaced or removed by somebody else (ESTALE).
     #[error("the object was replaced or removed in the meantime")]
     Stale,
-    /// The content was given up: unlinked, or its writer was killed.
+    /// The content was given up: unlinked, or replaced.
     #[error("the file was discarded")]
     Discarded,
+    /// The writer was killed before it had closed the file.
+    #[error("the writer was killed")]
+    Abandoned,
     /// The operation needs [`commit`](crate::write::FileWriter::commit) first.
     #[error("an upload is open under the old name; commit first")]
     NeedsCommit,

@@ -24,6 +24,8 @@ pub(super) struct FakeStore {
     gates: Mutex<HashMap<Operation, Arc<Semaphore>>>,
     /// Each operation that was applied, by name.
     pub(super) arrived: Semaphore,
+    /// Each operation that was asked for, before it waits for a permit.
+    pub(super) reached: Semaphore,
     /// Lengths of all bodies together.
     pub(super) sent_bytes: AtomicU64,
     /// Length of the longest body that was in memory, and of the longest that was not.
@@ -83,6 +85,7 @@ impl FakeStore {
             state: Mutex::default(),
             gates: Mutex::default(),
             arrived: Semaphore::new(0),
+            reached: Semaphore::new(0),
             sent_bytes: AtomicU64::new(0),
             longest_in_memory: AtomicU64::new(0),
             longest_from_file: AtomicU64::new(0),
@@ -129,6 +132,7 @@ impl FakeStore {
     }
 
     async fn enter(&self, operation: Operation) -> StoreResult<()> {
+        self.reached.add_permits(1);
         let gate = self.gates.lock().unwrap().get(&operation).cloned();
         if let Some(gate) = gate {
             gate.acquire().await.unwrap().forget();

@@ -195,18 +195,29 @@ impl FileWriter {
         self.inner.set_options(options);
     }
 
-    /// Gives the content up (its writer was killed, or the file is gone for everybody): nothing is
+    /// Gives the content up (the file is gone for everybody): nothing is
     /// published once this has returned, an open upload is aborted in the background, memory is
     /// freed. Waits for a PUT or Complete that is already on its way, because that cannot be called
     /// back. Every later operation is [`WriteError::Discarded`]. Safe to repeat.
     pub async fn discard(&self) {
-        self.inner.set_failure(WriteError::Discarded);
+        self.end(WriteError::Discarded).await;
+    }
+
+    /// The writer was killed before it had closed the file: as [`discard`](Self::discard), but where the
+    /// mount has a journal the parts that were sent are kept, for whoever writes the same file again.
+    /// Every later operation is [`WriteError::Abandoned`].
+    pub async fn abandon(&self) {
+        self.end(WriteError::Abandoned).await;
+    }
+
+    async fn end(&self, cause: WriteError) {
+        let cause = self.inner.set_failure(cause);
         let driver = self.inner.upload().clone();
         if let Some(driver) = &driver {
-            driver.give_up(WriteError::Discarded);
+            driver.give_up(cause.clone());
         }
         let mut content = self.inner.content.lock().await;
-        self.inner.fail(&mut content, WriteError::Discarded);
+        self.inner.fail(&mut content, cause);
         drop(content);
         if let Some(driver) = driver {
             driver.completed_or_never().await;

@@ -37,6 +37,7 @@
 //! their way while it fills one more. When the disk is full, a file that is being streamed waits for
 //! its own parts.
 
+mod abort;
 mod append;
 mod change;
 mod compose;
@@ -47,11 +48,14 @@ mod error;
 mod extents;
 mod file_writer;
 mod flight;
+mod journal;
 mod keep;
+mod leftovers;
 mod live;
 mod part;
 mod plan;
 mod publish;
+mod resume;
 mod shared;
 mod slow_path;
 mod staging;
@@ -65,6 +69,8 @@ mod keep_tests;
 #[cfg(test)]
 mod model_tests;
 #[cfg(test)]
+mod resume_tests;
+#[cfg(test)]
 mod tight_tests;
 #[cfg(test)]
 mod writer_tests;
@@ -76,8 +82,10 @@ use std::time::Duration;
 pub use content::RemoteObject;
 pub use error::WriteError;
 pub use file_writer::FileWriter;
+pub use leftovers::{JournalConfig, OnLeftover};
 
 use crate::budget::Budget;
+use crate::clock::Clock;
 use crate::store::{Checksum, Key, ObjectStore, ObjectVersion, PutOptions};
 use shared::Shared;
 
@@ -95,6 +103,8 @@ pub struct WriteConfig {
     pub staging_dir: PathBuf,
     /// How long a commit may take.
     pub close_timeout: Duration,
+    /// Where uploads are written down; `None`: nowhere, and those that fail are aborted.
+    pub journal: Option<JournalConfig>,
 }
 
 impl WriteConfig {
@@ -106,6 +116,7 @@ impl WriteConfig {
             max_requests: 8,
             staging_dir,
             close_timeout: Duration::from_secs(600),
+            journal: None,
         }
     }
 }
@@ -119,6 +130,8 @@ pub struct WriteStats {
     pub requests_in_flight: usize,
     /// Multipart uploads that were opened and are neither completed nor cleaned up.
     pub uploads_open: usize,
+    /// Uploads that were cut off and are kept to be continued.
+    pub leftovers: usize,
 }
 
 /// Content of a file before its first change.
@@ -171,14 +184,21 @@ impl Writers {
     /// Writers over `store`, with memory from `budget` and tasks on `runtime`.
     ///
     /// Takes a small part of the budget for good (an eighth, at most 16 MiB): the memory for bytes on
-    /// their way between disk and store.
+    /// their way between disk and store. With a journal, takes over what dead mounts have left in it:
+    /// reads its folder at once, and asks the store for it in the background.
     pub fn new(
         store: Arc<dyn ObjectStore>,
         budget: Budget,
         config: WriteConfig,
+        clock: &Arc<dyn Clock>,
         runtime: tokio::runtime::Handle,
     ) -> Arc<Self> {
-        Arc::new(Self { shared: Shared::new(store, budget, config, runtime) })
+        let shared = Shared::new(store, budget, config, clock, runtime.clone());
+        if let Some(leftovers) = &shared.leftovers {
+            let store = Arc::downgrade(&shared.store);
+            runtime.spawn(leftovers::tend(Arc::downgrade(leftovers), store));
+        }
+        Arc::new(Self { shared })
     }
 
     /// A writer for the object `key`. Sends nothing yet. Never waits.

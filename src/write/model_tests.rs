@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 
 use super::fake_tests::{FakeStore, limits};
+use super::writer_tests::clock;
 use super::*;
 use crate::store::{ChecksumKind, Limits};
 
@@ -147,7 +148,7 @@ async fn run(world: World, ops: Vec<Op>) -> Result<(), TestCaseError> {
         ..WriteConfig::new(std::env::temp_dir())
     };
     let handle = tokio::runtime::Handle::current();
-    let writers = Writers::new(store.clone(), budget.clone(), config, handle);
+    let writers = Writers::new(store.clone(), budget.clone(), config, &clock(), handle);
     let free = budget.free_bytes();
     let key = Key::new("file").unwrap();
     let mut model = pattern(0, world.base.unwrap_or(0));

@@ -7,9 +7,11 @@ use std::sync::{Arc, Weak};
 use tokio::sync::Semaphore;
 
 use crate::budget::{Budget, Permit, Spare};
+use crate::clock::Clock;
 use crate::store::{ChecksumKind, ObjectStore, Payload, PayloadData};
 use crate::write::flight::{Flight, Tasks};
 use crate::write::keep::{Keep, Need};
+use crate::write::leftovers::Leftovers;
 use crate::write::part::{Block, BlockPool};
 use crate::write::plan::Plan;
 use crate::write::{WriteConfig, WriteStats};
@@ -40,6 +42,8 @@ pub(super) struct Shared {
     pub(super) file_flight: Arc<Flight>,
     pub(super) tasks: Tasks,
     pub(super) uploads_open: AtomicUsize,
+    /// Where uploads are written down.
+    pub(super) leftovers: Option<Arc<Leftovers>>,
     budget: Budget,
     requests: Semaphore,
     requests_max: usize,
@@ -54,6 +58,7 @@ impl Shared {
         store: Arc<dyn ObjectStore>,
         budget: Budget,
         mut config: WriteConfig,
+        clock: &Arc<dyn Clock>,
         runtime: tokio::runtime::Handle,
     ) -> Arc<Self> {
         config.block_bytes = config.block_bytes.max(1);
@@ -73,6 +78,8 @@ impl Shared {
             true => keep,
             false => Keep::new(0, Arc::clone(&flight)),
         };
+        let leftovers =
+            config.journal.clone().map(|journal| Leftovers::open(journal, Arc::clone(clock)));
         let requests_max = config.max_requests.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
             pool: BlockPool::new(budget.clone(), config.block_bytes),
@@ -84,6 +91,7 @@ impl Shared {
             file_flight: Arc::default(),
             tasks: Tasks::new(runtime),
             uploads_open: AtomicUsize::new(0),
+            leftovers,
             budget,
             requests: Semaphore::new(requests_max),
             requests_max,
@@ -194,6 +202,7 @@ impl Shared {
             bytes_in_flight: self.flight.bytes() + self.file_flight.bytes(),
             requests_in_flight: self.requests_max - self.requests.available_permits(),
             uploads_open: self.uploads_open.load(Ordering::Acquire),
+            leftovers: self.leftovers.as_ref().map_or(0, |leftovers| leftovers.count()),
         }
     }
 }

@@ -195,6 +195,14 @@ impl<P> Upload<P> {
         )
     }
 
+    /// Whether it has failed and answers are still to come.
+    pub(super) fn is_out(&self) -> bool {
+        match self {
+            Self::Failed { out, .. } => !matches!(out, Outstanding::Nothing),
+            _ => false,
+        }
+    }
+
     /// Whether no answer can come any more.
     #[cfg(test)]
     fn is_settled(&self) -> bool {

@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use super::fake_tests::{FakeStore, limits};
 use super::*;
+use crate::clock::SystemClock;
 use crate::store::{ErrorKind, Operation, Replaces, StandardHeaders};
 
 const PART: usize = 4096;
@@ -38,7 +39,8 @@ impl World {
         };
         change(&mut config);
         let budget = Budget::new(budget);
-        let writers = Writers::new(store.clone(), budget.clone(), config, Handle::current());
+        let writers =
+            Writers::new(store.clone(), budget.clone(), config, &clock(), Handle::current());
         Self { store, writers, budget, dir }
     }
 
@@ -55,6 +57,15 @@ impl World {
     async fn arrived(&self, operations: u32) {
         self.store.arrived.acquire_many(operations).await.unwrap().forget();
     }
+
+    /// Waits until the store was asked for so many more things.
+    pub(super) async fn reached(&self, operations: u32) {
+        self.store.reached.acquire_many(operations).await.unwrap().forget();
+    }
+}
+
+pub(super) fn clock() -> Arc<dyn Clock> {
+    Arc::new(SystemClock)
 }
 
 pub(super) fn key() -> Key {

@@ -31,7 +31,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ),
     ("fuse", &["fs"]),
     ("fs", &["write", "read", "store", "clock", "budget"]),
-    ("write", &["store", "budget"]),
+    ("write", &["store", "budget", "clock"]),
     ("read", &["store", "budget"]),
     ("dialect", &["store", "http", "clock"]),
     ("mock", &["store", "clock"]),

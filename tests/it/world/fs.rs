@@ -108,6 +108,7 @@ impl World {
             settle_delay: Duration::from_millis(20),
             read_only: false,
             write: WriteConfig {
+                journal: None,
                 part_bytes,
                 block_bytes,
                 max_requests: 4,

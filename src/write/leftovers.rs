@@ -1,0 +1,489 @@
+//! Uploads that were cut off – by an outage, the death of their writer, of this mount, or of one before –
+//! and what becomes of them: they are kept so that whoever writes the same file again sends only what is
+//! missing, and removed when they are old. Only uploads of which the [journal](super::journal) has a record
+//! are touched.
+//!
+//! # Strays
+//! An Initiate whose answer was lost may have opened an upload of whose id there is no record. It is found by
+//! its key and time, and it holds no part, because nobody has its id. Another program may open an
+//! upload of the same key in these minutes, so one is aborted only when it was without a part twice, a
+//! while apart.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Notify;
+
+use crate::clock::Clock;
+use crate::store::{
+    ErrorKind, Key, ListedUpload, ObjectStore, Operation, PutOptions, Started, StoreError,
+    StoreResult, Upload, UploadId, UploadsRequest,
+};
+use crate::write::abort::abort;
+use crate::write::flight::Tasks;
+use crate::write::journal::{self, Entry};
+
+/// How far the service's clock and the time an Initiate takes may move the moment at which a stray was
+/// opened away from the one in its record.
+const STRAY_WINDOW: Duration = Duration::from_secs(15 * 60);
+
+/// How long a new upload of a key waits for one that is just being given up.
+const SETTLE: Duration = Duration::from_secs(60);
+
+/// What becomes of uploads that were cut off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum OnLeftover {
+    /// They are kept for whoever writes the file again, and aborted when they are old.
+    #[default]
+    Resume,
+    /// They are aborted at once.
+    Abort,
+    /// As `Resume`, but never aborted.
+    Keep,
+}
+
+/// Where uploads are written down, and what becomes of those that are cut off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct JournalConfig {
+    /// A folder for this bucket (and prefix) alone; it exists and belongs to this user.
+    pub dir: PathBuf,
+    /// What the mount gives to all new objects, as one opaque word: an upload is continued only with the
+    /// same.
+    pub properties: String,
+    /// The policy.
+    pub on_leftover: OnLeftover,
+    /// How old an upload must be to be aborted, counted from its Initiate.
+    pub leftover_age: Duration,
+    /// How long an upload that may be a stray must hold no part.
+    pub stray_pause: Duration,
+}
+
+impl JournalConfig {
+    /// The defaults, with records in `dir`.
+    pub fn new(dir: PathBuf) -> Self {
+        Self {
+            dir,
+            properties: String::new(),
+            on_leftover: OnLeftover::default(),
+            leftover_age: Duration::from_secs(7 * 86_400),
+            stray_pause: Duration::from_secs(60),
+        }
+    }
+}
+
+/// The uploads of a mount that have a record.
+#[derive(Debug)]
+pub(super) struct Leftovers {
+    config: JournalConfig,
+    clock: Arc<dyn Clock>,
+    state: Mutex<State>,
+    /// Somebody is done with an upload of some key.
+    settled: Notify,
+    /// There is something to be removed.
+    work: Arc<Notify>,
+    /// The journal could not be written, and the log has said so.
+    broken: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    /// Those that may be continued.
+    by_key: BTreeMap<Key, Vec<Entry>>,
+    /// Those that nobody wants, but that could not be aborted yet.
+    unwanted: Vec<Entry>,
+    /// Where there may be uploads without a record.
+    strays: Vec<Strays>,
+    /// Keys of uploads that failed but have requests on their way, and how many of each.
+    settling: BTreeMap<Key, usize>,
+    /// Ids of uploads that are being filled.
+    open: HashSet<UploadId>,
+}
+
+/// Where an Initiate was not answered.
+#[derive(Debug)]
+struct Strays {
+    key: Key,
+    begun: SystemTime,
+    /// The record, if it has nothing else to tell.
+    entry: Option<Entry>,
+    /// Uploads without a part, when it was looked first.
+    seen: Option<Vec<UploadId>>,
+}
+
+/// While it lives, an upload of its key waits: one that failed may soon be there to go on with.
+#[derive(Debug)]
+pub(super) struct Settling {
+    leftovers: Arc<Leftovers>,
+    key: Key,
+}
+
+impl Drop for Settling {
+    fn drop(&mut self) {
+        let mut state = self.leftovers.state();
+        if let Some(count) = state.settling.get_mut(&self.key) {
+            *count -= 1;
+            if *count == 0 {
+                state.settling.remove(&self.key);
+            }
+        }
+        drop(state);
+        self.leftovers.settled.notify_waiters();
+    }
+}
+
+impl Leftovers {
+    /// Takes over what dead mounts have left. Reads the folder; blocks.
+    pub(super) fn open(config: JournalConfig, clock: Arc<dyn Clock>) -> Arc<Self> {
+        let found = journal::take_over(&config.dir).unwrap_or_else(|error| {
+            tracing::warn!(dir = %config.dir.display(), %error,
+                "uploads that an earlier mount has left cannot be found");
+            Vec::new()
+        });
+        let mut state = State::default();
+        for entry in found {
+            state.add(entry);
+        }
+        if config.on_leftover == OnLeftover::Abort {
+            let entries = std::mem::take(&mut state.by_key).into_values().flatten();
+            state.unwanted.extend(entries);
+        }
+        Arc::new(Self {
+            config,
+            clock,
+            state: Mutex::new(state),
+            settled: Notify::new(),
+            work: Arc::default(),
+            broken: AtomicBool::new(false),
+        })
+    }
+
+    /// Uploads that are kept to be continued.
+    pub(super) fn count(&self) -> usize {
+        self.state().by_key.values().map(Vec::len).sum()
+    }
+
+    /// What the mount gives to all new objects.
+    pub(super) fn properties(&self) -> &str {
+        &self.config.properties
+    }
+
+    /// Whether uploads that were cut off are kept.
+    pub(super) fn keeps(&self) -> bool {
+        self.config.on_leftover != OnLeftover::Abort
+    }
+
+    /// Whether a leftover that cannot be continued goes before it is old.
+    pub(super) fn removes(&self) -> bool {
+        self.config.on_leftover != OnLeftover::Keep
+    }
+
+    /// Writes down that an upload will be opened. `None` when that cannot be written: the upload goes
+    /// on without a record, because what is written matters more than what a crash would leave behind.
+    pub(super) async fn intend(
+        self: &Arc<Self>,
+        tasks: &Tasks,
+        key: &Key,
+        options: &PutOptions,
+    ) -> Option<Entry> {
+        let (me, key, options) = (Arc::clone(self), key.clone(), options.clone());
+        let created = tasks.spawn_blocking(move || {
+            let (config, begun) = (&me.config, me.clock.now());
+            Entry::create(&config.dir, &key, &options, &config.properties, begun)
+        });
+        self.written(created.await.map_err(io::Error::other).flatten())
+    }
+
+    /// Writes the id down, before any part is sent. `None` as above.
+    pub(super) async fn answered(
+        self: &Arc<Self>,
+        tasks: &Tasks,
+        entry: Option<Entry>,
+        started: &Started,
+    ) -> Option<Entry> {
+        self.state().open.insert(started.upload.id.clone());
+        let mut entry = entry?;
+        let (key, begun) = (entry.key().clone(), entry.begun());
+        let started = started.clone();
+        if started.strays {
+            self.look_for(Strays { key, begun, entry: None, seen: None });
+        }
+        let written = tasks.spawn_blocking(move || {
+            let written = entry.opened(&started);
+            written.map(|()| entry)
+        });
+        self.written(written.await.map_err(io::Error::other).flatten())
+    }
+
+    /// Initiate failed: it may have opened an upload all the same.
+    pub(super) fn unanswered(&self, entry: Entry, error: &StoreError) {
+        if !is_passing(error.kind) {
+            // The service has said no.
+            return entry.remove();
+        }
+        let (key, begun) = (entry.key().clone(), entry.begun());
+        self.look_for(Strays { key, begun, entry: Some(entry), seen: None });
+    }
+
+    fn written(&self, written: io::Result<Entry>) -> Option<Entry> {
+        written
+            .inspect_err(|error| {
+                if !self.broken.swap(true, Ordering::Relaxed) {
+                    tracing::error!(dir = %self.config.dir.display(), %error,
+                        "uploads cannot be written down; a crash would leave them in the bucket");
+                }
+            })
+            .ok()
+    }
+
+    fn look_for(&self, strays: Strays) {
+        self.state().strays.push(strays);
+        self.work.notify_one();
+    }
+
+    /// An upload is not being filled any more.
+    pub(super) fn closed(&self, id: &UploadId) {
+        self.state().open.remove(id);
+    }
+
+    /// An upload that was cut off, for whoever writes the file again.
+    pub(super) fn keep(&self, entry: Entry) {
+        self.state().add(entry);
+    }
+
+    /// An upload that nobody wants.
+    pub(super) fn discard(&self, entry: Entry) {
+        self.state().unwanted.push(entry);
+        self.work.notify_one();
+    }
+
+    /// An upload of this key has failed and waits for its requests.
+    pub(super) fn settling(self: &Arc<Self>, key: &Key) -> Settling {
+        *self.state().settling.entry(key.clone()).or_default() += 1;
+        Settling { leftovers: Arc::clone(self), key: key.clone() }
+    }
+
+    /// The uploads of a key that were cut off, the latest first. They are the caller's now. Waits, not for
+    /// ever, for one that is being given up at this moment.
+    pub(super) async fn take(&self, key: &Key) -> Vec<Entry> {
+        let settled = async {
+            loop {
+                let mut next = std::pin::pin!(self.settled.notified());
+                next.as_mut().enable();
+                if !self.state().settling.contains_key(key) {
+                    return;
+                }
+                next.await;
+            }
+        };
+        let _ = tokio::time::timeout(SETTLE, settled).await;
+        let mut entries = self.state().by_key.remove(key).unwrap_or_default();
+        entries.sort_by_key(|entry| std::cmp::Reverse(entry.begun()));
+        entries
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn add(&mut self, entry: Entry) {
+        let (key, begun) = (entry.key().clone(), entry.begun());
+        match entry.upload() {
+            Some(_) => {
+                if entry.has_strays() {
+                    self.strays.push(Strays { key: key.clone(), begun, entry: None, seen: None });
+                }
+                self.by_key.entry(key).or_default().push(entry);
+            }
+            None => self.strays.push(Strays { key, begun, entry: Some(entry), seen: None }),
+        }
+    }
+
+    fn take_if(&mut self, which: impl Fn(&Entry) -> bool) -> Vec<Entry> {
+        let mut taken = Vec::new();
+        self.by_key.retain(|_, entries| {
+            taken.extend(entries.extract_if(.., |entry| which(entry)));
+            !entries.is_empty()
+        });
+        taken
+    }
+}
+
+/// Whether a failure says nothing about the upload: it may be continued when the trouble is over.
+pub(super) fn is_passing(kind: ErrorKind) -> bool {
+    match kind {
+        ErrorKind::Throttled
+        | ErrorKind::Unavailable
+        | ErrorKind::Network
+        | ErrorKind::Untrusted
+        | ErrorKind::Timeout
+        | ErrorKind::InvalidAnswer
+        | ErrorKind::AccessDenied
+        | ErrorKind::UnknownAccessKey
+        | ErrorKind::WrongSignature
+        | ErrorKind::BadCredentials
+        | ErrorKind::ClockSkew
+        | ErrorKind::WrongEndpoint
+        | ErrorKind::QuotaExceeded => true,
+        ErrorKind::NotFound
+        | ErrorKind::BucketMissing
+        | ErrorKind::NoSuchUpload
+        | ErrorKind::PreconditionFailed
+        | ErrorKind::NotModified
+        | ErrorKind::AlreadyExists
+        | ErrorKind::TooLarge
+        | ErrorKind::InvalidPart
+        | ErrorKind::NotAppendable
+        | ErrorKind::InvalidRange
+        | ErrorKind::Archived
+        | ErrorKind::InvalidRequest
+        | ErrorKind::Corrupt
+        | ErrorKind::InvalidKey
+        | ErrorKind::Unreadable => false,
+    }
+}
+
+/// Looks after the leftovers of a mount until it is gone. At the start it forgets those that are completed or
+/// aborted already.
+pub(super) async fn tend(leftovers: Weak<Leftovers>, store: Weak<dyn ObjectStore>) {
+    let mut first = true;
+    loop {
+        let (Some(me), Some(store)) = (leftovers.upgrade(), store.upgrade()) else { return };
+        if std::mem::take(&mut first) {
+            me.forget_gone(&*store).await;
+        }
+        let (pause, work) = (me.clean(&*store).await, Arc::clone(&me.work));
+        drop((me, store));
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = work.notified() => {}
+        }
+    }
+}
+
+impl Leftovers {
+    async fn forget_gone(&self, store: &dyn ObjectStore) {
+        let uploads: Vec<Upload> =
+            self.state().by_key.values().flatten().filter_map(Entry::upload).collect();
+        for upload in uploads {
+            let parts = store.list_parts(&upload, None).await;
+            if parts.is_err_and(|error| error.kind == ErrorKind::NoSuchUpload) {
+                let gone = |entry: &Entry| entry.upload().as_ref() == Some(&upload);
+                let gone = self.state().take_if(gone);
+                gone.into_iter().for_each(Entry::remove);
+            }
+        }
+    }
+
+    /// Removes what can go now. Returns how long nothing will be to do.
+    async fn clean(&self, store: &dyn ObjectStore) -> Duration {
+        let now = self.clock.now();
+        let is_old = |entry: &Entry| {
+            let age = now.duration_since(entry.begun());
+            self.removes() && age.is_ok_and(|age| age >= self.config.leftover_age)
+        };
+        let unwanted = {
+            let mut state = self.state();
+            let old = state.take_if(is_old);
+            old.into_iter().chain(std::mem::take(&mut state.unwanted)).collect::<Vec<_>>()
+        };
+        for entry in unwanted {
+            match entry.upload() {
+                Some(upload) if !abort(store, &upload).await => self.state().unwanted.push(entry),
+                _ => entry.remove(),
+            }
+        }
+        let strays = std::mem::take(&mut self.state().strays);
+        for strays in strays {
+            if let Some(more) = self.search(store, strays).await {
+                self.state().strays.push(more);
+            }
+        }
+        let state = self.state();
+        if state.unwanted.is_empty() && state.strays.is_empty() {
+            let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
+            (self.config.leftover_age / 8).clamp(second, hour)
+        } else {
+            self.config.stray_pause
+        }
+    }
+
+    /// Looks for strays once. What must be looked for again is returned.
+    async fn search(&self, store: &dyn ObjectStore, strays: Strays) -> Option<Strays> {
+        let found = match self.empty_uploads(store, &strays).await {
+            Ok(found) => found,
+            // Who may not list cannot find any.
+            Err(error) if error.kind == ErrorKind::AccessDenied => Vec::new(),
+            Err(_) => return Some(strays),
+        };
+        let Some(seen) = &strays.seen else {
+            if found.is_empty() {
+                strays.entry.into_iter().for_each(Entry::remove);
+                return None;
+            }
+            let seen = Some(found.into_iter().map(|upload| upload.id).collect());
+            return Some(Strays { seen, ..strays });
+        };
+        let mut gone = true;
+        for upload in found.iter().filter(|upload| seen.contains(&upload.id)) {
+            tracing::info!(key = %upload.key, upload = %upload.id,
+                "aborts an upload that a lost answer has left behind");
+            gone &= abort(store, upload).await;
+        }
+        if !gone {
+            return Some(strays);
+        }
+        strays.entry.into_iter().for_each(Entry::remove);
+        None
+    }
+
+    /// Uploads of the key that nobody is known to fill, opened at about the time, without a part.
+    async fn empty_uploads(
+        &self,
+        store: &dyn ObjectStore,
+        strays: &Strays,
+    ) -> StoreResult<Vec<Upload>> {
+        let mut request = UploadsRequest::below(strays.key.as_str());
+        let mut candidates = Vec::new();
+        loop {
+            let page = store.list_uploads(&request).await?;
+            candidates.extend(page.uploads.into_iter().filter(|listed| is_near(listed, strays)));
+            match page.next {
+                Some(next) if request.after.as_ref() != Some(&next) => request.after = Some(next),
+                _ => break,
+            }
+        }
+        if candidates.is_empty() {
+            return Ok(Vec::new());
+        }
+        let dir = self.config.dir.clone();
+        let known = tokio::task::spawn_blocking(move || journal::ids(&dir)).await;
+        let known = known.map_err(io::Error::other).flatten().map_err(|error| {
+            StoreError::new(ErrorKind::Unreadable, Operation::ListUploads, error.to_string())
+        })?;
+        let mut empty = Vec::new();
+        for ListedUpload { upload, .. } in candidates {
+            if known.contains(&upload.id) || self.state().open.contains(&upload.id) {
+                continue;
+            }
+            match store.list_parts(&upload, None).await {
+                Ok(page) if page.parts.is_empty() && !page.more => empty.push(upload),
+                Ok(_) => {}
+                Err(error) if error.kind == ErrorKind::NoSuchUpload => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(empty)
+    }
+}
+
+fn is_near(listed: &ListedUpload, strays: &Strays) -> bool {
+    let (a, b) = (listed.initiated, strays.begun);
+    let apart = a.duration_since(b).unwrap_or_else(|earlier| earlier.duration());
+    listed.upload.key == strays.key && apart <= STRAY_WINDOW
+}

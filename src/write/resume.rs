@@ -1,0 +1,127 @@
+//! Goes on with an upload that was cut off: when the file is written again from the start, a part that the
+//! service holds already, by size and MD5, is not sent again. From the first part on that differs
+//! everything is sent.
+//!
+//! The ETag of a part is the MD5 of its bytes on all services, except where the service encrypts with a key
+//! that is not its own. Then no part is recognised, and everything is sent.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use crate::store::{
+    ETag, ErrorKind, ObjectStore, PartNumber, PartReceipt, Payload, PutOptions, StoreResult, Upload,
+};
+use crate::write::journal::Entry;
+use crate::write::leftovers::Leftovers;
+
+/// The parts of an upload that was cut off, as the service holds them.
+#[derive(Debug, Default)]
+pub(super) struct HeldParts(Mutex<BTreeMap<PartNumber, PartReceipt>>);
+
+impl HeldParts {
+    /// The receipt of a part that need not be sent, because the service has these bytes under this
+    /// number. Each number is answered once: what is sent later is sent again.
+    pub(super) async fn recognise(
+        &self,
+        number: PartNumber,
+        part: &Payload,
+    ) -> Option<PartReceipt> {
+        let held = self.lock().remove(&number)?;
+        if is_same(&held, part).await {
+            return Some(held);
+        }
+        self.differs(number);
+        None
+    }
+
+    /// The bytes under this number are others; so are those behind it, as far as anybody knows.
+    pub(super) fn differs(&self, number: PartNumber) {
+        self.lock().retain(|held, _| *held < number);
+    }
+
+    fn set(&self, parts: BTreeMap<PartNumber, PartReceipt>) {
+        *self.lock() = parts;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<PartNumber, PartReceipt>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The upload to go on with when an object begins with `first` and gets `options`: one of those that were cut
+/// off at this key, whose first part is the same. `held` then has its parts. What was cut off of
+/// another content is given up.
+pub(super) async fn find(
+    store: &dyn ObjectStore,
+    leftovers: &Arc<Leftovers>,
+    options: &PutOptions,
+    first: &Payload,
+    key: &crate::store::Key,
+    held: &HeldParts,
+) -> Option<(Upload, Entry)> {
+    let mut found = None;
+    for entry in leftovers.take(key).await {
+        let Some(upload) = entry.upload() else { continue };
+        if found.is_some() {
+            leftovers.keep(entry);
+            continue;
+        }
+        let parts = match parts(store, &upload).await {
+            Ok(parts) => parts,
+            Err(error) if error.kind == ErrorKind::NoSuchUpload => {
+                entry.remove();
+                continue;
+            }
+            Err(_) => {
+                leftovers.keep(entry);
+                continue;
+            }
+        };
+        let begins_alike = match parts.get(&PartNumber::FIRST) {
+            Some(part) => is_same(part, first).await,
+            None => false,
+        };
+        if begins_alike && entry.suits(options, leftovers.properties()) {
+            tracing::info!(%key, upload = %upload.id, parts = parts.len(), "goes on with an upload");
+            held.set(parts);
+            found = Some((upload, entry));
+        } else if leftovers.removes() {
+            leftovers.discard(entry);
+        } else {
+            leftovers.keep(entry);
+        }
+    }
+    found
+}
+
+async fn parts(
+    store: &dyn ObjectStore,
+    upload: &Upload,
+) -> StoreResult<BTreeMap<PartNumber, PartReceipt>> {
+    let mut parts = BTreeMap::new();
+    let mut after = None;
+    loop {
+        let page = store.list_parts(upload, after).await?;
+        let last = page.parts.last().map(|part| part.number);
+        parts.extend(page.parts.into_iter().map(|part| (part.number, part)));
+        if !page.more || last <= after {
+            return Ok(parts);
+        }
+        after = last;
+    }
+}
+
+/// Whether a part that the service holds has these bytes.
+async fn is_same(held: &PartReceipt, part: &Payload) -> bool {
+    if held.size != part.len() {
+        return false;
+    }
+    match part.md5().await {
+        Ok(md5) => {
+            let hex: String = md5.iter().map(|byte| format!("{byte:02x}")).collect();
+            held.etag == ETag::new(&hex)
+        }
+        // Sending it will tell what is wrong.
+        Err(_) => false,
+    }
+}
