@@ -27,6 +27,7 @@
 pub mod budget;
 pub mod cli;
 pub mod clock;
+pub mod crash;
 pub mod dialect;
 pub mod fs;
 pub mod fuse;

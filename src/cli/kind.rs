@@ -87,6 +87,7 @@ pub(crate) fn size_text(bytes: u64) -> String {
 fn time_text(time: Duration) -> String {
     match time.as_millis() {
         0 => "0".into(),
+        ms if ms % 86_400_000 == 0 => format!("{}d", ms / 86_400_000),
         ms if ms % 3_600_000 == 0 => format!("{}h", ms / 3_600_000),
         ms if ms % 60_000 == 0 => format!("{}m", ms / 60_000),
         ms if ms % 1000 == 0 => format!("{}s", ms / 1000),

@@ -23,6 +23,7 @@ use std::io::{self, Write};
 
 use clap::Parser;
 
+use crate::crash;
 use crate::mock::MockConfig;
 use crate::mount::{CheckConfig, LinkConfig, MountConfig, UmountConfig};
 
@@ -97,6 +98,10 @@ impl Stop {
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
     let typed = args::Typed::try_parse_from(arguments).map_err(Stop::Shape)?;
     let environment = environment::Environment::of_process();
+    if let Some(place) = environment.get("PARTFS_CRASH_AT") {
+        crash::arm(place)
+            .map_err(|what| Stop::Refused(Refusal::new(format!("PARTFS_CRASH_AT: {what}"))))?;
+    }
     let command = match typed.command {
         args::TypedCommand::Mount(args) => {
             resolve::mount(args, environment).map(|config| Command::Mount(Box::new(config)))

@@ -7,6 +7,7 @@ use super::definition::{Definition, Described};
 use super::kind::{Choice, Count, Id, Mode, PathText, Size, Switch, Text, Time};
 use super::object_properties::{BitRate, Entries, HeaderText, Patterns, Types};
 use crate::dialect::SignatureVersion;
+use crate::mount::OnLeftover;
 use crate::telemetry::LogFormat;
 
 /// Makes a definition: name, flag, kind, default (a value, or a remark in parentheses), help.
@@ -93,6 +94,14 @@ option!(DRAIN_TIMEOUT: Time = "drain_timeout", "drain-timeout",
     "How long a daemon that is told to stop finishes uploads before it gives them up.");
 option!(STAGING_DIR: PathText = "staging_dir", "staging-dir", PathText, ("/var/tmp"),
     "Directory for the temporary files of random writes; not in the mount itself.");
+option!(STATE_DIR: PathText = "state_dir", "state-dir", PathText, ("STATE_DIRECTORY, or /var/lib/partfs of root and ~/.local/state/partfs of others"),
+    "Directory that remembers which uploads were begun, so that they are continued or removed after a crash; not in the mount itself.");
+option!(ON_LEFTOVER: Choice<OnLeftover> = "on_leftover", "on-leftover",
+    Choice(&[("resume", OnLeftover::Resume), ("abort", OnLeftover::Abort), ("keep", OnLeftover::Keep)]), "resume",
+    "What becomes of uploads that were cut off: resume keeps them until leftover_age for whoever writes the same file again, abort removes them at once, keep never does.");
+option!(LEFTOVER_AGE: Time = "leftover_age", "leftover-age",
+    Time { min: Duration::from_secs(60), max: Duration::from_secs(3650 * 86_400) }, "7d",
+    "How old an upload that was cut off may become before it is removed from the bucket.");
 option!(APPEND_OBJECT: Patterns = "append_object", "append-object", Patterns, ("none"),
     "Names of files that are written as appendable objects, such as *.log: what is added goes out alone. Not for s3://.");
 option!(STORAGE_CLASS: HeaderText = "storage_class", "storage-class", HeaderText("CLASS"), ("that of the bucket"),
@@ -173,6 +182,9 @@ pub(crate) static FLAGS: &[&dyn Described] = &[
     &CLOSE_TIMEOUT,
     &DRAIN_TIMEOUT,
     &STAGING_DIR,
+    &STATE_DIR,
+    &ON_LEFTOVER,
+    &LEFTOVER_AGE,
     &APPEND_OBJECT,
     &STORAGE_CLASS,
     &ACL,

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::dialect::{Connection, DialectName, Timing};
 use crate::mock::{Addressing, EtagMode, MockConfig, MockDialect};
-use crate::mount::{CheckConfig, MountConfig, Source, Start, UmountConfig, random_keys};
+use crate::mount::{CheckConfig, MountConfig, Source, Start, StateDir, UmountConfig, random_keys};
 use crate::telemetry::LogConfig;
 
 /// `partfs mount`.
@@ -22,7 +22,12 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
     let start = start(&args, &environment);
     let MountArgs { url, mountpoint, config, mount_options, options, .. } = args;
     let typed = Typed { url, mountpoint, config, mount_options, options };
+    let usual_state_dir = usual_state_dir(&environment);
     let settings = settings(typed, environment)?;
+    let state_dir = match optional_path(settings.get(&options::STATE_DIR)?)? {
+        Some(path) => Some(StateDir::Named(path)),
+        None => usual_state_dir.map(StateDir::Usual),
+    };
     let url = settings.get(&options::URL)?.ok_or_else(|| missing("URL", "url"))?;
     let mountpoint =
         settings.get(&options::MOUNTPOINT)?.ok_or_else(|| missing("MOUNTPOINT", "mountpoint"))?;
@@ -49,6 +54,9 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
         close_timeout: settings.value(&options::CLOSE_TIMEOUT)?,
         drain_timeout: settings.value(&options::DRAIN_TIMEOUT)?,
         staging_dir: optional_path(settings.get(&options::STAGING_DIR)?)?,
+        state_dir,
+        on_leftover: settings.value(&options::ON_LEFTOVER)?,
+        leftover_age: settings.value(&options::LEFTOVER_AGE)?,
         log: log(&settings, &start)?,
         start,
     })
@@ -123,6 +131,22 @@ pub(super) fn mock(args: MockArgs, environment: &Environment) -> Result<MockComm
             ..MockConfig::default()
         },
         print_keys,
+    })
+}
+
+/// Where state is kept when nobody says: what systemd gives, or where this user's belongs.
+fn usual_state_dir(environment: &Environment) -> Option<PathBuf> {
+    let absolute = |path: PathBuf| path.is_absolute().then_some(path);
+    let of = |name| environment.get(name).map(PathBuf::from).and_then(absolute);
+    // systemd names several, divided by colons, where the unit does.
+    let given = environment.get("STATE_DIRECTORY").and_then(|dirs| dirs.split(':').next());
+    let of_user =
+        || of("XDG_STATE_HOME").or_else(|| of("HOME").map(|home| home.join(".local/state")));
+    given.map(PathBuf::from).and_then(absolute).or_else(|| {
+        match rustix::process::geteuid().is_root() {
+            true => Some("/var/lib/partfs".into()),
+            false => of_user().map(|dir| dir.join("partfs")),
+        }
     })
 }
 

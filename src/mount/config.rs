@@ -8,6 +8,7 @@ use crate::dialect::{Connection, ObjectProperties};
 use crate::mock::MockDialect;
 use crate::store::{Key, NamePattern};
 use crate::telemetry::LogConfig;
+use crate::write::OnLeftover;
 
 /// One mount.
 #[derive(Debug, Clone)]
@@ -50,6 +51,12 @@ pub struct MountConfig {
     pub drain_timeout: Duration,
     /// Where temporary files go; a default place when `None`.
     pub staging_dir: Option<PathBuf>,
+    /// Where uploads are written down; nowhere when `None`.
+    pub state_dir: Option<StateDir>,
+    /// What becomes of uploads that were cut off.
+    pub on_leftover: OnLeftover,
+    /// How old they may become.
+    pub leftover_age: Duration,
     /// What is logged.
     pub log: LogConfig,
     /// How the process runs.
@@ -92,6 +99,15 @@ pub enum Source {
     },
     /// A bucket of a service.
     Bucket(Box<Connection>),
+}
+
+/// Where state is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StateDir {
+    /// Where the user said: the mount fails where it cannot be used.
+    Named(PathBuf),
+    /// Where it usually is: the mount does without where it cannot be used.
+    Usual(PathBuf),
 }
 
 /// How the process of a mount runs.

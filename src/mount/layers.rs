@@ -16,7 +16,7 @@ use crate::mock::{Addressing, MockConfig, MockDialect, MockServer};
 use crate::read::ReadConfig;
 use crate::store::ObjectStore;
 use crate::store::prefix::Prefixed;
-use crate::write::WriteConfig;
+use crate::write::{JournalConfig, WriteConfig};
 
 /// What one allocation of a part holds, and what the kernel reads or writes by one request, which a task
 /// that waits for memory holds beside the budget. A write touches at most two blocks, and a small file
@@ -181,7 +181,11 @@ pub(crate) fn file_threads(memory_limit_bytes: u64) -> usize {
 }
 
 /// For `fs` and what is below it.
-pub(crate) fn fs_config(config: &MountConfig, staging_dir: PathBuf) -> FsConfig {
+pub(crate) fn fs_config(
+    config: &MountConfig,
+    staging_dir: PathBuf,
+    journal: Option<JournalConfig>,
+) -> FsConfig {
     let quarter = config.memory_limit_bytes / 4;
     FsConfig {
         source: config.shown.clone(),
@@ -199,7 +203,7 @@ pub(crate) fn fs_config(config: &MountConfig, staging_dir: PathBuf) -> FsConfig 
             max_requests: config.max_uploads,
             staging_dir,
             close_timeout: config.close_timeout,
-            journal: None,
+            journal,
         },
         // Readers never take more than half: what they hold can be fetched again, what writers hold
         // cannot.

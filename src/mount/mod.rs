@@ -14,6 +14,7 @@ mod probe;
 mod serve;
 mod signals;
 mod staging;
+mod state;
 mod systemd;
 pub mod umount;
 
@@ -30,9 +31,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::fs::FileSystem;
 use crate::{fuse, telemetry};
 
-pub use config::{CheckConfig, LinkConfig, MountConfig, Source, Start, UmountConfig};
+pub use config::{CheckConfig, LinkConfig, MountConfig, Source, Start, StateDir, UmountConfig};
 pub use layers::random_keys;
 pub use signals::StopSignals;
+
+pub use crate::write::OnLeftover;
 
 /// How a command ended that did not fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -100,6 +103,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let mountpoint = mountpoint::prepare(&config.mountpoint, config.nonempty)?;
     let staging_dir = staging::prepare(config.staging_dir.as_deref(), &mountpoint)?;
     start_log(config, &mountpoint)?;
+    let journal = state::journal(config, &mountpoint)?;
     let runtime = runtime(layers::file_threads(config.memory_limit_bytes))?;
     let signals =
         runtime.block_on(async { StopSignals::new() }).map_err(cannot("handle signals"))?;
@@ -115,7 +119,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
         tracing::warn!("{warning}");
         say(&format!("warning: {warning}"));
     }
-    let fs_config = layers::fs_config(config, staging_dir);
+    let fs_config = layers::fs_config(config, staging_dir, journal);
     let fs = FileSystem::new(ground.store, budget, clock, fs_config, runtime.handle().clone());
     let options = layers::session_options(config);
     let session = fuse::session::mount(fs.clone(), &mountpoint, &options, runtime.handle().clone())

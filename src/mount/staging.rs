@@ -50,7 +50,7 @@ fn make(path: &Path) -> io::Result<PathBuf> {
 
 /// Nobody else may exchange our files for theirs: theirs is neither the folder nor, without the
 /// sticky bit, the right to write in it.
-fn private(dir: &Path) -> Result<(), String> {
+pub(crate) fn private(dir: &Path) -> Result<(), String> {
     let metadata = fs::metadata(dir).map_err(|error| error.to_string())?;
     if !metadata.is_dir() {
         return Err("is not a directory".into());

@@ -1,5 +1,6 @@
 //! Gives an upload up for good.
 
+use crate::crash;
 use crate::store::{ErrorKind, ObjectStore, Upload};
 
 /// How often an upload that is still there after an abort is aborted again. S3: "it might be
@@ -12,7 +13,7 @@ pub(super) async fn abort(store: &dyn ObjectStore, upload: &Upload) -> bool {
     let (key, id) = (&upload.key, &upload.id);
     for _ in 0..ABORTS {
         match store.abort_upload(upload).await {
-            Ok(()) => {}
+            Ok(()) => crash::point("abort.acked"),
             Err(error) if error.kind == ErrorKind::NoSuchUpload => return true,
             Err(error) => {
                 tracing::warn!(%key, upload = %id, %error,

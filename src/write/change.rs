@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures_util::stream::{self, StreamExt};
 
 use crate::budget::Permit;
+use crate::crash;
 use crate::store::{
     ByteRange, Checksum, Conditions, ErrorKind, ObjectStore, Operation, PayloadSource, StoreError,
 };
@@ -134,6 +135,7 @@ impl Inner {
                 let Some(wanted) = ByteRange::at(from, len) else { return Ok(range) };
                 let transit = self.shared.transit(len).await;
                 let chunks = fetch_range(self.store().as_ref(), &object, wanted).await?;
+                crash::point("rmw.download");
                 self.save(file, range.start, chunks, transit).await?;
                 Ok::<_, WriteError>(range)
             }

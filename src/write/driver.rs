@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::sync::watch;
 
+use crate::crash;
 use crate::store::{
     ByteRange, Conditions, ErrorKind, Expected, Key, ObjectVersion, Operation, PartNumber,
     PartReceipt, Payload, PutOptions, StoreError, StoreResult, Upload as OpenUpload,
@@ -258,6 +259,7 @@ impl Driver {
                     me.feed(Event::Sent(number, sent));
                 }
                 Command::Complete { upload, parts, expected, sent_again } => {
+                    crash::point("flush.lastpart_acked");
                     let held = match sent_again || me.record().resumed {
                         true => me.check_held(&upload, &parts).await,
                         false => Ok(()),
@@ -282,6 +284,7 @@ impl Driver {
 
     /// Opens the upload, or goes on with one that was cut off. Its id is on disk when this returns.
     async fn start(&self) -> StoreResult<OpenUpload> {
+        crash::point("open.before_init");
         let (store, first) = (&*self.shared.store, self.record().first.take());
         let Some(leftovers) = &self.shared.leftovers else {
             return Ok(store.start_upload(&self.key, &self.options).await?.upload);
@@ -290,6 +293,7 @@ impl Driver {
             let (key, options) = (&self.key, &self.options);
             let found = resume::find(store, leftovers, options, &first, key, &self.held).await;
             if let Some((upload, entry)) = found {
+                crash::point("resume.found");
                 let mut record = self.record();
                 (record.entry, record.resumed) = (Some(entry), true);
                 return Ok(upload);
@@ -298,7 +302,10 @@ impl Driver {
         let tasks = &self.shared.tasks;
         let entry = leftovers.intend(tasks, &self.key, &self.options).await;
         let started = match store.start_upload(&self.key, &self.options).await {
-            Ok(started) => started,
+            Ok(started) => {
+                crash::point("init.acked");
+                started
+            }
             Err(error) => {
                 entry.into_iter().for_each(|entry| leftovers.unanswered(entry, &error));
                 return Err(error);
@@ -383,6 +390,7 @@ impl Driver {
         let (receipt, checksum) = match part {
             Part::Sent(payload) => {
                 if let Some(receipt) = self.held.recognise(number, &payload).await {
+                    crash::point("resume.recognised");
                     return Ok(receipt);
                 }
                 let checksum = payload.checksum();
@@ -397,6 +405,7 @@ impl Driver {
             }
         };
         let other_sum = receipt.checksum.zip(checksum).is_some_and(|(theirs, ours)| theirs != ours);
+        crash::point("part.acked");
         if receipt.number != number || receipt.size != size || other_sum {
             return Err(self.corrupt(Operation::PutPart, "the service confirmed other bytes"));
         }
@@ -446,7 +455,9 @@ impl Driver {
         expected: Expected,
     ) -> Result<ObjectVersion, WriteError> {
         let expected = Expected { replaces: self.options.replaces.clone(), ..expected };
+        crash::point("checksum.reviewed");
         let version = self.shared.store.complete_upload(upload, parts, &expected).await?;
+        crash::point("complete.acked");
         if version.size != expected.size {
             return Err(self.corrupt(Operation::CompleteUpload, "the object has another size"));
         }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::crash;
 use crate::store::{ByteRange, Payload};
 use crate::write::WriteError;
 use crate::write::compose;
@@ -74,6 +75,7 @@ impl Live {
 
     /// The same content, with what is held in a temporary file. Blocks.
     pub(super) fn to_edit(&self, dir: &Path) -> Result<Edit, WriteError> {
+        crash::point("stage.switch");
         let mut edit = self.base.clone().map(Edit::of_object).unwrap_or_default().without_memory();
         for piece in self.filling.pieces().filter(|piece| !piece.is_empty()) {
             edit.write(dir, edit.size(), piece)?;
@@ -253,6 +255,7 @@ impl Live {
 
     /// Hands `payload` to the upload as the next part. The held bytes must be none.
     pub(super) fn seal_payload(&mut self, inner: &Inner, payload: Payload) {
+        crash::point("part.buffered");
         self.sent += payload.len();
         self.number += 1;
         self.upload(inner).seal(payload);

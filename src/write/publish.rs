@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use crate::crash;
 use crate::store::{ByteRange, CopyOptions, ErrorKind, Operation, Payload, StoreError};
 use crate::write::compose::{self, Piece};
 use crate::write::content::{Body, Content, Guard, Inner, RemoteObject};
@@ -120,7 +121,9 @@ impl Inner {
         self.check()?;
         let (key, options_sent) = self.destination();
         let (size, checksum) = (payload.len(), payload.checksum());
+        crash::point("put.before");
         let version = self.store().put(&key, payload, &options_sent).await?;
+        crash::point("put.acked");
         if version.size != size {
             let message = "the object has another size than was sent";
             return Err(StoreError::new(ErrorKind::Corrupt, Operation::Put, message)

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use crate::crash;
 use crate::store::{Checksum, ChecksumKind, Payload, PayloadSource, RunningChecksum};
 use crate::write::WriteError;
 use crate::write::flight::{Flight, FlightGuard};
@@ -81,6 +82,7 @@ impl StagedFile {
     pub(super) fn write(&mut self, offset: u64, data: &[u8]) -> Result<(), WriteError> {
         let end = offset.saturating_add(data.len() as u64);
         self.forget_from(offset);
+        crash::point("stage.pwrite");
         if let Err(error) = self.file.write_all_at(data, offset) {
             // A half-written tail would show up in a later hole. If even this fails, the tail is
             // beyond what counts, and `resize` cuts before it grows.

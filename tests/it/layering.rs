@@ -11,7 +11,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("main", &["cli", "mount", "mock", "clock"]),
     ("lib", &[]),
     // Configuration types only.
-    ("cli", &["mount", "mock", "dialect", "store", "telemetry"]),
+    ("cli", &["mount", "mock", "dialect", "store", "telemetry", "crash"]),
     // The composition root.
     (
         "mount",
@@ -30,8 +30,8 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
         ],
     ),
     ("fuse", &["fs"]),
-    ("fs", &["write", "read", "store", "clock", "budget"]),
-    ("write", &["store", "budget", "clock"]),
+    ("fs", &["write", "read", "store", "clock", "budget", "crash"]),
+    ("write", &["store", "budget", "clock", "crash"]),
     ("read", &["store", "budget"]),
     ("dialect", &["store", "http", "clock"]),
     ("mock", &["store", "clock"]),
@@ -39,6 +39,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("store", &[]),
     ("budget", &[]),
     ("clock", &[]),
+    ("crash", &[]),
     ("telemetry", &[]),
 ];
 

@@ -40,6 +40,10 @@ pub struct Status {
     pub inodes: usize,
     /// Work that goes on after its caller was answered.
     pub background_tasks: usize,
+    /// Multipart uploads that are being filled.
+    pub uploads_open: usize,
+    /// Uploads that were cut off and are kept to be continued.
+    pub uploads_left_over: usize,
     /// Bytes that reads and writes may hold together.
     pub memory_limit_bytes: u64,
     /// Bytes of that which nobody holds now.
@@ -122,6 +126,7 @@ pub(super) fn readdir(fs: &FileSystem, offset: u64) -> Vec<DirItem> {
 }
 
 fn status(fs: &FileSystem) -> Bytes {
+    let writes = fs.writers.stats();
     let status = Status {
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION"),
@@ -129,6 +134,8 @@ fn status(fs: &FileSystem) -> Bytes {
         open_handles: fs.handles.count(),
         inodes: fs.inodes.len(),
         background_tasks: fs.background.count(),
+        uploads_open: writes.uploads_open,
+        uploads_left_over: writes.leftovers,
         memory_limit_bytes: fs.budget.limit_bytes(),
         memory_free_bytes: fs.budget.free_bytes(),
         hidden_keys: fs.hidden_keys.load(Ordering::Relaxed),

@@ -5,6 +5,7 @@ use std::sync::atomic::Ordering;
 
 use tracing::debug;
 
+use crate::crash;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
 use crate::fs::holders::{Holding, process_of};
@@ -41,6 +42,7 @@ impl FileSystem {
     /// open any more, so that redirections, subshells, `dup` and `fork` cost one commit each. An
     /// error is the result of `close()`.
     pub async fn flush(self: &Arc<Self>, handle: HandleNo, closer: u32) -> FsResult<()> {
+        crash::point("flush.begin");
         let handle = self.handles.get(handle)?;
         let file = handle.file()?;
         if !self.ends_the_writing(file, closer) {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::crash;
 use crate::fs::FileSystem;
 use crate::fs::inode::Inode;
 use crate::fs::inodes::Pin;
@@ -26,6 +27,7 @@ impl FileSystem {
     /// Publishes every file that has unpublished bytes, stores changed attributes and waits for all
     /// work in the background, for `deadline` at most. For the time after the last handle is gone.
     pub async fn drain(self: &Arc<Self>, deadline: Duration) -> DrainReport {
+        crash::point("drain.begin");
         self.draining.send_replace(true);
         // What a task fails to store must still be here to be named.
         let pins: Vec<_> = self.inodes.all().iter().map(|inode| self.inodes.pin(inode)).collect();
@@ -33,6 +35,7 @@ impl FileSystem {
             let mut lost = Vec::new();
             // What releases left to the background goes first; it decides what is dirty.
             self.background.idle().await;
+            crash::point("drain.mid");
             for inode in pins.iter().map(Pin::inode) {
                 if let Err(error) = self.save(inode).await {
                     let path = self.inodes.path(inode.ino);

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tracing::error;
 
+use crate::crash;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
@@ -130,6 +131,7 @@ impl FileSystem {
     /// after the last close, or by a process whose descriptors could not be seen) are published in
     /// the background; a failure is told to the next open.
     pub fn release(self: &Arc<Self>, handle: HandleNo) {
+        crash::point("release.begin");
         let Some(handle) = self.handles.remove(handle) else { return };
         let Handle::File(file) = &*handle else { return };
         let inode = file.inode();

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::sync::Arc;
 
+use crate::crash;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo};
@@ -33,6 +34,7 @@ impl FileSystem {
         // Also for the sake of a file that nobody stored yet: it may be all that the directory is there for.
         self.keep_directory(&parent).await?;
         if inode.state().is_stored() {
+            crash::point("unlink.before_delete");
             self.store.delete(&key).await?;
             self.known.forget(key.as_str());
         }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::{info, warn};
 
+use crate::crash;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
@@ -166,6 +167,7 @@ impl FileSystem {
             (state.attr_pending, state.object) = (false, Some(before.clone()));
         }
         let copied = copied?;
+        crash::point("rename.copy_acked");
         if let Some(target) = &target {
             self.let_go(target).await;
         }

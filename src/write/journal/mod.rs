@@ -18,6 +18,7 @@ use std::time::SystemTime;
 
 use rustix::fs::{FlockOperation, OFlags, flock};
 
+use crate::crash;
 use crate::store::{Key, PutOptions, Started, Upload, UploadId};
 use record::{Intent, Opened, Record, Unreadable};
 
@@ -65,6 +66,7 @@ impl Entry {
         let written = flock(&file, FlockOperation::NonBlockingLockExclusive)
             .map_err(io::Error::from)
             .and_then(|()| (&file).write_all(intent.line().as_bytes()))
+            .inspect(|()| crash::point("journal.intent_written"))
             .and_then(|()| file.sync_all())
             .and_then(|()| File::open(dir)?.sync_all());
         if let Err(error) = written {
@@ -72,6 +74,7 @@ impl Entry {
             let _ = fs::remove_file(&path);
             return Err(error);
         }
+        crash::point("journal.intent_synced");
         Ok(Self { path, file, record: Record { intent, opened: None } })
     }
 
@@ -82,7 +85,9 @@ impl Entry {
     pub(super) fn opened(&mut self, started: &Started) -> io::Result<()> {
         let opened = Opened { id: started.upload.id.clone(), strays: started.strays };
         self.file.write_all(opened.line().as_bytes())?;
+        crash::point("journal.id_written");
         self.file.sync_data()?;
+        crash::point("journal.id_synced");
         self.record.opened = Some(opened);
         Ok(())
     }
@@ -94,6 +99,7 @@ impl Entry {
             tracing::warn!(path = %self.path.display(), %error,
                 "the record of an upload that has ended cannot be removed");
         }
+        crash::point("journal.removed");
     }
 
     /// The upload, once it has an id.
@@ -139,11 +145,15 @@ pub(super) fn take_over(dir: &Path) -> io::Result<Vec<Entry>> {
     if paths.is_empty() {
         return Ok(Vec::new());
     }
+    crash::point("recover.begin");
     let _alone = lock(dir, FlockOperation::LockExclusive)?;
     let mut entries = Vec::new();
     for path in paths {
         match take(&path) {
-            Ok(Some((file, Ok(record)))) => entries.push(Entry { path, file, record }),
+            Ok(Some((file, Ok(record)))) => {
+                entries.push(Entry { path, file, record });
+                crash::point("recover.mid");
+            }
             Ok(Some((_, Err(Unreadable::Empty)))) => drop(fs::remove_file(&path)),
             Ok(Some((_, Err(error)))) => set_aside(&path, &error),
             Ok(None) => {}

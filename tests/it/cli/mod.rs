@@ -28,6 +28,8 @@ pub(crate) fn partfs<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -
             command.env_remove(&name);
         }
     }
+    // Not the state of whoever runs the tests.
+    command.env("PARTFS_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     command.args(arguments).stdin(Stdio::null());
     command
 }

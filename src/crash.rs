@@ -1,0 +1,49 @@
+//! Named places at which a test makes the daemon die as if it were killed: for the proof that nothing is lost
+//! wherever that happens. Only in builds with debug assertions; in a release build nothing is left of them.
+
+/// Dies here, by SIGKILL, if the test has said so with [`arm`].
+#[inline(always)]
+pub fn point(name: &str) {
+    #[cfg(debug_assertions)]
+    armed::reached(name);
+    #[cfg(not(debug_assertions))]
+    let _ = name;
+}
+
+/// What is to happen: `NAME` or `NAME:OCCURRENCE`, counted from 1. In a release build nothing does.
+///
+/// # Errors
+/// An occurrence that is no number from 1 on.
+pub fn arm(what: &str) -> Result<(), String> {
+    let (name, occurrence) = what.split_once(':').unwrap_or((what, "1"));
+    let occurrence = occurrence.parse::<u64>().ok().filter(|number| *number > 0);
+    let occurrence = occurrence.ok_or_else(|| format!("{what:?} is not NAME:OCCURRENCE"))?;
+    #[cfg(debug_assertions)]
+    armed::set(name, occurrence);
+    #[cfg(not(debug_assertions))]
+    let _ = (name, occurrence);
+    Ok(())
+}
+
+#[cfg(debug_assertions)]
+mod armed {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    /// Where, and how many times it is still passed.
+    static ARMED: OnceLock<(String, AtomicU64)> = OnceLock::new();
+
+    pub(super) fn set(name: &str, occurrence: u64) {
+        let _ = ARMED.set((name.to_owned(), AtomicU64::new(occurrence)));
+    }
+
+    pub(super) fn reached(name: &str) {
+        let Some((armed, left)) = ARMED.get() else { return };
+        if armed == name && left.fetch_sub(1, Ordering::AcqRel) == 1 {
+            let me = rustix::process::getpid();
+            let _ = rustix::process::kill_process(me, rustix::process::Signal::KILL);
+            // Nothing more is done by this thread before the signal takes it.
+            std::thread::park();
+        }
+    }
+}

@@ -1,0 +1,75 @@
+//! The folder that remembers uploads: one below the state directory for each bucket and prefix, so that a
+//! record is never used for another one.
+
+use std::fs::{self, DirBuilder};
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use super::MountError;
+use super::config::{MountConfig, Source, StateDir};
+use super::staging::{is_inside, private};
+use crate::dialect::Connection;
+use crate::store::ChecksumKind;
+use crate::write::JournalConfig;
+
+/// Where the uploads of this mount are written down. `None` for the mock, whose uploads end with it, and
+/// where the usual place cannot be used, which the log is told.
+pub(crate) fn journal(
+    config: &MountConfig,
+    mountpoint: &Path,
+) -> Result<Option<JournalConfig>, MountError> {
+    let (Source::Bucket(connection), Some(state_dir)) = (&config.source, &config.state_dir) else {
+        return Ok(None);
+    };
+    if config.read_only {
+        return Ok(None);
+    }
+    let (StateDir::Named(path) | StateDir::Usual(path)) = state_dir;
+    if is_inside(path, mountpoint) {
+        return Err(MountError::new(format!(
+            "state_dir {} is inside the mount point {}",
+            path.display(),
+            mountpoint.display()
+        )));
+    }
+    let dir = match (make(&path.join(name(connection, &config.prefix))), state_dir) {
+        (Ok(dir), _) => dir,
+        (Err(what), StateDir::Named(path)) => {
+            return Err(MountError::new(format!("state_dir {}: {what}", path.display())));
+        }
+        (Err(what), StateDir::Usual(path)) => {
+            tracing::warn!(dir = %path.display(), what,
+                "uploads are not written down; those that a crash leaves behind stay in the bucket");
+            return Ok(None);
+        }
+    };
+    Ok(Some(JournalConfig {
+        // What is secret in them is not shown.
+        properties: sum(&format!("{:?}", connection.properties)),
+        on_leftover: config.on_leftover,
+        leftover_age: config.leftover_age,
+        ..JournalConfig::new(dir)
+    }))
+}
+
+/// A name for the bucket and prefix: readable, and unlike that of any other.
+fn name(connection: &Connection, prefix: &str) -> String {
+    let Connection { dialect, bucket, endpoint, region, .. } = connection;
+    let place = format!("{dialect:?}\n{endpoint:?}\n{region:?}\n{bucket}\n{prefix}");
+    format!("{bucket}-{}", sum(&place))
+}
+
+fn sum(text: &str) -> String {
+    format!("{:016x}", ChecksumKind::Crc64Xz.of(text.as_bytes()).value)
+}
+
+fn make(dir: &Path) -> Result<PathBuf, String> {
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+    let real = made.and_then(|()| fs::canonicalize(dir)).map_err(|error| error.to_string())?;
+    private(&real)?;
+    // Records are made, locked and read there.
+    let probe = || -> io::Result<()> { tempfile::tempfile_in(&real).map(drop) };
+    probe().map_err(|error| error.to_string())?;
+    Ok(real)
+}
