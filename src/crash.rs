@@ -10,11 +10,21 @@ pub fn point(name: &str) {
     let _ = name;
 }
 
-/// What is to happen: `NAME` or `NAME:OCCURRENCE`, counted from 1. In a release build nothing does.
+/// What is to happen: `NAME` or `NAME:OCCURRENCE`, counted from 1; or `log=FILE`, to append the name of each
+/// place that is passed to a file. In a release build nothing does.
 ///
 /// # Errors
-/// An occurrence that is no number from 1 on.
+/// An occurrence that is no number from 1 on; a file that cannot be written.
 pub fn arm(what: &str) -> Result<(), String> {
+    if let Some(path) = what.strip_prefix("log=") {
+        let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
+        let file = file.map_err(|error| format!("{path}: {error}"))?;
+        #[cfg(debug_assertions)]
+        armed::log_to(file);
+        #[cfg(not(debug_assertions))]
+        drop(file);
+        return Ok(());
+    }
     let (name, occurrence) = what.split_once(':').unwrap_or((what, "1"));
     let occurrence = occurrence.parse::<u64>().ok().filter(|number| *number > 0);
     let occurrence = occurrence.ok_or_else(|| format!("{what:?} is not NAME:OCCURRENCE"))?;
@@ -27,17 +37,29 @@ pub fn arm(what: &str) -> Result<(), String> {
 
 #[cfg(debug_assertions)]
 mod armed {
+    use std::fs::File;
+    use std::io::Write;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
     /// Where, and how many times it is still passed.
     static ARMED: OnceLock<(String, AtomicU64)> = OnceLock::new();
 
+    /// Where names are noted.
+    static LOG: OnceLock<File> = OnceLock::new();
+
+    pub(super) fn log_to(file: File) {
+        let _ = LOG.set(file);
+    }
+
     pub(super) fn set(name: &str, occurrence: u64) {
         let _ = ARMED.set((name.to_owned(), AtomicU64::new(occurrence)));
     }
 
     pub(super) fn reached(name: &str) {
+        if let Some(mut log) = LOG.get() {
+            let _ = log.write_all(format!("{name}\n").as_bytes());
+        }
         let Some((armed, left)) = ARMED.get() else { return };
         if armed == name && left.fetch_sub(1, Ordering::AcqRel) == 1 {
             let me = rustix::process::getpid();

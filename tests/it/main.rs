@@ -5,6 +5,7 @@
 
 mod cli;
 mod conformance;
+mod crash;
 mod faults;
 mod fs;
 mod layering;

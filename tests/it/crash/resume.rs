@@ -1,0 +1,1 @@
+//! A large file that was cut off, and is copied again.
