@@ -87,7 +87,10 @@ impl Bucket {
         let endpoint = format!("http://{}", self.server.address());
         let mut command = partfs(["mount", "--foreground", &url]);
         command.arg(self.root()).args(["--endpoint", &endpoint, "--region", "test-1"]);
-        command.args(["--part-size", "1MiB", "--log-level", "off"]).args(more);
+        command.args(["--log-level", "off"]).args(more);
+        if !more.contains(&"--part-size") {
+            command.args(["--part-size", "1MiB"]);
+        }
         command.arg("--state-dir").arg(self.dir.path().join("state"));
         command.env("NOTIFY_SOCKET", &socket);
         command.env("PARTFS_ACCESS_KEY_ID", &self.config.access_key_id);
