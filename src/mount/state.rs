@@ -33,7 +33,14 @@ pub(crate) fn journal(
             mountpoint.display()
         )));
     }
-    let dir = match (make(&path.join(name(connection, &config.prefix))), state_dir) {
+    let name = name(connection, &config.prefix);
+    let made = match state_dir {
+        // A path that was mistyped is no wish for new folders.
+        StateDir::Named(path) => make(path, false),
+        StateDir::Usual(path) => make(path, true),
+    };
+    let made = made.and_then(|dir| make(&dir.join(name), false));
+    let dir = match (made, state_dir) {
         (Ok(dir), _) => dir,
         (Err(what), StateDir::Named(path)) => {
             return Err(MountError::new(format!("state_dir {}: {what}", path.display())));
@@ -64,8 +71,11 @@ fn sum(text: &str) -> String {
     format!("{:016x}", ChecksumKind::Crc64Xz.of(text.as_bytes()).value)
 }
 
-fn make(dir: &Path) -> Result<PathBuf, String> {
-    let made = DirBuilder::new().recursive(true).mode(0o700).create(dir);
+fn make(dir: &Path, with_parents: bool) -> Result<PathBuf, String> {
+    let made = match DirBuilder::new().recursive(with_parents).mode(0o700).create(dir) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+        made => made,
+    };
     let real = made.and_then(|()| fs::canonicalize(dir)).map_err(|error| error.to_string())?;
     private(&real)?;
     // Records are made, locked and read there.

@@ -217,3 +217,37 @@ fn a_wrong_staging_dir() {
         let _ = fs::remove_dir(at.join("below"));
     }
 }
+
+#[test]
+fn a_wrong_state_dir() {
+    let (at, open) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    let at = at.path();
+    fs::set_permissions(open.path(), Permissions::from_mode(0o777)).unwrap();
+    let server = Server::start(None);
+    for (state, words) in [
+        (Path::new("/nonexistent/state"), "state_dir /nonexistent/state: No such file"),
+        (Path::new("/dev/null"), "state_dir /dev/null: is not a directory"),
+        (open.path(), "others could exchange its files: chmod 700 it"),
+        (at, "is inside the mount point"),
+        (&at.join("below"), "is inside the mount point"),
+    ] {
+        refused(server.mount(at).arg("--state-dir").arg(state), at, 1, words);
+    }
+    assert!(!at.join("below").exists());
+}
+
+#[test]
+fn without_the_usual_state_dir_it_works_and_says_so() {
+    let Some(place) = Place::new() else { return };
+    let server = Server::start(None);
+    let mut command = server.mount(place.path());
+    let log = TempDir::new().unwrap();
+    let log = log.path().join("log");
+    command.env_remove("PARTFS_STATE_DIR").env("STATE_DIRECTORY", "/dev/null/state");
+    let ran = run(command.arg("--log-file").arg(&log));
+    assert_eq!((ran.code, ran.stderr.as_str()), (Some(0), ""));
+    fs::write(place.path().join("file"), "x").unwrap();
+    assert_eq!(place.umount(&[]).code, Some(0));
+    let log = fs::read_to_string(&log).unwrap();
+    assert!(log.contains("uploads are not written down"), "{log}");
+}
