@@ -91,10 +91,7 @@ fn occurrences(count: u64) -> Vec<u64> {
 fn places(dialect: MockDialect, workload: &Workload, sources: &std::path::Path) -> Vec<Kill> {
     let bucket = Bucket::new(dialect).unwrap();
     let mut promises = Promises::default();
-    let mut daemon = bucket.mount(None, &[]);
-    workload.prepare(bucket.root(), sources, &mut promises);
-    assert!(daemon.stop());
-    bucket.clear();
+    prepare(&bucket, workload, sources, &mut promises);
     let before: Vec<u64> = OPERATIONS.iter().map(|one| bucket.bucket.requests_of(*one)).collect();
     let log = bucket.dir().join("points");
     let mut daemon = bucket.mount(Some(&format!("log={}", log.display())), &[]);
@@ -136,6 +133,25 @@ fn named(name: &str) -> Operation {
     OPERATIONS.into_iter().find(|operation| name_of(*operation) == name).unwrap()
 }
 
+/// What the daemon finds that is to die.
+fn prepare(
+    bucket: &Bucket,
+    workload: &Workload,
+    sources: &std::path::Path,
+    promises: &mut Promises,
+) {
+    let mut daemon = bucket.mount(None, &[]);
+    workload.prepare(bucket.root(), sources, promises);
+    assert!(daemon.stop());
+    bucket.clear();
+    if let Some(cut) = workload.cut {
+        let daemon = bucket.mount(Some(cut), &[]);
+        workload.run(bucket.root(), sources, promises);
+        assert!(daemon.was_killed(), "{}: not cut off at {cut}", workload.name);
+        bucket.clear();
+    }
+}
+
 /// Runs a workload against a daemon that dies at `kill`. Returns whether it did.
 fn interrupted(
     bucket: &Bucket,
@@ -170,7 +186,10 @@ fn interrupted(
                 }
             });
         }
-        workload.run(bucket.root(), sources, promises);
+        // One that died before it had mounted leaves a folder of this disk.
+        if daemon.lock().unwrap().as_mut().is_some_and(|daemon| daemon.ended().is_none()) {
+            workload.run(bucket.root(), sources, promises);
+        }
         // The kernel tells of a release when the program has gone on already.
         if matches!(kill, Kill::Point(name, _) if name == "release.begin") {
             let mut daemon = daemon.lock().unwrap();
@@ -228,11 +247,7 @@ fn run(
 ) -> Vec<String> {
     let bucket = Bucket::new(dialect).unwrap();
     let mut promises = Promises::default();
-    let mut daemon = bucket.mount(None, &[]);
-    workload.prepare(bucket.root(), sources, &mut promises);
-    assert!(daemon.stop());
-    bucket.clear();
-
+    prepare(&bucket, workload, sources, &mut promises);
     let mut wrong = Vec::new();
     if !interrupted(&bucket, workload, sources, &mut promises, kill) {
         wrong.push("the daemon was not killed there".to_owned());

@@ -108,6 +108,8 @@ pub(super) struct Workload {
     steps: Vec<Step>,
     /// Whether doing it twice is doing it once.
     pub(super) again: bool,
+    /// Where a daemon has died before, in the midst of the steps.
+    pub(super) cut: Option<&'static str>,
 }
 
 impl Workload {
@@ -141,6 +143,7 @@ pub(super) fn all(sources: &Path, part: usize) -> Vec<Workload> {
         before,
         steps,
         again: name != "append",
+        cut: None,
     };
 
     let (tiny, page) = (source("tiny", 1, 1), source("page", 2, 4096));
@@ -181,6 +184,18 @@ pub(super) fn all(sources: &Path, part: usize) -> Vec<Workload> {
             one.iter().map(|(name, bytes)| copy(name, name, bytes)).collect(),
         ),
         workload("three parts", vec![], vec![three_copied()]),
+        Workload {
+            cut: Some("flush.lastpart_acked"),
+            ..workload("three parts, cut off", vec![], vec![three_copied()])
+        },
+        Workload {
+            cut: Some("flush.lastpart_acked"),
+            ..workload(
+                "another file, cut off",
+                vec![],
+                vec![three_copied(), copy("other", "f", &other)],
+            )
+        },
         workload("overwrite", vec![three_copied()], vec![copy("other", "f", &other)]),
         workload(
             "append",
