@@ -66,6 +66,23 @@ impl Client {
         }
     }
 
+    /// The same, or more where bytes of a program would be lost: then the time decides alone, because an
+    /// outage fails attempts in no time.
+    fn patience_of(&self, operation: Operation, usual: Patience) -> Patience {
+        let writes = matches!(
+            operation,
+            Operation::Put
+                | Operation::Append
+                | Operation::StartUpload
+                | Operation::PutPart
+                | Operation::CopyPart
+        );
+        match self.timing.writes.filter(|_| writes) {
+            Some(time) => Patience { total: usual.total.max(time), max_attempts: u32::MAX },
+            None => usual,
+        }
+    }
+
     /// Time for work on the server.
     fn long_patience(&self) -> Patience {
         Patience { total: self.timing.complete, max_attempts: self.timing.max_attempts }
@@ -94,7 +111,7 @@ impl Client {
         draft: Result<Draft, Failure>,
     ) -> StoreResult<Job<'a>> {
         let draft = draft.map_err(|failure| failure.into_error(operation, key, 1))?;
-        let patience = self.patience(draft.body.len());
+        let patience = self.patience_of(operation, self.patience(draft.body.len()));
         let success = self.dialect.success(operation);
         let limit = match operation {
             Operation::List
@@ -474,7 +491,8 @@ impl ObjectStore for Client {
         self.check_size(operation, &upload.key, size, self.limits().part_max_bytes)?;
         let draft = self.dialect.copy_part(upload, number, from, range, conditions);
         let mut job = self.job(operation, &upload.key, draft)?;
-        (job.patience, job.idle) = (self.long_patience(), self.long_idle());
+        job.patience = self.patience_of(operation, self.long_patience());
+        job.idle = self.long_idle();
         let Stored { etag, checksum } =
             self.run(&job, |answer| self.dialect.read_copy_part(answer)).await?;
         Ok(PartReceipt { number, etag, size, checksum })

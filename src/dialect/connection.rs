@@ -126,6 +126,9 @@ pub struct Timing {
     pub max_attempts: u32,
     /// For Complete and for copies on the server, which may take the service minutes.
     pub complete: Duration,
+    /// For requests that carry what a program has written: they are tried again for so long, however
+    /// often, because giving one up loses the file. `None`: as any other.
+    pub writes: Option<Duration>,
 }
 
 impl Default for Timing {
@@ -138,6 +141,7 @@ impl Default for Timing {
             total: Duration::from_secs(120),
             max_attempts: 20,
             complete: Duration::from_secs(600),
+            writes: None,
         }
     }
 }

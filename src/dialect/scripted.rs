@@ -137,6 +137,7 @@ pub(crate) const TIMING: Timing = Timing {
     total: Duration::from_secs(10),
     max_attempts: 3,
     complete: Duration::from_secs(10),
+    writes: None,
 };
 
 /// A whole answer with its length.

@@ -21,7 +21,7 @@ const CONTENT: &[u8] = b"partfs check\n";
 pub fn run(config: &CheckConfig) -> Result<Outcome, MountError> {
     let runtime = runtime(layers::MAX_FILE_THREADS)?;
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
-    let ground = runtime.block_on(layers::ground(&config.source, &config.prefix, &clock))?;
+    let ground = runtime.block_on(layers::ground(&config.source, &config.prefix, None, &clock))?;
     let mut report = Report { target: ground.target, failed: false };
     runtime.block_on(check(&*ground.probe, config.write, &mut report));
     if let Some(mock) = ground.mock {

@@ -65,6 +65,7 @@ const PROBE_TIMING: Timing = Timing {
     total: Duration::from_secs(15),
     max_attempts: 4,
     complete: Duration::from_secs(15),
+    writes: None,
 };
 
 /// The store that a mount stands on.
@@ -80,10 +81,11 @@ pub(crate) struct Ground {
 }
 
 /// Connects to the bucket of the mount, starting the mock first if that is what is mounted. Asks
-/// nothing of the service yet.
+/// nothing of the service yet. What programs write is tried for `close_timeout`.
 pub(crate) async fn ground(
     source: &Source,
     prefix: &str,
+    close_timeout: Option<Duration>,
     clock: &Arc<dyn Clock>,
 ) -> Result<Ground, MountError> {
     let (connection, mock) = match source {
@@ -100,6 +102,12 @@ pub(crate) async fn ground(
     let place = connection.endpoint.clone().or_else(|| connection.region.clone());
     let target = Target { bucket: connection.bucket.clone(), place: place.unwrap_or_default() };
     let probe = Connection { timing: PROBE_TIMING, ..connection.clone() };
+    let timing = Timing {
+        complete: connection.timing.complete.max(close_timeout.unwrap_or_default()),
+        writes: close_timeout,
+        ..connection.timing
+    };
+    let connection = Connection { timing, ..connection };
     Ok(Ground { store: store(connection, prefix)?, probe: store(probe, prefix)?, mock, target })
 }
 

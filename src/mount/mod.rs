@@ -110,7 +110,9 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let budget = Budget::new(layers::budget_bytes(config));
-    let ground = runtime.block_on(layers::ground(&config.source, &config.prefix, &clock))?;
+    let patience = Some(config.close_timeout);
+    let ground =
+        runtime.block_on(layers::ground(&config.source, &config.prefix, patience, &clock))?;
     if !config.append_objects.is_empty() && ground.store.limits().append.is_none() {
         let message = "append_object: this service has no objects that can be appended to";
         return Err(MountError::new(message.to_owned()));

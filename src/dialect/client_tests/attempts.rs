@@ -118,3 +118,20 @@ async fn a_lost_answer_to_initiate_may_leave_another_upload() {
         assert_eq!((started.upload.id.as_str(), started.strays), ("u", strays), "case {number}");
     }
 }
+
+#[tokio::test]
+async fn what_a_program_has_written_is_tried_for_as_long_as_close_may_take() {
+    let refusals = || vec![refuse(503, "ServiceUnavailable"); 3];
+    let timing = Timing { max_attempts: 2, writes: Some(Duration::from_secs(60)), ..TIMING };
+    let mut script = refusals();
+    script.push(say(200, &[ETAG], ""));
+    let server = Scripted::start(script).await;
+    let store = server.store_with(timing);
+    let stored = store.put_part(&upload(), PartNumber::FIRST, payload(b"x")).await;
+    assert_eq!(stored.unwrap().size, 1);
+    assert_eq!(server.seen().len(), 4);
+    // Others ask soon enough whether it works again.
+    let server = Scripted::start(refusals()).await;
+    let error = server.store_with(timing).head(&key("k")).await.unwrap_err();
+    assert_eq!(error.attempts, 2);
+}

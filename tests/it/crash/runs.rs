@@ -179,8 +179,8 @@ fn interrupted(
             scope.spawn(move || {
                 while !done.load(Ordering::Acquire) {
                     if bucket.server.faults().fired(fault) > 0 {
-                        daemon.lock().unwrap().take().map(Daemon::kill);
-                        return;
+                        let daemon = daemon.lock().unwrap().take();
+                        return daemon.into_iter().for_each(Daemon::kill);
                     }
                     std::thread::sleep(Duration::from_millis(1));
                 }
@@ -261,10 +261,8 @@ fn run(
             wrong.push(format!("{key} is shown with other bytes than it has"));
         }
     }
-    if workload.again {
-        if !workload.run(bucket.root(), sources, &mut promises) {
-            wrong.push("the second attempt failed".to_owned());
-        }
+    if workload.again && !workload.run(bucket.root(), sources, &mut promises) {
+        wrong.push("the second attempt failed".to_owned());
     }
     if !daemon.stop() {
         wrong.push("the second daemon lost something".to_owned());

@@ -15,6 +15,7 @@ pub const TIMING: Timing = Timing {
     total: Duration::from_secs(30),
     max_attempts: 20,
     complete: Duration::from_secs(30),
+    writes: None,
 };
 
 /// A server on a free port.
