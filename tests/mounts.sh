@@ -35,7 +35,9 @@ prepare() {
 tool() {
     local name=$1 version=$2 root=$target/tools/$1-$2
     if [[ ! -x $root/bin/$name ]]; then
-        cargo install --locked --quiet --root "$root" --target-dir "$target/tools/build" "$name" --version "$version" >&2
+        # A registry may be out of reach for a moment.
+        local install=(cargo install --locked --quiet --root "$root" --target-dir "$target/tools/build" "$name" --version "$version")
+        "${install[@]}" >&2 || "${install[@]}" >&2 || "${install[@]}" >&2
     fi
     echo "$root/bin/$name"
 }
