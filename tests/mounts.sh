@@ -57,7 +57,12 @@ mount_mock() {
 # Unmounts; fails when something that was written could not be stored.
 unmount_mock() {
     [[ -n $daemon ]] || return 0
-    umount "$mnt"
+    # Something that looks at every new mount (an indexer, a monitor) may have it open for a moment.
+    local tries=50
+    until umount "$mnt"; do
+        ((--tries)) || return
+        sleep 0.1
+    done
     local ended=$daemon
     daemon=
     wait "$ended"
