@@ -2,8 +2,6 @@
 //! the head say about it. Knows no operation.
 
 use bytes::Bytes;
-use http_body_util::BodyExt;
-use hyper::body::Incoming as HttpBody;
 use sha2::{Digest, Sha256};
 
 use super::aws_chunked::Decoder;
@@ -11,11 +9,12 @@ use super::calls::Stated;
 use super::digests::{DigestKind, RunningDigest, StatedDigest};
 use super::refusal::Refusal;
 use super::verify::BodyProof;
+use super::wire::Wire;
 
 /// A body that is read by whoever carries the request out.
 #[derive(Debug)]
 pub(super) struct Arriving<'a> {
-    body: &'a mut HttpBody,
+    body: &'a mut Wire,
     /// Bytes that have come and have not been decoded.
     input: Bytes,
     framing: Option<Decoder>,
@@ -24,7 +23,7 @@ pub(super) struct Arriving<'a> {
 }
 
 impl<'a> Arriving<'a> {
-    pub(super) fn new(body: &'a mut HttpBody, proof: BodyProof) -> Self {
+    pub(super) fn new(body: &'a mut Wire, proof: BodyProof) -> Self {
         let (framing, signed) = match proof {
             BodyProof::Unsigned => (None, None),
             BodyProof::Sha256(hash) => (None, Some((hash, Sha256::new()))),
@@ -41,7 +40,7 @@ impl<'a> Arriving<'a> {
             {
                 return Ok(Some(piece));
             }
-            let Some(chunk) = next_chunk(self.body).await? else { return Ok(None) };
+            let Some(chunk) = self.body.next().await? else { return Ok(None) };
             if self.framing.is_some() {
                 self.input = chunk;
                 continue;
@@ -93,17 +92,6 @@ impl DigestCheck {
             Ok(Some((kind, computed)))
         } else {
             Err(Refusal::WrongDigest)
-        }
-    }
-}
-
-/// The next bytes of a body as they are on the wire, `None` at its end.
-pub(super) async fn next_chunk(body: &mut HttpBody) -> Result<Option<Bytes>, Refusal> {
-    loop {
-        let Some(frame) = body.frame().await else { return Ok(None) };
-        let frame = frame.map_err(|_| Refusal::IncompleteBody)?;
-        if let Ok(bytes) = frame.into_data() {
-            return Ok(Some(bytes));
         }
     }
 }

@@ -8,6 +8,7 @@ use http::HeaderMap;
 
 use super::conditions::{Conditions, RangeWish};
 use super::digests::StatedDigest;
+use super::faults::{Misassembly, Stroke};
 use super::refusal::Refusal;
 use crate::store::memory::{Entry, Object, OpenUpload, Page, Part, Properties};
 use crate::store::{ByteRange, ETag, Key, Operation, PartNumber, Replaces, Upload};
@@ -157,6 +158,8 @@ pub(super) struct Completing {
     pub(super) etag: Option<ETag>,
     /// About the body, which is the list.
     pub(super) stated: Stated,
+    /// What goes wrong, as a fault rule ordered.
+    pub(super) misassembly: Option<(Misassembly, Stroke)>,
 }
 
 /// A part as a Complete lists it.
@@ -225,6 +228,18 @@ impl Call {
                 return None;
             }
         })
+    }
+
+    /// The upload it names.
+    pub(super) fn upload(&self) -> Option<&Upload> {
+        match self {
+            Self::PutPart { upload, .. }
+            | Self::CopyPart { upload, .. }
+            | Self::Complete(Completing { upload, .. })
+            | Self::Abort { upload } => Some(upload),
+            Self::ListParts(call) => Some(&call.upload),
+            _ => None,
+        }
     }
 
     /// The key it is about; for listings of objects and uploads, their prefix.

@@ -17,7 +17,7 @@ pub(super) async fn complete(
     completing: Completing,
     body: &mut Arriving<'_>,
 ) -> Result<Outcome, Refusal> {
-    let Completing { upload, listed, guard, size, whole, etag, stated } = completing;
+    let Completing { upload, listed, guard, size, whole, etag, stated, misassembly } = completing;
     let bucket = &service.bucket;
     let open = bucket.upload(&upload)?;
     let (uploaded, _) = bucket.list_parts(&upload, 0, usize::MAX)?;
@@ -26,7 +26,15 @@ pub(super) async fn complete(
     } else {
         uploaded.iter().map(named).collect()
     };
-    let headers = compare(&open, &listed, &uploaded, size, whole)?;
+    let mut headers = compare(&open, &listed, &uploaded, size, whole)?;
+    let misassembly = misassembly.filter(|_| listed.len() > 1);
+    if let Some((misassembly, _)) = &misassembly {
+        // A service that states a digest states that of the bytes it has.
+        let found = |wanted: &ListedPart| uploaded.iter().find(|part| part.number == wanted.number);
+        let mut parts = listed.iter().filter_map(found).collect();
+        misassembly.misplace(&mut parts);
+        headers = digest_of_whole(&open, &parts, None)?;
+    }
     let rules = service.voice.rules();
     let rules = CompleteRules {
         part_min_bytes: service.config().part_min_bytes.unwrap_or(rules.part_min_bytes),
@@ -34,9 +42,12 @@ pub(super) async fn complete(
         replaces: guard,
         etag,
         headers,
+        misassembly: misassembly.as_ref().map(|(misassembly, _)| *misassembly),
     };
     let listed = listed.into_iter().map(|part| (part.number, part.etag)).collect();
-    Ok(Outcome::Completed(bucket.complete_upload(&upload, listed, rules).await?))
+    let object = bucket.complete_upload(&upload, listed, rules).await?;
+    misassembly.iter().for_each(|(_, stroke)| stroke.hit());
+    Ok(Outcome::Completed(object))
 }
 
 fn named(part: &Part) -> ListedPart {

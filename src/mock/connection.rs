@@ -1,15 +1,13 @@
 //! Connections: accepts them, runs HTTP/1.1 on them, and carries each request from its first byte to
 //! its answer. Knows no dialect but by calling it.
 
-use std::fmt;
-use std::future::pending;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, UNIX_EPOCH};
 
-use http::header::{CONTENT_LENGTH, DATE, HeaderValue, LOCATION, SERVER};
+use http::header::{CONTENT_LENGTH, DATE, HeaderValue, LOCATION};
 use http::{Method, StatusCode};
-use hyper::body::{Body, Incoming};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -18,16 +16,18 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::answer::{Answer, Content};
-use super::answer_body::{self, AnswerBody, Spoil};
-use super::arriving::{Arriving, next_chunk};
+use super::answer_body::{self, AnswerBody};
+use super::arriving::Arriving;
 use super::aws_chunked::Framing;
 use super::calls::{Call, Outcome};
 use super::execute::execute;
-use super::faults::{Action, When};
+use super::faults::When;
 use super::refusal::Refusal;
 use super::request::Request;
+use super::struck::{Broken, Named, Struck, ahead, page};
 use super::verify::BodyProof;
 use super::voice::Asked;
+use super::wire::Wire;
 use super::{Service, verify};
 use crate::store::memory::{Blob, Segment};
 
@@ -94,116 +94,88 @@ async fn serve(stream: TcpStream, service: Arc<Service>) {
     }
 }
 
-/// The connection is to be closed without an answer.
-#[derive(Debug)]
-struct Broken;
-
-impl fmt::Display for Broken {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("broken off on purpose")
-    }
-}
-
-impl std::error::Error for Broken {}
-
 async fn respond(
     service: Arc<Service>,
     request: http::Request<Incoming>,
 ) -> Result<http::Response<AnswerBody>, Broken> {
-    let (head, mut body) = request.into_parts();
+    let (head, body) = request.into_parts();
     let request = Request::new(head);
     let config = service.config();
-    let call = service.voice.route(&request, &config);
-    let struck = call.as_ref().map(|call| strike(&service, call)).unwrap_or_default();
+    let mut call = service.voice.route(&request, &config);
+    let struck = Struck::new(&service, &call, &request);
+    let mut body = Wire::new(body, &struck.0);
+    if let Some(delay) = struck.delay() {
+        return apply_late(&service, call, request, body, delay).await;
+    }
+    struck.misassemble(&mut call);
+    let named = Named::by(&call);
 
-    let mut result = match fault_at(When::Before, &struck).await? {
+    struck.abort_uploads(When::Before, &service.bucket, &named).await;
+    let mut result = match struck.instead(When::Before).await? {
         Some(result) => result,
-        None => admit(&service, call, &request, &mut body).await,
+        None => admit(&service, call, &request, &mut body, struck.clock_offset()).await,
     };
-    if let Some(instead) = fault_at(When::AfterApply, &struck).await? {
+    if body.is_broken() {
+        return Err(Broken);
+    }
+    struck.abort_uploads(When::AfterApply, &service.bucket, &named).await;
+    if let Some(instead) = struck.instead(When::AfterApply).await? {
         result = instead;
     }
     if result.is_err() {
         drain(&request, &mut body).await;
     }
-    falsify(&mut result, &struck);
+    struck.falsify(&mut result);
     let id = service.next_request_id();
     let asked = Asked { request: &request, id: &id, config: &config };
-    let mut answer = match &result {
+    let mut answer = match result {
         Err(Refusal::Redirect(address)) => {
-            Answer::new(StatusCode::TEMPORARY_REDIRECT).with(LOCATION.as_str(), address)
+            Answer::new(StatusCode::TEMPORARY_REDIRECT).with(LOCATION.as_str(), &address)
         }
-        Err(Refusal::ProxyPage(status)) => return Ok(service.proxy_page(*status, &request)),
-        Ok(outcome) => service.voice.answer(outcome, &asked),
-        Err(refusal) => service.voice.refusal(refusal, &asked),
+        Err(Refusal::Page { status, content_type, body }) => {
+            let answer = page(status, &content_type, body);
+            return Ok(service.dress(answer, &request.method, &struck));
+        }
+        Ok(outcome) => service.voice.answer(&outcome, &asked),
+        Err(refusal) => service.voice.refusal(&refusal, &asked),
     };
     service.voice.add_common_headers(&mut answer.headers, &id);
+    struck.strip(&mut answer.headers);
     Ok(service.dress(answer, &request.method, &struck))
 }
 
-type Struck = Vec<(When, Action)>;
-
-fn strike(service: &Service, call: &Call) -> Struck {
-    if let Some(operation) = call.operation() {
-        service.bucket.count_request(operation);
+/// Breaks the connection and applies the request later, whether the server has stopped by then or not.
+async fn apply_late(
+    service: &Arc<Service>,
+    call: Result<Call, Refusal>,
+    request: Request,
+    body: Wire,
+    delay: Duration,
+) -> Result<http::Response<AnswerBody>, Broken> {
+    // What does not come whole is never applied.
+    if let Ok(mut body) = body.keep().await {
+        let service = Arc::clone(service);
+        tokio::spawn(async move {
+            tokio::time::sleep(delay).await;
+            if let Err(refusal) = admit(&service, call, &request, &mut body, 0).await {
+                tracing::debug!(?refusal, "a late request came to nothing");
+            }
+        });
     }
-    let struck = service.faults.strike(call.operation(), call.key());
-    if struck.iter().any(|(_, action)| *action == Action::ExpireCredentials) {
-        service.expired.store(true, Ordering::SeqCst);
-    }
-    struck
+    Err(Broken)
 }
 
-/// What the rules put in the place of the result at this moment, if anything.
-async fn fault_at(
-    moment: When,
-    struck: &Struck,
-) -> Result<Option<Result<Outcome, Refusal>>, Broken> {
-    for (when, action) in struck {
-        match action {
-            Action::DropResponse if moment == When::AfterApply => return Err(Broken),
-            Action::Reset if *when == moment => return Err(Broken),
-            Action::Stall if *when == moment => pending::<()>().await,
-            Action::Status(status, code) if *when == moment => {
-                let refusal = Refusal::Injected { status: *status, code: code.clone() };
-                return Ok(Some(Err(refusal)));
-            }
-            Action::RedirectTo(address) if *when == moment => {
-                return Ok(Some(Err(Refusal::Redirect(address.clone()))));
-            }
-            Action::ProxyPage(status) if *when == moment => {
-                return Ok(Some(Err(Refusal::ProxyPage(*status))));
-            }
-            Action::ErrorIn200(code) if *when == moment => {
-                return Ok(Some(Ok(Outcome::FailedLate(code.clone()))));
-            }
-            _ => {}
-        }
-    }
-    Ok(None)
-}
-
-/// Makes the result a lie, where the rules say so.
-fn falsify(result: &mut Result<Outcome, Refusal>, struck: &Struck) {
-    let Ok(outcome) = result else { return };
-    for (_, action) in struck {
-        match action {
-            Action::WrongCrc => outcome.falsify_checksum(),
-            Action::WrongEtag => outcome.falsify_etag(),
-            _ => {}
-        }
-    }
-}
-
-/// Checks who asks before anything else is told, then carries the call out.
+/// Checks who asks before anything else is told, then carries the call out. To the check, the clock is
+/// so many seconds ahead.
 async fn admit(
     service: &Service,
     call: Result<Call, Refusal>,
     request: &Request,
-    body: &mut Incoming,
+    body: &mut Wire,
+    clock_offset: i64,
 ) -> Result<Outcome, Refusal> {
     let config = service.config();
-    let proof = verify::verify(request, &config, service.clock.now())?;
+    let proof = verify::verify(request, &config, ahead(service.clock.now(), clock_offset))?;
     if let BodyProof::AwsChunked(Framing { trailers: Some(_), .. }) = &proof
         && !config.s3_checksums
     {
@@ -215,13 +187,13 @@ async fn admit(
     execute(service, call?, request, &mut Arriving::new(body, proof)).await
 }
 
-async fn drain(request: &Request, body: &mut Incoming) {
+async fn drain(request: &Request, body: &mut Wire) {
     // Who asks for permission to send has not sent yet.
-    if request.headers.contains_key("expect") || body.is_end_stream() {
+    if request.headers.contains_key("expect") || body.is_at_end() {
         return;
     }
     let mut drained = 0;
-    while let Ok(Some(chunk)) = next_chunk(body).await {
+    while let Ok(Some(chunk)) = body.next().await {
         drained += chunk.len() as u64;
         if drained > MAX_DRAIN_BYTES {
             return;
@@ -237,15 +209,6 @@ impl Service {
         format!("{time:08x}_{count:08x}")
     }
 
-    /// What a proxy between client and service says: HTML, and none of the service's headers.
-    fn proxy_page(&self, status: u16, request: &Request) -> http::Response<AnswerBody> {
-        let status = StatusCode::from_u16(status).unwrap_or(StatusCode::BAD_GATEWAY);
-        let page = "<!DOCTYPE html>\n<html><body><h1>Please log in</h1></body></html>\n";
-        let mut answer = Answer::document(status, "text/html", page.to_owned());
-        answer.headers.insert(SERVER, HeaderValue::from_static("proxy"));
-        self.dress(answer, &request.method, &Struck::new())
-    }
-
     /// Makes an HTTP response of an answer, with the headers that every response has, spoiled as
     /// the rules say.
     fn dress(
@@ -254,15 +217,7 @@ impl Service {
         method: &Method,
         struck: &Struck,
     ) -> http::Response<AnswerBody> {
-        let mut spoil = Spoil::default();
-        for (_, action) in struck {
-            match action {
-                Action::TruncateBody => spoil.truncate = true,
-                Action::CorruptBody => spoil.corrupt = true,
-                Action::Blanks { count, interval } => spoil.blanks = Some((*count, *interval)),
-                _ => {}
-            }
-        }
+        let spoil = struck.spoil();
         let segments = match answer.content {
             Content::None => Vec::new(),
             Content::Text(text) => Blob::from_chunks([text.into()]).segments().cloned().collect(),
@@ -277,7 +232,8 @@ impl Service {
         if spoil.blanks.is_none() && answer.status != StatusCode::NO_CONTENT {
             headers.entry(CONTENT_LENGTH).or_insert(HeaderValue::from(len));
         }
-        let date = httpdate::fmt_http_date(self.clock.now());
+        let now = ahead(self.clock.now(), struck.clock_offset());
+        let date = httpdate::fmt_http_date(now);
         headers.extend(HeaderValue::from_str(&date).ok().map(|date| (DATE, date)));
         let segments = if bodiless { Vec::new() } else { segments };
         let mut response = http::Response::new(answer_body::body(segments, &spoil));

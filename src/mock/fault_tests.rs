@@ -65,9 +65,9 @@ async fn a_stall_ends_with_the_server() {
 async fn bodies_are_truncated_and_corrupted() {
     let server = small_parts().await;
     put(&server, "/k", "hello world").await;
-    server.faults().add(FaultRule::new(Action::TruncateBody).on(Operation::Get));
+    server.faults().add(FaultRule::new(Action::Truncate).on(Operation::Get));
     assert!(Raw::new("GET", "/k").send(&server).await.is_err());
-    server.faults().add(FaultRule::new(Action::CorruptBody).on(Operation::Get));
+    server.faults().add(FaultRule::new(Action::Corrupt).on(Operation::Get));
     assert_eq!(get(&server, "/k").await.text(), "iello world");
     server.faults().add(FaultRule::new(Action::WrongCrc).on(Operation::Head));
     let crc = async || -> String {
@@ -113,7 +113,7 @@ async fn an_answer_may_break_off_after_the_blanks() {
     let id = upload_id(&server, "/k").await;
     let document = upload_parts(&server, "/k", &id, &["hello ", "world"]).await;
     let blanks = Action::Blanks { count: 2, interval: Duration::ZERO };
-    for action in [blanks, Action::TruncateBody] {
+    for action in [blanks, Action::Truncate] {
         server.faults().add(FaultRule::new(action).on(Operation::CompleteUpload));
     }
     let complete = Raw::new("POST", &format!("/k?uploadId={id}")).body(document);

@@ -31,8 +31,10 @@ mod refusal;
 mod request;
 mod s3;
 mod spelling;
+mod struck;
 mod verify;
 mod voice;
+mod wire;
 mod xml_family;
 
 use std::collections::BTreeMap;
@@ -58,7 +60,10 @@ pub use crate::store::memory::EtagMode;
 
 use voice::{Voice, voice_of};
 
-pub use faults::{Action, FaultId, FaultRule, Faults, KeyPattern, When};
+pub use faults::{
+    Action, FaultFileError, FaultId, FaultRule, Faults, KeyPattern, Misassembly, Place, When,
+    read_faults,
+};
 
 /// Which service the mock speaks like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -302,6 +307,10 @@ mod tests;
 #[cfg(test)]
 #[path = "fault_tests.rs"]
 mod fault_tests;
+
+#[cfg(test)]
+#[path = "fault_more_tests.rs"]
+mod fault_more_tests;
 
 #[cfg(test)]
 #[path = "family_tests.rs"]

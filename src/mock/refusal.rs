@@ -93,8 +93,12 @@ pub(super) enum Refusal {
     },
     /// Ask at this address instead. Ordered by a fault rule.
     Redirect(String),
-    /// What a proxy in between says. Ordered by a fault rule.
-    ProxyPage(u16),
+    /// What somebody in between says. Ordered by a fault rule.
+    Page {
+        status: u16,
+        content_type: String,
+        body: String,
+    },
 }
 
 impl From<BucketError> for Refusal {

@@ -211,7 +211,7 @@ pub(super) fn words(refusal: &Refusal) -> (StatusCode, &str, String) {
         Refusal::NotImplemented => (501, "not_implemented", "The mock does not have this."),
         Refusal::Internal(message) => (500, "internal_error", message.as_str()),
         Refusal::Redirect(_) => (302, "redirect", "Ordered by a fault rule."),
-        Refusal::ProxyPage(status) => (*status, "", ""),
+        Refusal::Page { status, .. } => (*status, "", ""),
         Refusal::Injected { status, code } => (*status, code.as_str(), "Ordered by a fault rule."),
     };
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -199,6 +199,7 @@ impl Routing<'_> {
             size: None,
             whole: None,
             stated: self.stated()?,
+            misassembly: None,
         }))
     }
 

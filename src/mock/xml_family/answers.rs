@@ -359,7 +359,7 @@ pub(super) fn words<'a>(flavor: &Flavor, refusal: &'a Refusal) -> (StatusCode, &
         Refusal::NotImplemented => (501, "NotImplemented", "The mock does not have this."),
         Refusal::Internal(message) => (500, "InternalError", message.as_str()),
         Refusal::Redirect(_) => (307, "TemporaryRedirect", "Ordered by a fault rule."),
-        Refusal::ProxyPage(status) => (*status, "", ""),
+        Refusal::Page { status, .. } => (*status, "", ""),
         Refusal::Injected { status, code } => (*status, code.as_str(), "Ordered by a fault rule."),
     };
     let (status, code) = (flavor.words)(refusal).unwrap_or((status, code));

@@ -139,6 +139,7 @@ impl Routing<'_> {
             whole: digest,
             etag: None,
             stated: Stated { md5, digest: None },
+            misassembly: None,
         })
     }
 

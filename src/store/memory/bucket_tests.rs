@@ -56,6 +56,7 @@ const ANY_SIZE: CompleteRules = CompleteRules {
     replaces: Replaces::Anything,
     headers: BTreeMap::new(),
     etag: None,
+    misassembly: None,
 };
 
 #[tokio::test]

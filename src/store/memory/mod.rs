@@ -36,7 +36,7 @@ pub use incoming::{Body, Incoming};
 pub use listing::{Entry, ListQuery, Page};
 pub use object::{EtagMode, EtagStyle, Object, Properties};
 pub use store::{MemoryStore, SMALL_LIMITS};
-pub use uploads::{CompleteRules, OpenUpload, Part, UploadsQuery};
+pub use uploads::{CompleteRules, Misassembly, OpenUpload, Part, UploadsQuery};
 
 use effects::EffectLog;
 use folder::Folder;

@@ -425,6 +425,7 @@ impl ObjectStore for MemoryStore {
             replaces: at.replaces(&expected.replaces),
             headers: BTreeMap::new(),
             etag: None,
+            misassembly: None,
         };
         let object = at.check(self.bucket.complete_upload(upload, listed, rules).await)?;
         if object.size() != expected.size {

@@ -81,6 +81,28 @@ pub struct CompleteRules {
     pub headers: BTreeMap<String, String>,
     /// The ETag of the object, where the client chooses it.
     pub etag: Option<ETag>,
+    /// What goes wrong while the object is made.
+    pub misassembly: Option<Misassembly>,
+}
+
+/// How an object becomes another one than its parts are, as by a broken service. It needs two parts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Misassembly {
+    /// The first two parts change places.
+    SwapParts,
+    /// The last part is left out.
+    DropPart,
+}
+
+impl Misassembly {
+    /// Misplaces the parts; nothing happens to a single one.
+    pub fn misplace<T>(self, parts: &mut Vec<T>) {
+        match self {
+            _ if parts.len() < 2 => {}
+            Self::SwapParts => parts.swap(0, 1),
+            Self::DropPart => drop(parts.pop()),
+        }
+    }
 }
 
 /// What a page of uploads is asked for with.
@@ -257,7 +279,10 @@ impl MemoryBucket {
         let _order = lock(&self.changes);
         let open = lock(&self.state).uploads.get(upload).cloned();
         let open = open.ok_or(BucketError::NoSuchUpload)?;
-        let parts = open.select(listed, rules)?;
+        let mut parts = open.select(listed, rules)?;
+        if let Some(misassembly) = rules.misassembly {
+            misassembly.misplace(&mut parts);
+        }
         let made = || {
             object::etag_of_upload(
                 self.options.etag_style,

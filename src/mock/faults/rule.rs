@@ -1,25 +1,28 @@
-//! What the mock breaks on purpose: rules as data, each firing on some of the requests it matches.
+//! The vocabulary of faults: what is done, to which requests, when and where. Values only.
 
-use std::sync::{Mutex, MutexGuard};
 use std::time::Duration;
 
 use crate::store::Operation;
+pub use crate::store::memory::Misassembly;
 
 /// What is done to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Action {
     /// Answers with this status and error code.
     Status(u16, String),
-    /// Closes the connection without an answer.
+    /// Closes the connection without an answer. In an answer's body: behind some of it.
     Reset,
     /// Never answers; the connection stays open.
     Stall,
-    /// Announces the whole body of the answer, sends half of it and closes the connection.
-    TruncateBody,
-    /// Flips a bit in the first byte of the answer's body.
-    CorruptBody,
+    /// Of an answer: announces the whole body, sends half of it (or up to the rule's byte) and closes
+    /// the connection. Of a request: the bytes up to the rule's byte are taken for all of it.
+    Truncate,
+    /// Flips a bit in the first byte (or the rule's byte) of the answer's body, or of the request's.
+    Corrupt,
     /// Applies the request and closes the connection without an answer.
     DropResponse,
+    /// Closes the connection without an answer and applies the request so much later.
+    ApplyLate(Duration),
     /// Answers 200 with an `<Error>` of this code as its body.
     ErrorIn200(String),
     /// Sends so many blanks, one per interval, before the body of the answer: what COS does while
@@ -30,21 +33,42 @@ pub enum Action {
         /// Time before each.
         interval: Duration,
     },
+    /// Lets no more bytes per second through, in both directions.
+    Rate(u64),
     /// States a wrong CRC-64 in the answer.
     WrongCrc,
     /// States a wrong ETag in the answer.
     WrongEtag,
+    /// Leaves the header with the ETag out.
+    MissingEtag,
     /// From this request on, the credentials are refused as expired, until others are set
-    /// ([`set_credentials`](super::MockServer::set_credentials)).
+    /// ([`set_credentials`](crate::mock::MockServer::set_credentials)).
     ExpireCredentials,
+    /// To this request the server's clock is so many seconds ahead, or behind when negative: in the
+    /// check of its signature and in the answer's `Date`.
+    ClockOffset(i64),
     /// Answers 307 with this `Location`.
     RedirectTo(String),
     /// Answers with this status (200, 502 …) and a page of HTML, as a proxy in between does.
     ProxyPage(u16),
+    /// Answers with this status and body, whatever they are.
+    Answer {
+        /// The status.
+        status: u16,
+        /// The `Content-Type`.
+        content_type: String,
+        /// The whole body.
+        body: String,
+    },
+    /// The upload that the request names, or every upload of its key, is aborted as by a lifecycle rule.
+    AbortUpload,
+    /// A Complete makes another object of the parts than it was asked for.
+    Misassemble(Misassembly),
 }
 
 /// Whether [`Action::Status`], [`Action::Reset`], [`Action::Stall`], [`Action::ErrorIn200`],
-/// [`Action::RedirectTo`] and [`Action::ProxyPage`] strike before or after the request is applied. The other actions let it be applied always.
+/// [`Action::RedirectTo`], [`Action::ProxyPage`], [`Action::Answer`] and [`Action::AbortUpload`] strike
+/// before or after the request is applied. The other actions let it be applied always.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum When {
     /// The request has no effect.
@@ -52,6 +76,16 @@ pub enum When {
     Before,
     /// The request takes effect, but the client does not learn it.
     AfterApply,
+}
+
+/// A byte of a body, counted from 0, at which [`Action::Reset`], [`Action::Stall`], [`Action::Truncate`] and
+/// [`Action::Corrupt`] strike. A body that ends before it is not struck.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    /// Of the request, as it is on the wire.
+    Request(u64),
+    /// Of the answer.
+    Answer(u64),
 }
 
 /// Which keys a rule is for.
@@ -88,18 +122,23 @@ pub struct FaultRule {
     pub key: Option<KeyPattern>,
     /// So many matching requests are spared first.
     pub skip: u32,
-    /// So many are struck then.
+    /// So many are struck then; [`ALWAYS`](Self::ALWAYS) for all.
     pub count: u32,
     /// Before or after the request is applied.
     pub when: When,
+    /// At which byte of which body, where the action has one; see [`Place`].
+    pub at: Option<Place>,
     /// What is done.
     pub action: Action,
 }
 
 impl FaultRule {
+    /// A count that does not end.
+    pub const ALWAYS: u32 = u32::MAX;
+
     /// Strikes the first request to come, before it is applied.
     pub fn new(action: Action) -> Self {
-        Self { operation: None, key: None, skip: 0, count: 1, when: When::Before, action }
+        Self { operation: None, key: None, skip: 0, count: 1, when: When::Before, at: None, action }
     }
 
     /// Only this operation.
@@ -132,76 +171,32 @@ impl FaultRule {
         self
     }
 
-    fn matches(&self, operation: Option<Operation>, key: &str) -> bool {
+    /// Strikes at this byte.
+    pub fn at(mut self, place: Place) -> Self {
+        self.at = Some(place);
+        self
+    }
+
+    /// Whether the rule is for this request, of which the head announces so many bytes.
+    pub(super) fn matches(
+        &self,
+        operation: Option<Operation>,
+        key: &str,
+        body_bytes: Option<u64>,
+    ) -> bool {
+        let reached = match (self.at, body_bytes) {
+            (Some(Place::Request(byte)), Some(len)) => byte < len,
+            _ => true,
+        };
         (self.operation.is_none() || self.operation == operation)
             && self.key.as_ref().is_none_or(|pattern| pattern.matches(key))
-    }
-}
-
-/// A rule that was added.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct FaultId(usize);
-
-/// The rules of one server. Rules may be added while it runs.
-#[derive(Debug, Default)]
-pub struct Faults(Mutex<Vec<(FaultRule, u64)>>);
-
-impl Faults {
-    /// Adds a rule. Every rule counts for itself: a request may be struck by several.
-    pub fn add(&self, rule: FaultRule) -> FaultId {
-        let mut rules = self.rules();
-        rules.push((rule, 0));
-        FaultId(rules.len() - 1)
-    }
-
-    /// How often a rule has struck.
-    pub fn fired(&self, id: FaultId) -> u64 {
-        self.rules().get(id.0).map_or(0, |(_, fired)| *fired)
-    }
-
-    /// No rule strikes any more; the counts stay.
-    pub fn disarm(&self) {
-        self.rules().iter_mut().for_each(|(rule, _)| rule.count = 0);
-    }
-
-    /// What strikes this request, in the order of the rules. Counts it.
-    pub(super) fn strike(&self, operation: Option<Operation>, key: &str) -> Vec<(When, Action)> {
-        let mut struck = Vec::new();
-        for (rule, fired) in self.rules().iter_mut() {
-            if rule.count == 0 || !rule.matches(operation, key) {
-                continue;
-            }
-            if rule.skip > 0 {
-                rule.skip -= 1;
-                continue;
-            }
-            rule.count -= 1;
-            *fired += 1;
-            struck.push((rule.when, rule.action.clone()));
-        }
-        struck
-    }
-
-    fn rules(&self) -> MutexGuard<'_, Vec<(FaultRule, u64)>> {
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+            && reached
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn rules_spare_then_strike_then_rest() {
-        let faults = Faults::default();
-        let id = faults
-            .add(FaultRule::new(Action::Reset).on(Operation::Put).key("a/*").skip(1).times(2));
-        let put = |key| !faults.strike(Some(Operation::Put), key).is_empty();
-        assert!(!put("b"));
-        assert_eq!([put("a/1"), put("a/2"), put("a/3"), put("a/4")], [false, true, true, false]);
-        assert_eq!(faults.fired(id), 2);
-        assert!(faults.strike(Some(Operation::Get), "a/1").is_empty());
-    }
 
     #[test]
     fn globs_match_any_text() {
@@ -215,6 +210,14 @@ mod tests {
             ("abc", "abcd", false),
         ] {
             assert_eq!(glob(pattern, key), expected, "{pattern} {key}");
+        }
+    }
+
+    #[test]
+    fn a_byte_that_is_not_in_the_body_is_waited_for() {
+        let rule = FaultRule::new(Action::Corrupt).at(Place::Request(5));
+        for (len, matches) in [(Some(5), false), (Some(6), true), (None, true)] {
+            assert_eq!(rule.matches(None, "k", len), matches, "{len:?}");
         }
     }
 }
