@@ -36,22 +36,32 @@ fn main() -> ExitCode {
     }
 }
 
-/// `partfs mock`: serves until it is told to stop; then tells how often it was asked for what.
+/// `partfs mock`: serves until it is told to stop; then tells how often it was asked for what, and
+/// how often each fault has struck.
 fn serve_mock(command: MockCommand) -> ExitCode {
     let served = tokio::runtime::Runtime::new().and_then(|runtime| {
         runtime.block_on(async {
             let mut signals = StopSignals::new()?;
             let announcement = announcement(&command);
             let server = MockServer::start(command.config, Arc::new(SystemClock)).await?;
+            server.faults().on_strike(|strike| {
+                let _ = writeln!(io::stderr(), "{strike}");
+            });
+            for rule in command.faults {
+                server.faults().add(rule);
+            }
             let mut out = io::stdout();
             writeln!(out, "listening on http://{}\n{announcement}", server.address())?;
             out.flush()?;
             signals.next().await;
-            let counts = server.request_counts();
+            let (counts, struck) = (server.request_counts(), server.faults().counts());
             server.stop().await;
             for (operation, count) in counts {
                 // Who has closed the pipe does not want to know; the mock has served all the same.
                 let _ = writeln!(out, "requests: {operation} {count}");
+            }
+            for (number, times) in (1..).zip(struck) {
+                let _ = writeln!(out, "fault {number}: struck {times} times");
             }
             Ok(())
         })
@@ -66,7 +76,7 @@ fn serve_mock(command: MockCommand) -> ExitCode {
 }
 
 /// What a client has to know. Keys that the user brought are not repeated.
-fn announcement(MockCommand { config, print_keys }: &MockCommand) -> String {
+fn announcement(MockCommand { config, print_keys, .. }: &MockCommand) -> String {
     let mut text = format!("bucket {}", config.bucket);
     if *print_keys {
         text += &format!(

@@ -144,6 +144,9 @@ pub(super) struct MockArgs {
     /// How ETags are made
     #[arg(long, value_enum, default_value = "md5")]
     pub(super) etags: Etags,
+    /// Break requests as this TOML file says; each strike is a line on standard error
+    #[arg(long, value_name = "FILE")]
+    pub(super) faults: Option<PathBuf>,
     /// Allow an address that other machines can reach
     #[arg(long)]
     pub(super) public: bool,

@@ -24,7 +24,7 @@ use std::io::{self, Write};
 use clap::Parser;
 
 use crate::crash;
-use crate::mock::MockConfig;
+use crate::mock::{FaultRule, MockConfig};
 use crate::mount::{CheckConfig, LinkConfig, MountConfig, UmountConfig};
 
 pub use reference::configuration_reference;
@@ -49,6 +49,8 @@ pub enum Command {
 pub struct MockCommand {
     /// The server.
     pub config: MockConfig,
+    /// What it breaks.
+    pub faults: Vec<FaultRule>,
     /// Whether the keys were made up, so that the user has to be told.
     pub print_keys: bool,
 }

@@ -13,7 +13,7 @@ use super::{
     MockCommand, Refusal, config_file, credentials, mount_options, object_properties, options,
 };
 use crate::dialect::{Connection, DialectName, Timing};
-use crate::mock::{Addressing, EtagMode, MockConfig, MockDialect};
+use crate::mock::{Addressing, EtagMode, FaultRule, MockConfig, MockDialect, read_faults};
 use crate::mount::{CheckConfig, MountConfig, Source, Start, StateDir, UmountConfig, random_keys};
 use crate::telemetry::LogConfig;
 
@@ -130,6 +130,7 @@ pub(super) fn mock(args: MockArgs, environment: &Environment) -> Result<MockComm
             },
             ..MockConfig::default()
         },
+        faults: args.faults.map_or(Ok(Vec::new()), |path| faults(&path))?,
         print_keys,
     })
 }
@@ -148,6 +149,12 @@ fn usual_state_dir(environment: &Environment) -> Option<PathBuf> {
             false => of_user().map(|dir| dir.join("partfs")),
         }
     })
+}
+
+fn faults(path: &Path) -> Result<Vec<FaultRule>, Refusal> {
+    let refuse = |what: String| Refusal::new(format!("--faults {}: {what}", path.display()));
+    let text = std::fs::read_to_string(path).map_err(|error| refuse(error.to_string()))?;
+    read_faults(&text).map_err(|error| refuse(error.to_string()))
 }
 
 fn missing(argument: &str, name: &str) -> Refusal {

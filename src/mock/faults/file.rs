@@ -21,7 +21,7 @@ pub struct FaultFileError {
     pub what: String,
 }
 
-/// Reads rules; docs/CONTRIBUTING.md shows a file and lists what can be in it.
+/// Reads rules; docs/FAULTS.md shows a file and lists what can be in it.
 ///
 /// # Errors
 /// When the text is no TOML, names what there is not, or lacks what an action needs.
@@ -284,6 +284,22 @@ mod tests {
 
     fn refused(text: &str) -> String {
         read_faults(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn what_the_documentation_shows_is_read() {
+        let document = include_str!("../../../docs/FAULTS.md");
+        let blocks = document.split("```toml\n").skip(1).filter_map(|text| text.split_once("```"));
+        let rules = blocks.map(|(text, _)| read_faults(text).unwrap().len()).sum::<usize>();
+        assert!(rules >= 3, "{rules} rules are shown");
+        // The words that are known are those in the message about one that is not.
+        for text in ["action = 'x'", "action = 'reset'\noperation = 'x'", "x = 1"] {
+            let message = refused(&format!("[[fault]]\n{text}\n"));
+            let (_, known) = message.split_once("expected one of ").unwrap();
+            for name in known.split(", ") {
+                assert!(document.contains(name), "{name} is not documented");
+            }
+        }
     }
 
     #[test]

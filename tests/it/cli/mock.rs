@@ -66,3 +66,46 @@ fn at_its_end_it_tells_how_often_it_was_asked() {
     let counts: Vec<_> = lines.iter().filter(|line| line.starts_with("requests: ")).collect();
     assert_eq!(counts, ["requests: GET object 2", "requests: PUT object 1"]);
 }
+
+#[test]
+fn it_breaks_what_a_file_says_and_tells_when() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("faults.toml");
+    std::fs::write(&file, "[[fault]]\noperation = \"get\"\naction = \"reset\"\ncount = 2\n")
+        .unwrap();
+    let mut command = partfs(["mock", "--faults"]);
+    let mut child =
+        command.arg(&file).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let (mut out, mut err) = (
+        BufReader::new(child.stdout.take().unwrap()),
+        BufReader::new(child.stderr.take().unwrap()),
+    );
+    let mut first = String::new();
+    out.read_line(&mut first).unwrap();
+    let address = first.trim_end().strip_prefix("listening on http://").unwrap();
+    let mut stream = TcpStream::connect(address).unwrap();
+    write!(stream, "GET /k HTTP/1.1\r\nHost: {address}\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    drop(stream.read_to_string(&mut answer));
+    assert_eq!(answer, "");
+    let mut told = String::new();
+    err.read_line(&mut told).unwrap();
+    assert_eq!(told, "fault 1 struck, time 1: Reset at GET object \"k\"\n");
+    assert_eq!(terminate(child), Some(0));
+    let last = out.lines().last().unwrap().unwrap();
+    assert_eq!(last, "fault 1: struck 1 times");
+}
+
+#[test]
+fn a_file_of_faults_with_a_mistake_is_refused() {
+    let dir = tempfile::TempDir::new().unwrap();
+    let file = dir.path().join("faults.toml");
+    std::fs::write(&file, "[[fault]]\naction = \"reset\"\nopration = \"get\"\n").unwrap();
+    let ran = super::run(partfs(["mock", "--faults"]).arg(&file));
+    assert_eq!(ran.code, Some(2));
+    let words = "faults.toml: line 3: unknown field `opration`";
+    assert!(ran.stderr.contains(words), "{}", ran.stderr);
+    let ran = super::line("mock --faults /nonexistent/faults.toml");
+    assert_eq!(ran.code, Some(2));
+    assert!(ran.stderr.contains("--faults /nonexistent/faults.toml: No such file"));
+}
