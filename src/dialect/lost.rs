@@ -71,7 +71,7 @@ impl Client {
         let attempt = |number| async move {
             let sent = self.once(job, number, |answer| self.dialect.read_complete(answer)).await;
             let failure = match sent {
-                Ok(stored) => return self.confirm(&upload.key, stored, expected, predicted).await,
+                Ok(stored) => return self.confirm(upload, stored, expected, predicted).await,
                 Err(failure) => failure,
             };
             if failure.fate_unknown() {
@@ -116,11 +116,12 @@ impl Client {
     /// The service says that the upload is complete; checks that the object is the expected one.
     async fn confirm(
         &self,
-        key: &Key,
+        upload: &Upload,
         completed: Completed,
         expected: &Expected,
         predicted: Option<&ETag>,
     ) -> Verdict<ObjectVersion, Failure> {
+        let key = &upload.key;
         let corrupt = |message: String| {
             tracing::error!(key = key.as_str(), message, "a completed object is not what was sent");
             Verdict::Final(Failure::new(ErrorKind::Corrupt, Repeat::Never, message))
@@ -135,7 +136,15 @@ impl Client {
                 corrupt(format!("completed as {theirs:?}, but the parts are {ours:?}"))
             };
         }
-        match self.head(key).await {
+        let silent = completed.etag.is_none() && completed.checksum.is_none();
+        let found = self.head(key).await;
+        let proved = found.as_ref().map(|info| proof(info, expected, predicted));
+        // A status alone may be that of somebody in between, and an older object may have our size.
+        if silent && !matches!(proved, Ok(Proof::Same)) && self.is_open(upload).await {
+            let failure = Failure::garbled("completed by the status, but the upload is open");
+            return Verdict::Again { error: failure, after: None };
+        }
+        match found {
             Ok(info) if proof(&info, expected, predicted) == Proof::Different => corrupt(format!(
                 "completed with {} bytes, {:?}; the parts have {} bytes, {:?}",
                 info.version.size, info.checksum, expected.size, expected.checksum
@@ -327,12 +336,22 @@ impl Client {
 
     /// Whether an upload is known to be no more. Not knowing is no.
     async fn has_ended(&self, upload: &Upload) -> bool {
+        self.is_known_open(upload).await == Some(false)
+    }
+
+    /// Whether an upload is known to be there still. Not knowing is no.
+    async fn is_open(&self, upload: &Upload) -> bool {
+        self.is_known_open(upload).await == Some(true)
+    }
+
+    async fn is_known_open(&self, upload: &Upload) -> Option<bool> {
         let draft = self.dialect.list_parts(upload, None);
-        let Ok(job) = self.job(Operation::ListParts, &upload.key, draft) else { return false };
+        let job = self.job(Operation::ListParts, &upload.key, draft).ok()?;
         let list = self.once(&job, 1, |answer| self.dialect.read_parts(answer, None));
         match timeout(self.timing.attempt, list).await {
-            Ok(Err(failure)) => failure.kind == ErrorKind::NoSuchUpload,
-            Ok(Ok(_)) | Err(_) => false,
+            Ok(Ok(_)) => Some(true),
+            Ok(Err(failure)) if failure.kind == ErrorKind::NoSuchUpload => Some(false),
+            Ok(Err(_)) | Err(_) => None,
         }
     }
 

@@ -124,6 +124,25 @@ async fn a_completed_object_is_looked_at() {
 }
 
 #[tokio::test]
+async fn a_status_alone_completes_nothing() {
+    // Somebody in between says 200, and the object that was there has our size, or another, or is none.
+    for old in [head(11, &ETag::new("old")), head(5, &ours()), say(404, &[], "")] {
+        let open = say(200, &[], r#"{"count": 0, "object_parts": []}"#);
+        let script = vec![say(200, &[], ""), old, open, created(&[]), head(11, &ours())];
+        let (result, methods) = complete(script).await;
+        assert_eq!(result.unwrap().etag, ours());
+        assert_eq!(methods, ["POST", "HEAD", "GET", "POST", "HEAD"]);
+    }
+    let gone = refuse(404, "upload_not_exists");
+    let (result, _) = complete(vec![say(200, &[], ""), head(11, &ETag::new("else")), gone]).await;
+    assert_eq!(
+        result.unwrap().etag.as_str(),
+        "else",
+        "it has ended; unverified which ETag it gets"
+    );
+}
+
+#[tokio::test]
 async fn lost_answers_are_resolved_by_size_and_etag() {
     for lost in [
         vec![],
