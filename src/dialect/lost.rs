@@ -64,6 +64,12 @@ impl Client {
         let mut job = self.job(Operation::CompleteUpload, &upload.key, draft)?;
         let predicted = self.dialect.predicted_etag(upload, parts);
         let predicted = predicted.as_ref();
+        // Ranges of other objects have no checksum that we know; the service may have told that of the parts.
+        // It is that of the bytes it has: of how many, only the size of the object tells.
+        let told = &Expected {
+            checksum: expected.checksum.or_else(|| checksum_of_parts(parts)),
+            ..expected.clone()
+        };
         // Bounded by time alone: all parts are there, and giving up would throw them away.
         job.patience = Patience { total: self.timing.complete, max_attempts: u32::MAX };
         let doubt = AtomicBool::new(false);
@@ -71,7 +77,10 @@ impl Client {
         let attempt = |number| async move {
             let sent = self.once(job, number, |answer| self.dialect.read_complete(answer)).await;
             let failure = match sent {
-                Ok(stored) => return self.confirm(upload, stored, expected, predicted).await,
+                Ok(stored) => {
+                    let known = expected.checksum;
+                    return self.confirm(upload, stored, known, told, predicted).await;
+                }
                 Err(failure) => failure,
             };
             if failure.fate_unknown() {
@@ -80,7 +89,7 @@ impl Client {
             let doubt = doubt.load(Ordering::Relaxed);
             let gone = failure.kind == ErrorKind::NoSuchUpload;
             if (gone || doubt)
-                && let Some(version) = self.holds(&upload.key, expected, predicted).await
+                && let Some(version) = self.holds(&upload.key, told, predicted).await
                 // An older object may have the same bytes, and other properties.
                 && (gone || self.has_ended(upload).await)
             {
@@ -103,7 +112,7 @@ impl Client {
             Err(exhausted) => {
                 // An attempt that was cut off has not been looked after yet.
                 if exhausted.cut_off
-                    && let Some(version) = self.holds(&upload.key, expected, predicted).await
+                    && let Some(version) = self.holds(&upload.key, told, predicted).await
                     && self.has_ended(upload).await
                 {
                     return Ok(version);
@@ -113,11 +122,13 @@ impl Client {
         }
     }
 
-    /// The service says that the upload is complete; checks that the object is the expected one.
+    /// The service says that the upload is complete; checks that the object is the expected one. A checksum
+    /// that was `known` before is proof of the answer alone.
     async fn confirm(
         &self,
         upload: &Upload,
         completed: Completed,
+        known: Option<Checksum>,
         expected: &Expected,
         predicted: Option<&ETag>,
     ) -> Verdict<ObjectVersion, Failure> {
@@ -126,7 +137,7 @@ impl Client {
             tracing::error!(key = key.as_str(), message, "a completed object is not what was sent");
             Verdict::Final(Failure::new(ErrorKind::Corrupt, Repeat::Never, message))
         };
-        if let (Some(ours), Some(theirs)) = (expected.checksum, completed.checksum)
+        if let (Some(ours), Some(theirs)) = (known, completed.checksum)
             && ours.kind == theirs.kind
             && (ours != theirs || completed.etag.is_some())
         {
@@ -382,6 +393,12 @@ impl Client {
 /// Whether the object that a write with a condition has met may be its own.
 fn own_may_be_in_the_way(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::AlreadyExists | ErrorKind::PreconditionFailed)
+}
+
+/// The checksum of these parts together, if the service has told that of each.
+fn checksum_of_parts(parts: &[PartReceipt]) -> Option<Checksum> {
+    let nothing = parts.first()?.checksum?.kind.of_nothing();
+    parts.iter().try_fold(nothing, |sum, part| sum.followed_by(part.checksum?, part.size))
 }
 
 /// Whether an object has this metadata, and perhaps more.

@@ -227,6 +227,33 @@ async fn an_older_object_at_the_key_proves_nothing() {
     assert_eq!(complete(script, unknown).await.0.unwrap_err().kind, ErrorKind::NoSuchUpload);
 }
 
+/// Ranges of other objects have no checksum that anybody knows beforehand.
+#[tokio::test]
+async fn what_the_parts_were_confirmed_as_proves_the_whole() {
+    let unknown = Expected { checksum: None, ..expected() };
+    let kind = ChecksumKind::Crc64Xz;
+    let confirmed = |sums: [Option<Checksum>; 2]| {
+        let parts = parts().into_iter().zip(sums);
+        parts.map(|(part, checksum)| PartReceipt { checksum, ..part }).collect::<Vec<_>>()
+    };
+    let both = confirmed([Some(kind.of(b"hello ")), Some(kind.of(b"world"))]);
+    let swapped = confirmed([Some(kind.of(b"hello ")), Some(kind.of(b"words"))]);
+    let one = confirmed([Some(kind.of(b"hello ")), None]);
+    for (parts, lost, outcome) in [
+        (&both, true, Ok(())),
+        (&swapped, true, Err(ErrorKind::NoSuchUpload)),
+        (&one, true, Err(ErrorKind::NoSuchUpload)),
+        (&both, false, Ok(())),
+        (&swapped, false, Err(ErrorKind::Corrupt)),
+        (&one, false, Ok(())),
+    ] {
+        let answer = if lost { refuse(404, "NoSuchUpload") } else { good() };
+        let server = Scripted::start(vec![answer, head(11, Some(CRC))]).await;
+        let result = server.store_with(TIMING).complete_upload(&upload(), parts, &unknown).await;
+        assert_eq!(result.map(drop).map_err(|error| error.kind), outcome, "{parts:?} {lost}");
+    }
+}
+
 #[tokio::test]
 async fn an_upload_that_is_still_being_put_together_is_waited_for() {
     let script = vec![

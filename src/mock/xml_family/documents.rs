@@ -12,7 +12,7 @@ use crate::mock::digests::DigestKind;
 use crate::mock::refusal::Refusal;
 use crate::mock::voice::Asked;
 use crate::store::memory::{Entry, Object, OpenUpload, Page, Part};
-use crate::store::{Key, Upload};
+use crate::store::{Checksum, Key, Upload};
 
 /// The documents of one service's answers to one request.
 #[derive(Debug, Clone, Copy)]
@@ -201,7 +201,7 @@ impl Documents<'_> {
             if self.flavor.copy_has_crc {
                 xml.element("CRC64", object.checksum.value.to_string());
             }
-            self.crc64nvme(xml, object);
+            self.crc64nvme(xml, object.crc64nvme);
             xml.element("LastModified", iso_time(object.last_modified));
         })
     }
@@ -210,6 +210,7 @@ impl Documents<'_> {
         self.document("CopyPartResult", |xml| {
             xml.element("ETag", part.etag.quoted());
             xml.element("LastModified", iso_time(part.last_modified));
+            self.crc64nvme(xml, part.crc64nvme);
         })
     }
 
@@ -245,7 +246,7 @@ impl Documents<'_> {
             DigestKind::ALL.iter().find_map(|kind| Some((kind, headers.get(kind.header())?)));
         match stated {
             Some((kind, value)) => xml.element(&kind.element(), value),
-            None => self.crc64nvme(xml, object),
+            None => self.crc64nvme(xml, object.crc64nvme),
         }
         if object.crc64nvme.is_some() {
             let form = headers.get(DIGEST_TYPE).map_or("FULL_OBJECT", String::as_str);
@@ -253,8 +254,8 @@ impl Documents<'_> {
         }
     }
 
-    fn crc64nvme(&self, xml: &mut Xml, object: &Object) {
-        if let Some(checksum) = object.crc64nvme.filter(|_| self.flavor.digests) {
+    fn crc64nvme(&self, xml: &mut Xml, checksum: Option<Checksum>) {
+        if let Some(checksum) = checksum.filter(|_| self.flavor.digests) {
             let value = base64::encode(&checksum.value.to_be_bytes());
             xml.element(&DigestKind::Crc64nvme.element(), value);
         }
