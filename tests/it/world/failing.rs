@@ -17,6 +17,7 @@ use tokio::sync::Semaphore;
 #[derive(Debug)]
 pub struct Failing {
     inner: Arc<dyn ObjectStore>,
+    limits: Limits,
     /// By operation: how many calls go well first, and how the later ones fail.
     plans: Mutex<HashMap<Operation, (u32, ErrorKind)>>,
     gates: Mutex<HashMap<Operation, Arc<Gate>>>,
@@ -47,9 +48,15 @@ impl Gate {
 
 impl Failing {
     pub fn new(inner: Arc<dyn ObjectStore>) -> Self {
+        let limits = inner.limits().clone();
+        Self::with_limits(inner, limits)
+    }
+
+    /// As [`new`](Self::new), of a store that is said to have these limits.
+    pub fn with_limits(inner: Arc<dyn ObjectStore>, limits: Limits) -> Self {
         let flat = AtomicBool::new(false);
         let (plans, gates, before) = (Mutex::default(), Mutex::default(), Mutex::default());
-        Self { inner, plans, gates, before, flat }
+        Self { inner, limits, plans, gates, before, flat }
     }
 
     /// The next answer to `operation` waits for the gate; later ones do not.
@@ -105,7 +112,7 @@ impl Failing {
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for Failing {
     fn limits(&self) -> &Limits {
-        self.inner.limits()
+        &self.limits
     }
 
     async fn head(&self, key: &Key) -> StoreResult<ObjectInfo> {

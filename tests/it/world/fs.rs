@@ -95,7 +95,19 @@ impl World {
         part_bytes: u64,
         block_bytes: usize,
     ) -> Self {
-        let store = Arc::new(Failing::new(store));
+        let patience = Duration::from_secs(10);
+        Self::with(bucket, Failing::new(store), part_bytes, block_bytes, patience)
+    }
+
+    /// As [`on`](Self::on), with a close that waits at most this long.
+    pub fn with(
+        bucket: Arc<MemoryBucket>,
+        store: Failing,
+        part_bytes: u64,
+        block_bytes: usize,
+        close_timeout: Duration,
+    ) -> Self {
+        let store = Arc::new(store);
         let staging = TempDir::new().expect("a temporary folder");
         let config = FsConfig {
             source: "memory".to_owned(),
@@ -113,7 +125,7 @@ impl World {
                 block_bytes,
                 max_requests: 4,
                 staging_dir: staging.path().to_owned(),
-                close_timeout: Duration::from_secs(10),
+                close_timeout,
             },
             read: ReadConfig {
                 first_request_bytes: 32,
