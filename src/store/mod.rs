@@ -3,12 +3,13 @@
 //!
 //! Backends: [`memory`] (the bucket model, used directly in tests and behind the mock server)
 //! and `dialect::client` (the real services over HTTP). [`prefix`] narrows a bucket to the keys below a
-//! prefix.
+//! prefix, [`fault`] makes calls go wrong on purpose.
 
 mod checksum;
 mod conditions;
 mod copy;
 mod error;
+pub mod fault;
 mod key;
 mod limits;
 pub mod memory;

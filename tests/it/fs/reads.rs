@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use partfs::fs::{FsResult, Meaning, OpenMode};
-use partfs::store::{ObjectStore, PutOptions};
+use partfs::store::fault::Gate;
+use partfs::store::{ObjectStore, Operation, PutOptions};
 use tokio::task::JoinHandle;
 
-use crate::world::failing::Gate;
 use crate::world::fs::{PART, World};
 use crate::world::{key, pattern};
 
@@ -16,7 +16,7 @@ async fn reading() -> (World, Arc<Gate>, JoinHandle<FsResult<Bytes>>) {
     let world = World::new();
     world.put("f", &pattern(1, 5 * PART as usize)).await.unwrap();
     let reader = world.open("f", OpenMode::default()).await.unwrap();
-    let gate = world.store.hold_get_before();
+    let gate = world.store.hold_before(Operation::Get);
     let fs = Arc::clone(&world.fs);
     let reading = tokio::spawn(async move { fs.read(reader, 0, 100).await });
     gate.answered().await;

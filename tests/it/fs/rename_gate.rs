@@ -5,9 +5,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use partfs::fs::{FileSystem, FsResult, InodeNo, RenameFlags, SetAttr};
+use partfs::store::fault::Gate;
 use partfs::store::{ObjectStore, Operation, PutOptions};
 
-use crate::world::failing::Gate;
 use crate::world::fs::{MAKER, World};
 use crate::world::{key, keys};
 

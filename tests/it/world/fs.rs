@@ -9,12 +9,11 @@ use partfs::clock::SystemClock;
 use partfs::fs::ops::create::Maker;
 use partfs::fs::{FileSystem, FsConfig, FsResult, HandleNo, InodeNo, OpenMode};
 use partfs::read::ReadConfig;
+use partfs::store::fault::FaultStore;
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 use partfs::store::{AppendLimits, Limits, ObjectStore, Operation};
 use partfs::write::WriteConfig;
 use tempfile::TempDir;
-
-use super::failing::Failing;
 
 /// First part of a file, in bytes: so small that a few hundred bytes are an upload.
 pub const PART: u64 = 64;
@@ -22,7 +21,7 @@ pub const PART: u64 = 64;
 /// A bucket, its file system, and the faults between them.
 pub struct World {
     pub bucket: Arc<MemoryBucket>,
-    pub store: Arc<Failing>,
+    pub store: Arc<FaultStore>,
     pub fs: Arc<FileSystem>,
     budget: Budget,
     /// What is free of it when nothing is done.
@@ -96,13 +95,13 @@ impl World {
         block_bytes: usize,
     ) -> Self {
         let patience = Duration::from_secs(10);
-        Self::with(bucket, Failing::new(store), part_bytes, block_bytes, patience)
+        Self::with(bucket, FaultStore::new(store), part_bytes, block_bytes, patience)
     }
 
     /// As [`on`](Self::on), with a close that waits at most this long.
     pub fn with(
         bucket: Arc<MemoryBucket>,
-        store: Failing,
+        store: FaultStore,
         part_bytes: u64,
         block_bytes: usize,
         close_timeout: Duration,

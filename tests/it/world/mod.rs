@@ -1,7 +1,6 @@
 //! Builders of test worlds, and nothing else: a bucket in memory with a file system over it, the same
 //! with faults, a real mount over the mock server, and a relay that sees what clients send.
 
-pub mod failing;
 pub mod fs;
 pub mod mount;
 pub mod programs;

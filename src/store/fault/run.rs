@@ -1,0 +1,284 @@
+//! One call on its way: waits, reaches the bucket or not, and is answered.
+
+use std::future::Future;
+use std::mem;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use crate::store::fault::log::Call;
+use crate::store::fault::told::Told;
+use crate::store::fault::{Claim, Done, Fault, Gate, Shared, What};
+use crate::store::{
+    ErrorKind, Key, ObjectStore, Operation, PartNumber, Payload, PayloadData, StoreError,
+    StoreResult, Upload,
+};
+
+/// What is to be waited for.
+#[derive(Debug)]
+enum Wait {
+    Time(Duration),
+    Gate(Arc<Gate>),
+}
+
+/// A call that has arrived.
+pub(super) struct Run {
+    shared: Arc<Shared>,
+    inner: Arc<dyn ObjectStore>,
+    call: Call,
+    key: Option<Key>,
+    upload: Option<Upload>,
+    before: Vec<Wait>,
+    after: Vec<Wait>,
+    fails: Option<(ErrorKind, Done)>,
+    twice: bool,
+    echo: Option<Duration>,
+    wrong: Vec<Claim>,
+    aborted: bool,
+    flat: bool,
+    answered: bool,
+}
+
+impl Run {
+    /// Draws what is to happen to the call.
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        inner: Arc<dyn ObjectStore>,
+        number: u64,
+        operation: Operation,
+        key: Option<Key>,
+        part: Option<PartNumber>,
+        upload: Option<Upload>,
+    ) -> Self {
+        let faults = shared.strike(operation, key.as_ref());
+        let name = key.as_ref().map(|key| key.as_str().into());
+        let call = Call { number, operation, key: name, part: part.map(PartNumber::get) };
+        shared.log.add(&call, What::Arrived(faults.clone()));
+        let mut run = Self {
+            shared,
+            inner,
+            call,
+            key,
+            upload,
+            before: Vec::new(),
+            after: Vec::new(),
+            fails: None,
+            twice: false,
+            echo: None,
+            wrong: Vec::new(),
+            aborted: false,
+            flat: false,
+            answered: false,
+        };
+        faults.into_iter().for_each(|fault| run.take(fault));
+        run
+    }
+
+    fn take(&mut self, fault: Fault) {
+        match fault {
+            Fault::Fails { kind, done } => {
+                self.fails.get_or_insert((kind, done));
+            }
+            Fault::Slow { before, after } => {
+                self.before.push(Wait::Time(before));
+                self.after.push(Wait::Time(after));
+            }
+            Fault::HeldBefore(gate) => self.before.push(Wait::Gate(gate)),
+            Fault::HeldAfter(gate) => self.after.push(Wait::Gate(gate)),
+            Fault::Twice => self.twice = true,
+            Fault::Echo(time) => self.echo = Some(time),
+            Fault::Wrong(claim) => self.wrong.push(claim),
+            Fault::Aborted => self.aborted = true,
+            Fault::Flat => self.flat = true,
+        }
+    }
+
+    /// Whether a listing by directory is answered with all keys.
+    pub(super) fn is_flat(&self) -> bool {
+        self.flat
+    }
+
+    /// Whether the bucket is still to do something when the call has been answered.
+    pub(super) fn outlives_its_answer(&self) -> bool {
+        self.echo.is_some() || matches!(self.fails, Some((_, Done::Later(_))))
+    }
+
+    /// Reads a body: half of it, then what is waited for on the way, then the rest.
+    pub(super) async fn body(&mut self, payload: &Payload) -> StoreResult<Payload> {
+        let half = payload.len() / 2;
+        let mut bytes = self.read(payload, 0, half)?;
+        self.wait_before().await;
+        bytes.extend(self.read(payload, half, payload.len())?);
+        Ok(Payload::new(bytes).with_checksum(payload.checksum()))
+    }
+
+    /// The bytes from `start` to `end`, in memory of their own.
+    fn read(&self, payload: &Payload, start: u64, end: u64) -> StoreResult<Vec<Bytes>> {
+        let mut found = Vec::new();
+        match payload.data() {
+            PayloadData::Chunks(chunks) => {
+                let mut at = 0;
+                for chunk in chunks.iter() {
+                    let len = chunk.len() as u64;
+                    let (from, to) = (start.clamp(at, at + len), end.clamp(at, at + len));
+                    let wanted = &chunk[(from - at) as usize..(to - at) as usize];
+                    found.push(Bytes::copy_from_slice(wanted));
+                    at += len;
+                }
+            }
+            PayloadData::Source(source) if start < end => {
+                let len = usize::try_from(end - start).unwrap_or(usize::MAX);
+                let read = source.read_at(start, len);
+                found.push(
+                    read.map_err(|error| self.error(ErrorKind::Unreadable, error.to_string()))?,
+                );
+            }
+            PayloadData::Source(_) => {}
+        }
+        Ok(found)
+    }
+
+    /// Does it, as often and as late as it is to be done, and says what is to be told.
+    pub(super) async fn end<T, F, R>(mut self, work: F) -> StoreResult<T>
+    where
+        T: Told,
+        F: Fn(Arc<dyn ObjectStore>) -> R + Send + Sync,
+        R: Future<Output = StoreResult<T>> + Send + 'static,
+    {
+        let injected = match self.fails {
+            // As a client that never gets as far as the bucket.
+            Some((kind, Done::No)) => {
+                self.wait_before().await;
+                Err((kind, None))
+            }
+            Some((kind, Done::Yes)) => {
+                self.wait_before().await;
+                self.abort_first().await;
+                self.carry_out(work(Arc::clone(&self.inner)), true).await.ok();
+                Err((kind, None))
+            }
+            Some((kind, Done::Later(time))) => {
+                self.wait_before().await;
+                Err((kind, Some(time)))
+            }
+            None => {
+                self.wait_before().await;
+                self.abort_first().await;
+                if self.twice {
+                    self.carry_out(work(Arc::clone(&self.inner)), true).await.ok();
+                }
+                Ok(self.carry_out(work(Arc::clone(&self.inner)), false).await)
+            }
+        };
+        let told = match injected {
+            Ok(mut told) => {
+                if let (Some(time), Ok(_)) = (self.echo, &told) {
+                    self.later(time, work(Arc::clone(&self.inner)));
+                }
+                if let Ok(told) = &mut told {
+                    self.wrong.iter().for_each(|claim| told.distort(*claim));
+                }
+                told
+            }
+            Err((kind, later)) => {
+                if let Some(time) = later {
+                    self.later(time, work(Arc::clone(&self.inner)));
+                }
+                Err(self.error(kind, "injected"))
+            }
+        };
+        for wait in mem::take(&mut self.after) {
+            wait.wait().await;
+        }
+        self.answered = true;
+        let error = told.as_ref().err().map(|error| error.kind);
+        self.shared.log.add(&self.call, What::Answered(error));
+        if error.is_some() && self.call.operation == Operation::AbortUpload {
+            self.leave(self.upload.as_ref());
+        }
+        told
+    }
+
+    async fn wait_before(&mut self) {
+        for wait in mem::take(&mut self.before) {
+            wait.wait().await;
+        }
+    }
+
+    async fn abort_first(&self) {
+        if let (true, Some(upload)) = (self.aborted, &self.upload) {
+            let _ = self.inner.abort_upload(upload).await;
+        }
+    }
+
+    /// Lets the bucket do it. `untold`: nobody gets the answer.
+    async fn carry_out<T: Told>(
+        &self,
+        work: impl Future<Output = StoreResult<T>>,
+        untold: bool,
+    ) -> StoreResult<T> {
+        let answer = work.await;
+        if let Ok(told) = &answer {
+            self.shared.observe(self.call.operation, self.key.as_ref(), false);
+            if untold {
+                self.leave(told.upload());
+            }
+        }
+        answer
+    }
+
+    fn leave(&self, upload: Option<&Upload>) {
+        if let Some(upload) = upload {
+            self.shared.left.lock().insert(upload.id.clone());
+        }
+    }
+
+    /// Lets the bucket do it later.
+    fn later<T: Told>(
+        &self,
+        time: Duration,
+        work: impl Future<Output = StoreResult<T>> + Send + 'static,
+    ) {
+        let (shared, call, key) = (Arc::clone(&self.shared), self.call.clone(), self.key.clone());
+        tokio::spawn(async move {
+            sleep(time).await;
+            let error = match work.await {
+                Ok(_) => {
+                    shared.observe(call.operation, key.as_ref(), true);
+                    None
+                }
+                Err(error) => Some(error.kind),
+            };
+            shared.log.add(&call, What::Late(error));
+        });
+    }
+
+    fn error(&self, kind: ErrorKind, message: impl Into<Box<str>>) -> StoreError {
+        let error = StoreError::new(kind, self.call.operation, message);
+        match &self.key {
+            Some(key) => error.with_key(key.as_str()),
+            None => error,
+        }
+    }
+}
+
+/// Who asked does not wait any more.
+impl Drop for Run {
+    fn drop(&mut self) {
+        if !self.answered {
+            self.shared.log.add(&self.call, What::Dropped);
+        }
+    }
+}
+
+impl Wait {
+    async fn wait(self) {
+        match self {
+            Self::Time(time) if time.is_zero() => {}
+            Self::Time(time) => sleep(time).await,
+            Self::Gate(gate) => gate.pass().await,
+        }
+    }
+}
