@@ -31,6 +31,8 @@ pub(super) struct Inner {
     appends: AtomicBool,
     /// See [`is_copyable`](Self::is_copyable).
     copyable: AtomicBool,
+    /// See [`in_doubt`](Self::in_doubt).
+    doubt: AtomicBool,
     failed: AtomicBool,
     failure: Mutex<Option<WriteError>>,
     target: Mutex<Target>,
@@ -91,6 +93,7 @@ impl Inner {
             orphan: AtomicBool::new(false),
             appends: AtomicBool::new(false),
             copyable: AtomicBool::new(true),
+            doubt: AtomicBool::new(false),
             failed: AtomicBool::new(false),
             failure: Mutex::default(),
             target: Mutex::new(Target { key, options, committed: false }),
@@ -234,6 +237,16 @@ impl Inner {
         let first = self.failure().get_or_insert(cause).clone();
         self.failed.store(true, Ordering::Release);
         first
+    }
+
+    /// A publication has failed.
+    pub(super) fn doubt(&self) {
+        self.doubt.store(true, Ordering::Release);
+    }
+
+    /// Whether a publication has failed: no error tells that it was not carried out.
+    pub(super) fn in_doubt(&self) -> bool {
+        self.doubt.load(Ordering::Acquire)
     }
 
     /// An upload for the key and options as they are now.

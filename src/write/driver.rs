@@ -196,8 +196,8 @@ impl Driver {
         before > 0 && landed.await.is_ok()
     }
 
-    /// Waits while a Complete is on its way: after that, an upload that was given up never changes
-    /// its key.
+    /// Waits while a Complete is on its way, and for the abort after one that failed: after that, an upload that
+    /// was given up never changes its key, unless it could not be aborted.
     pub(super) async fn completed_or_never(&self) {
         let mut progress = self.progress.subscribe();
         let _ = progress.wait_for(|progress| !progress.completing).await;
@@ -277,6 +277,7 @@ impl Driver {
                 Command::Abort { upload } => {
                     me.leave(&upload).await;
                     me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
+                    me.feed(Event::Aborted);
                 }
             }
         });

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use crate::store::{Checksum, Key, ObjectVersion, PutOptions};
-use crate::write::content::{Body, Inner, RemoteObject};
+use crate::write::content::{Body, Guard, Inner, RemoteObject};
 use crate::write::live::{Live, Taken};
 use crate::write::shared::Shared;
 use crate::write::{Base, Committed, WriteError};
@@ -161,6 +161,12 @@ impl FileWriter {
         self.inner.publications()
     }
 
+    /// Whether a publication has failed of which nobody knows whether the store has carried it out. After
+    /// [`discard`](Self::discard) it has, or never will. Never waits.
+    pub fn may_have_published(&self) -> bool {
+        self.inner.in_doubt()
+    }
+
     /// The failure that every operation returns, if there is one. Never waits.
     pub fn failure(&self) -> Option<WriteError> {
         self.inner.check().err()
@@ -198,7 +204,8 @@ impl FileWriter {
     /// Gives the content up (the file is gone for everybody): nothing is
     /// published once this has returned, an open upload is aborted in the background, memory is
     /// freed. Waits for a PUT or Complete that is already on its way, because that cannot be called
-    /// back. Every later operation is [`WriteError::Discarded`]. Safe to repeat.
+    /// back, and for the abort after a Complete that failed: no error tells that the service is not still
+    /// at it. Every later operation is [`WriteError::Discarded`]. Safe to repeat.
     pub async fn discard(&self) {
         self.end(WriteError::Discarded).await;
     }
@@ -232,11 +239,26 @@ impl FileWriter {
         self.inner.set_orphan();
         let parts_sent = {
             let content = self.inner.content.lock().await;
-            matches!(&content.body, Body::Live(Live { driver: Some(_), .. }) | Body::Spilled(..))
+            // Of what is lost an upload may be on its way still.
+            matches!(
+                &content.body,
+                Body::Live(Live { driver: Some(_), .. }) | Body::Spilled(..) | Body::Lost
+            )
         };
         if parts_sent {
             self.discard().await;
         }
+    }
+
+    /// Waits for what is being published, and keeps everybody from publishing, reading and writing until the
+    /// hold is dropped or [ended](Held::end_publishing).
+    pub async fn hold(&self) -> Held {
+        let guard = Arc::clone(&self.inner.content).lock_owned().await;
+        let driver = self.inner.upload().clone();
+        if let Some(driver) = driver {
+            driver.completed_or_never().await;
+        }
+        Held { inner: Arc::clone(&self.inner), _guard: guard }
     }
 
     /// The file was renamed: from now on it is published at `key`. `object` is the version that the
@@ -267,6 +289,26 @@ impl FileWriter {
         }
         self.inner.set_key(key);
         Ok(())
+    }
+}
+
+/// While this lives the content stands still.
+pub struct Held {
+    inner: Arc<Inner>,
+    _guard: Guard,
+}
+
+impl Held {
+    /// The content goes on, but is never published any more: for whoever calls [`FileWriter::orphan`] or
+    /// [`FileWriter::discard`] next.
+    pub fn end_publishing(self) {
+        self.inner.set_orphan();
+    }
+}
+
+impl fmt::Debug for Held {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Held")
     }
 }
 

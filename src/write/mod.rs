@@ -81,7 +81,7 @@ use std::time::Duration;
 
 pub use content::RemoteObject;
 pub use error::WriteError;
-pub use file_writer::FileWriter;
+pub use file_writer::{FileWriter, Held};
 pub use leftovers::{JournalConfig, OnLeftover};
 
 use crate::budget::Budget;

@@ -75,7 +75,10 @@ impl Inner {
                 content.last = Some(committed.clone());
                 Ok(committed)
             }
-            Err(cause) => Err(self.fail(content, cause)),
+            Err(cause) => {
+                self.doubt();
+                Err(self.fail(content, cause))
+            }
         }
     }
 

@@ -12,7 +12,8 @@
 //!
 //! Failed is not the end of the work: requests still out there are awaited, and only then the upload
 //! is aborted once, because a part that arrives after the abort may stay in the bucket for ever (OSS
-//! says so). An id that arrives after we gave up is aborted too.
+//! says so). An id that arrives after we gave up is aborted too. A Complete that failed may still be carried out
+//! until the abort is over, and so long the key is not free for others.
 
 use std::collections::BTreeMap;
 
@@ -36,6 +37,8 @@ pub(super) enum Event<P> {
     Sent(PartNumber, Result<PartReceipt, WriteError>),
     /// The answer to `Complete`.
     Completed(Result<ObjectVersion, WriteError>),
+    /// `Abort` is over: the upload is gone, or nothing more can be done about it.
+    Aborted,
     /// Nobody wants the object any more.
     GiveUp(WriteError),
 }
@@ -92,8 +95,15 @@ pub(super) struct Sending<P> {
 pub(super) enum Outstanding {
     Nothing,
     Start,
-    Parts { upload: OpenUpload, count: u64 },
-    Complete { upload: OpenUpload },
+    Parts {
+        upload: OpenUpload,
+        count: u64,
+    },
+    Complete {
+        upload: OpenUpload,
+    },
+    /// The abort after a Complete that failed: until then the service may still be at it.
+    Abort,
 }
 
 const NEVER_SEALED: WriteError = WriteError::Internal("a part was changed before it was sent");
@@ -158,7 +168,7 @@ impl<P> Upload<P> {
                 (Self::Done { version }, vec![])
             }
             (Self::Completing { upload }, Event::Completed(Err(cause))) => {
-                (Self::failed(cause, Outstanding::Nothing).0, vec![Command::Abort { upload }])
+                Outstanding::complete_failed(upload, cause)
             }
             (Self::Completing { upload }, Event::GiveUp(cause)) => {
                 Self::failed(cause, Outstanding::Complete { upload })
@@ -187,12 +197,15 @@ impl<P> Upload<P> {
         }
     }
 
-    /// Whether a Complete is on its way.
+    /// Whether a Complete is on its way, or may be: no error tells that it was not carried out, and only the
+    /// abort keeps it from being so later.
     pub(super) fn is_completing(&self) -> bool {
-        matches!(
-            self,
-            Self::Completing { .. } | Self::Failed { out: Outstanding::Complete { .. }, .. }
-        )
+        let out = match self {
+            Self::Completing { .. } => return true,
+            Self::Failed { out, .. } => out,
+            _ => return false,
+        };
+        matches!(out, Outstanding::Complete { .. } | Outstanding::Abort)
     }
 
     /// Whether it has failed and answers are still to come.
@@ -311,6 +324,10 @@ impl Outstanding {
         }
     }
 
+    fn complete_failed<P>(upload: OpenUpload, cause: WriteError) -> Step<P> {
+        (Upload::failed(cause, Self::Abort).0, vec![Command::Abort { upload }])
+    }
+
     fn after_failure<P>(self, cause: WriteError, event: Event<P>) -> Step<P> {
         match (self, event) {
             (Self::Start, Event::Started(Ok(upload))) => Self::parts(upload, 0).into_step(cause),
@@ -322,8 +339,9 @@ impl Outstanding {
                 Upload::failed(cause, Self::Nothing)
             }
             (Self::Complete { upload }, Event::Completed(Err(_))) => {
-                Self::parts(upload, 0).into_step(cause)
+                Self::complete_failed(upload, cause)
             }
+            (Self::Abort, Event::Aborted) => Upload::failed(cause, Self::Nothing),
             (out, _) => Upload::failed(cause, out),
         }
     }

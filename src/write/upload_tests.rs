@@ -34,6 +34,8 @@ struct World {
     held: BTreeMap<PartNumber, u32>,
     completes: u32,
     aborts: u32,
+    /// An abort that is not answered.
+    aborting: bool,
     started: bool,
 }
 
@@ -67,6 +69,7 @@ impl World {
                 Command::Abort { .. } => {
                     assert!(self.parts.is_empty() && !self.complete && self.started);
                     self.aborts += 1;
+                    self.aborting = true;
                 }
             }
         }
@@ -77,7 +80,7 @@ impl World {
 proptest! {
     #[test]
     fn every_order_of_events_ends_and_cleans_up(
-        choices in prop::collection::vec((0u8..8, any::<u16>(), 0u8..8), 0..60),
+        choices in prop::collection::vec((0u8..9, any::<u16>(), 0u8..8), 0..60),
     ) {
         let mut state = Upload::<u32>::Empty;
         let mut world = World::default();
@@ -90,7 +93,7 @@ proptest! {
         for choice in choices.into_iter().map(Some).chain(tail) {
             let (kind, index, luck) = choice.unwrap_or_else(|| {
                 let kind = if world.start { 2 } else if !world.parts.is_empty() { 3 }
-                    else if world.complete { 4 } else { 5 };
+                    else if world.complete { 4 } else if world.aborting { 8 } else { 5 };
                 (kind, 0, 1)
             });
             let ended = state.end().is_some();
@@ -131,6 +134,7 @@ proptest! {
                         Err(refused().into())
                     })
                 }
+                8 if world.aborting => { world.aborting = false; Event::Aborted }
                 5 if luck < 2 => Event::GiveUp(WriteError::Discarded),
                 _ => continue,
             };
@@ -139,6 +143,8 @@ proptest! {
             prop_assert!(!settled || commands.is_empty(), "no command after the end");
             world.run(commands, &last);
             state = next;
+            let may_complete = world.complete || world.completes > 0 && world.aborting;
+            prop_assert_eq!(state.is_completing(), may_complete, "until it cannot be any more");
             if let Some(Err(cause)) = state.end() {
                 let cause = cause.to_string();
                 prop_assert_eq!(first_cause.get_or_insert(cause.clone()), &cause, "first cause stays");

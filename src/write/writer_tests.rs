@@ -202,6 +202,28 @@ async fn discard_waits_for_a_put_that_is_on_its_way() {
 }
 
 #[tokio::test]
+async fn discard_waits_for_the_abort_after_a_complete_that_failed() {
+    let world = World::new();
+    world.store.fail(Operation::CompleteUpload, 0, ErrorKind::Timeout);
+    let gate = world.store.gate(Operation::AbortUpload);
+    let file = world.create();
+    file.write(0, &bytes(3 * PART)).await.unwrap();
+    file.commit(PutOptions::default()).await.unwrap_err();
+    assert!(file.may_have_published());
+    let mut discard = Box::pin(file.discard());
+    for _ in 0..10 {
+        tokio::select! {
+            biased;
+            () = &mut discard => panic!("the upload can still be completed"),
+            () = tokio::task::yield_now() => {}
+        }
+    }
+    gate.add_permits(1);
+    discard.await;
+    assert_eq!(world.store.uploads(), 0);
+}
+
+#[tokio::test]
 async fn a_writer_that_is_dropped_aborts_its_upload() {
     let world = World::new();
     let file = world.create();
