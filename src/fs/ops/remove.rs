@@ -48,7 +48,8 @@ impl FileSystem {
     }
 
     /// An inode loses its name for good; nothing of it is published any more. Says whether something
-    /// was until now: the writer of an upload publishes on its own when its bytes are read back.
+    /// was, or may have been, until now: the writer of an upload publishes on its own when its bytes are read
+    /// back, and a publication that failed may have been carried out all the same.
     pub(in crate::fs) async fn let_go(&self, inode: &Inode) -> bool {
         let before = inode.state().publications();
         let (writer, open) = {
@@ -57,14 +58,16 @@ impl FileSystem {
             state.attr_pending = false;
             (state.writer.clone(), state.needs_writer())
         };
+        let mut doubt = false;
         if let Some(writer) = writer {
             if open {
                 writer.orphan().await;
             } else {
                 writer.discard().await;
             }
+            doubt = writer.may_have_published();
         }
-        inode.state().publications() != before
+        doubt || inode.state().publications() != before
     }
 
     /// Removes an empty directory.

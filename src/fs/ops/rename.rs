@@ -11,11 +11,11 @@ use tracing::{info, warn};
 use crate::crash;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
-use crate::fs::inode::{Inode, InodeNo, Object};
+use crate::fs::inode::{Inode, InodeNo, Object, State};
 use crate::fs::name::{Name, TreePath};
 use crate::fs::{FileSystem, control};
 use crate::store::{CopyOptions, Key, ObjectVersion, PutOptions, copy_object};
-use crate::write::{FileWriter, WriteError};
+use crate::write::{FileWriter, Held, WriteError};
 
 /// So often a rename begins anew because of what happens meanwhile.
 pub(super) const ROUNDS: usize = 8;
@@ -140,20 +140,22 @@ impl FileSystem {
         let old_path = self.inodes.path(source.ino).ok_or(Meaning::NotFound)?;
         let old_key = old_path.file_key(self.store.limits())?;
         let new_key = place.new_path.file_key(self.store.limits())?;
+        let held = hold_writer_of(target.as_ref()).await;
         // What the target has in the bucket must go now, not with a commit that may never be.
-        let replaces = target.as_ref().is_some_and(|target| target.state().is_stored());
+        let replaces = target.as_ref().is_some_and(|target| {
+            let state = target.state();
+            state.is_stored() || has_doubt(&state)
+        });
         if !replaces && self.retarget_unpublished(source, &old_key, &new_key).await {
-            if let Some(target) = &target {
-                self.let_go(target).await;
-            }
+            self.replaced(target.as_ref(), held).await;
             self.move_name(source, place);
             return Ok(());
         }
+        drop(held);
         self.commit_in_turn(source).await?;
+        let held = hold_writer_of(target.as_ref()).await;
         if !from_marker && let Some(_moving) = self.move_object(source, &old_key, &new_key).await? {
-            if let Some(target) = &target {
-                self.let_go(target).await;
-            }
+            self.replaced(target.as_ref(), held).await;
             self.move_name(source, place);
             return Ok(());
         }
@@ -168,9 +170,7 @@ impl FileSystem {
         }
         let copied = copied?;
         crash::point("rename.copy_acked");
-        if let Some(target) = &target {
-            self.let_go(target).await;
-        }
+        self.replaced(target.as_ref(), held).await;
         self.move_name(source, place);
         let copied = self.follow(source, &old_key, &new_key).await.unwrap_or(copied);
         self.known.forget(old_key.as_str());
@@ -188,6 +188,16 @@ impl FileSystem {
             return Ok(());
         }
         Err(error)
+    }
+
+    /// Another file is under the name of this one now, and in its place in the bucket.
+    async fn replaced(&self, target: Option<&Arc<Inode>>, held: Option<Held>) {
+        if let Some(held) = held {
+            held.end_publishing();
+        }
+        if let Some(target) = target {
+            self.let_go(target).await;
+        }
     }
 
     /// Lets the writer of a file that is not in the bucket yet publish at another key. False when it
@@ -339,6 +349,18 @@ impl FileSystem {
         }
         place.new_parent.state().name_added(&place.new_name, source.kind, now);
     }
+}
+
+/// Keeps a file that is to be replaced from being published meanwhile: its turn is not enough, because the bytes
+/// of an upload are published when they are read back, and a Complete that was given up may still be on its way.
+async fn hold_writer_of(target: Option<&Arc<Inode>>) -> Option<Held> {
+    let writer = target?.state().writer.clone()?;
+    Some(writer.hold().await)
+}
+
+/// Whether an object may be there of which nobody was told.
+fn has_doubt(state: &State) -> bool {
+    state.writer.as_ref().is_some_and(|writer| writer.may_have_published())
 }
 
 /// From where to where.

@@ -11,6 +11,7 @@ mod failures;
 mod names;
 mod odd_names;
 mod part_copies;
+mod phases;
 mod readdir;
 mod reads;
 mod rename;
