@@ -5,6 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use tokio::runtime::RuntimeFlavor;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
 
@@ -93,17 +94,23 @@ impl Tasks {
         })
     }
 
-    /// Runs file I/O where it may block, to its end.
+    /// Runs file I/O where it may block, to its end. A runtime of one thread does it itself, as one more
+    /// task: that is the runtime of simulations, in which no other thread may have a part in the order of
+    /// events. A mount has more.
     pub(super) fn spawn_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
     ) -> tokio::task::JoinHandle<T> {
         let guard = self.enter();
-        self.runtime.spawn_blocking(move || {
+        let work = move || {
             let output = work();
             drop(guard);
             output
-        })
+        };
+        match self.runtime.runtime_flavor() {
+            RuntimeFlavor::CurrentThread => self.runtime.spawn(async move { work() }),
+            _ => self.runtime.spawn_blocking(work),
+        }
     }
 
     /// Ends when no task runs.

@@ -404,6 +404,7 @@ impl Inner {
                 return;
             }
             tokio::select! {
+                biased;
                 () = landing => {}
                 () = driver.ended() => return,
             }

@@ -14,4 +14,5 @@ mod model;
 mod mount;
 mod properties;
 mod semantics;
+mod sim;
 mod world;

@@ -31,7 +31,7 @@ impl World {
     }
 
     async fn upload(&self) -> Upload {
-        self.store.start_upload(&key(), &PutOptions::default()).await.unwrap()
+        self.store.start_upload(&key(), &PutOptions::default()).await.unwrap().upload
     }
 
     async fn part(&self, upload: &Upload, bytes: &'static [u8]) -> StoreResult<PartReceipt> {
@@ -128,7 +128,9 @@ async fn a_part_comes_again_when_nobody_expects_it() {
 async fn uploads_that_are_nobodys_fault_are_known() {
     let world = world();
     world.say(Operation::StartUpload, Fault::Twice);
-    let upload = world.upload().await;
+    let started = world.store.start_upload(&key(), &PutOptions::default()).await.unwrap();
+    assert!(started.strays);
+    let upload = started.upload;
     assert_eq!(world.store.left_uploads().len(), 1);
     assert!(!world.store.left_uploads().contains(&upload.id));
     world.say(Operation::StartUpload, fails(Done::Yes));

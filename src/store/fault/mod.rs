@@ -26,8 +26,8 @@ use parking_lot::Mutex;
 use crate::store::{
     Appended, ByteRange, Conditions, Content, CopyOptions, ETag, ErrorKind, Expected, Key, Limits,
     ListPage, ListRequest, ObjectInfo, ObjectStore, ObjectVersion, Operation, PartNumber,
-    PartReceipt, PartsPage, Payload, PutOptions, RenameOptions, StoreError, StoreResult, Upload,
-    UploadId, UploadsPage, UploadsRequest,
+    PartReceipt, PartsPage, Payload, PutOptions, RenameOptions, Started, StoreError, StoreResult,
+    Upload, UploadId, UploadsPage, UploadsRequest,
 };
 
 pub use gate::Gate;
@@ -54,6 +54,7 @@ type Observer = Box<dyn Fn(&Change<'_>) + Send + Sync>;
 /// Passes everything on, but for what is to go wrong.
 pub struct FaultStore {
     inner: Arc<dyn ObjectStore>,
+    limits: Limits,
     shared: Arc<Shared>,
     bodies_in_place: bool,
 }
@@ -79,7 +80,13 @@ impl FaultStore {
             left: Mutex::default(),
             observer: OnceLock::new(),
         };
-        Self { inner, shared: Arc::new(shared), bodies_in_place: false }
+        let limits = inner.limits().clone();
+        Self { inner, limits, shared: Arc::new(shared), bodies_in_place: false }
+    }
+
+    /// Says that it allows this: for a store that allows more than it says, such as smaller parts.
+    pub fn with_limits(self, limits: Limits) -> Self {
+        Self { limits, ..self }
     }
 
     /// Reads bodies from files on the thread that sends them: half of each before what it waits for on
@@ -206,7 +213,7 @@ impl fmt::Debug for FaultStore {
 #[deny(clippy::missing_trait_methods)]
 impl ObjectStore for FaultStore {
     fn limits(&self) -> &Limits {
-        self.inner.limits()
+        &self.limits
     }
 
     async fn head(&self, key: &Key) -> StoreResult<ObjectInfo> {
@@ -333,7 +340,7 @@ impl ObjectStore for FaultStore {
         .await
     }
 
-    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Upload> {
+    async fn start_upload(&self, key: &Key, options: &PutOptions) -> StoreResult<Started> {
         let run = self.run(Operation::StartUpload, Some(key), None, None);
         run.end(|store| {
             let (key, options) = (key.clone(), options.clone());

@@ -178,6 +178,9 @@ impl Run {
                     self.later(time, work(Arc::clone(&self.inner)));
                 }
                 if let Ok(told) = &mut told {
+                    if self.twice {
+                        told.was_asked_twice();
+                    }
                     self.wrong.iter().for_each(|claim| told.distort(*claim));
                 }
                 told

@@ -3,13 +3,16 @@
 use crate::store::fault::Claim;
 use crate::store::{
     Appended, Checksum, Content, ETag, Key, ListPage, ObjectInfo, ObjectVersion, PartReceipt,
-    PartsPage, StoreError, Upload, UploadsPage,
+    PartsPage, Started, StoreError, Upload, UploadsPage,
 };
 
 /// What a store answers.
 pub(super) trait Told: Send + 'static {
     /// Makes it wrong, if it says anything of the kind.
     fn distort(&mut self, _: Claim) {}
+
+    /// It is the answer to a second attempt.
+    fn was_asked_twice(&mut self) {}
 
     /// The upload that it tells of.
     fn upload(&self) -> Option<&Upload> {
@@ -25,9 +28,13 @@ impl Told for Content {}
 impl Told for ObjectInfo {}
 impl Told for Vec<(Key, StoreError)> {}
 
-impl Told for Upload {
+impl Told for Started {
+    fn was_asked_twice(&mut self) {
+        self.strays = true;
+    }
+
     fn upload(&self) -> Option<&Upload> {
-        Some(self)
+        Some(&self.upload)
     }
 }
 

@@ -10,13 +10,13 @@ use partfs::dialect::Timing;
 use partfs::fs::Meaning;
 use partfs::mock::{Action, MockConfig, MockDialect, MockServer};
 use partfs::store::Limits;
+use partfs::store::fault::FaultStore;
 use partfs::store::memory::{MemoryBucket, UploadsQuery};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::faults::{Expected, Fault, Spot};
 use super::oracle::Holds;
 use super::workloads::{Outcome, Workload};
-use crate::world::failing::Failing;
 use crate::world::fs::World;
 use crate::world::object;
 use crate::world::served::{client, serve};
@@ -31,6 +31,7 @@ const TIMING: Timing = Timing {
     total: Duration::from_secs(6),
     max_attempts: 6,
     complete: Duration::from_secs(6),
+    writes: None,
 };
 
 /// What a close may take at most.
@@ -101,7 +102,7 @@ impl Scene {
             range_copy_min_source_bytes: range_source,
             ..real.clone()
         };
-        let store = Failing::with_limits(store, limits);
+        let store = FaultStore::new(store).with_limits(limits);
         let world = World::with(server.bucket(), store, PART as u64, PART / 4, CLOSE);
         Self { server, world }
     }

@@ -1,0 +1,97 @@
+//! The write pipeline over a bucket that goes wrong, in virtual time: one seed makes one plan of what files
+//! are written, and of what fails, stalls, comes twice or too late. Hours pass in milliseconds.
+//!
+//! - `plan`: a seed as data. `files`: carries out what is planned for one file. `oracle`: what the bucket may
+//!   hold at any moment. `harness`: one seed from beginning to end.
+//!
+//! All runs on one thread, file I/O and bodies from files too (`write` does that on such a runtime;
+//! `FaultStore::with_bodies_in_place`), so a seed makes the same events each time. Ids of uploads and ETags are
+//! random in the bucket in memory; nothing here depends on them, and they are not compared.
+
+mod files;
+mod harness;
+mod oracle;
+mod plan;
+
+use harness::Outcome;
+
+/// Seeds of the usual run, from 0 on.
+const SEEDS: u64 = 500;
+
+fn number(name: &str) -> Option<u64> {
+    let text = std::env::var_os(name)?;
+    Some(text.to_str().and_then(|text| text.parse().ok()).expect("a number in the environment"))
+}
+
+/// Runs a seed; a failure says how to see it again.
+fn run(seed: u64) -> Outcome {
+    match harness::run(seed) {
+        Ok(outcome) => outcome,
+        Err(failure) => {
+            let replay = format!("PARTFS_SIM_SEED={seed} cargo test --test it sim::one_seed");
+            panic!(
+                "seed {seed}: {failure}\nagain, with everything that happened: {replay} -- --nocapture"
+            );
+        }
+    }
+}
+
+/// A run shows something only if it went wrong often, and in every way, and well often, too.
+fn check_reach(total: &Outcome) {
+    let Outcome { commits, failed, reopened, late, compared, .. } = total;
+    assert!(
+        [commits, failed, reopened, late, compared].iter().all(|count| **count > 0),
+        "something never happened: {total:?}"
+    );
+    let kinds = ["Fails", "Slow", "Twice", "Echo", "Wrong", "Aborted"];
+    for kind in kinds {
+        assert!(total.faults.get(kind).is_some_and(|count| *count > 0), "no {kind}: {total:?}");
+    }
+}
+
+#[test]
+fn any_seed_keeps_the_promises() {
+    let mut total = Outcome::default();
+    if number("PARTFS_SIM_SEED").is_some() {
+        return;
+    }
+    let first = number("PARTFS_SIM_FIRST").unwrap_or(0);
+    let count = number("PARTFS_SIM_SEEDS").unwrap_or(SEEDS);
+    for seed in first..first + count {
+        total += run(seed);
+    }
+    let fresh = getrandom_seed();
+    eprintln!("a fresh seed: {fresh}");
+    total += run(fresh);
+    eprintln!("{} seeds: {total:?}", count + 1);
+    check_reach(&total);
+}
+
+/// Shows what happens with `PARTFS_SIM_SEED`, if that is set.
+#[test]
+fn one_seed() {
+    let Some(seed) = number("PARTFS_SIM_SEED") else { return };
+    let (plan, events, outcome) = harness::run_logged(seed);
+    println!("{plan:#?}");
+    events.iter().for_each(|event| println!("{event}"));
+    println!("{outcome:?}");
+    outcome.expect("the seed keeps the promises");
+}
+
+#[test]
+fn a_seed_makes_the_same_events_each_time() {
+    for seed in (0..60).chain([getrandom_seed()]) {
+        let (_, first, _) = harness::run_logged(seed);
+        let (_, second, _) = harness::run_logged(seed);
+        assert!(first.len() > 2, "seed {seed}: {} events", first.len());
+        for (at, (one, other)) in first.iter().zip(&second).enumerate() {
+            assert_eq!(one, other, "seed {seed}, event {at}");
+        }
+        assert_eq!(first.len(), second.len(), "seed {seed}");
+    }
+}
+
+fn getrandom_seed() -> u64 {
+    let hasher = std::hash::RandomState::new();
+    std::hash::BuildHasher::hash_one(&hasher, 0)
+}
