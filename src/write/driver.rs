@@ -70,6 +70,9 @@ struct Registered {
     settling: Option<Settling>,
     /// It is to be aborted, or kept instead.
     leaving: bool,
+    /// Complete has failed: no error tells that the service is not still at it, and then it must not appear
+    /// over what is written there next. So it is not kept.
+    in_doubt: bool,
 }
 
 /// What others may know of the state.
@@ -272,6 +275,7 @@ impl Driver {
                         me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
                         me.forget(&upload);
                     }
+                    me.record().in_doubt = completed.is_err();
                     me.feed(Event::Completed(completed));
                 }
                 Command::Abort { upload } => {
@@ -323,7 +327,7 @@ impl Driver {
         let Some(leftovers) = &self.shared.leftovers else { return };
         let mut record = self.record();
         record.leaving |= leaves;
-        let is_busy = is_out || record.leaving;
+        let is_busy = (is_out || record.leaving) && !record.in_doubt;
         let may_go_on = matches!(end, Some(Err(cause)) if is_busy && may_go_on(cause));
         let settled = match (may_go_on, &record.settling) {
             (true, None) => {
@@ -351,12 +355,16 @@ impl Driver {
     /// again, or aborts it.
     async fn leave(&self, upload: &OpenUpload) {
         let leftovers = self.shared.leftovers.as_ref();
-        let entry = self.record().entry.take();
+        let (entry, in_doubt) = {
+            let mut record = self.record();
+            (record.entry.take(), record.in_doubt)
+        };
         let cause = self.failure();
         match (leftovers, entry) {
             (Some(leftovers), Some(entry)) => {
                 leftovers.closed(&upload.id);
-                if leftovers.keeps() && cause.is_some_and(|cause| may_go_on(&cause)) {
+                let goes_on = cause.is_some_and(|cause| may_go_on(&cause)) && !in_doubt;
+                if leftovers.keeps() && goes_on {
                     leftovers.keep(entry);
                 } else if abort(&*self.shared.store, upload).await {
                     entry.remove();

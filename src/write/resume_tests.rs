@@ -389,6 +389,21 @@ async fn an_outage_keeps_the_upload_and_a_refusal_does_not() {
 }
 
 #[tokio::test]
+async fn an_upload_whose_complete_has_failed_is_not_kept() {
+    let place = TempDir::new().unwrap();
+    let world = World::with(1 << 20, FakeStore::new(limits(1000, 10_000)), |config| {
+        config.journal = Some(JournalConfig::new(place.path().to_owned()));
+    });
+    world.store.fail(Operation::CompleteUpload, 0, ErrorKind::Timeout);
+    let file = world.create();
+    file.write(0, &bytes(3 * PART)).await.unwrap();
+    file.commit(PutOptions::default()).await.unwrap_err();
+    world.writers.idle().await;
+    assert_eq!(world.store.applied(Operation::AbortUpload), 1);
+    assert_eq!(world.writers.stats().leftovers, 0);
+}
+
+#[tokio::test]
 async fn a_journal_that_cannot_be_written_stops_nobody() {
     let world = World::with(1 << 20, FakeStore::new(limits(1000, 10_000)), |config| {
         config.journal = Some(JournalConfig::new("/nonexistent/partfs".into()));
