@@ -2,36 +2,40 @@
 //! wherever that happens. Only in builds with debug assertions; in a release build nothing is left of them.
 
 /// Dies here, by SIGKILL, if the test has said so with [`arm`].
-#[inline(always)]
+#[cfg(debug_assertions)]
 pub fn point(name: &str) {
-    #[cfg(debug_assertions)]
     armed::reached(name);
-    #[cfg(not(debug_assertions))]
-    let _ = name;
 }
 
+/// Nothing.
+#[cfg(not(debug_assertions))]
+#[inline(always)]
+pub fn point(_: &str) {}
+
 /// What is to happen: `NAME` or `NAME:OCCURRENCE`, counted from 1; or `log=FILE`, to append the name of each
-/// place that is passed to a file. In a release build nothing does.
+/// place that is passed to a file.
 ///
 /// # Errors
 /// An occurrence that is no number from 1 on; a file that cannot be written.
+#[cfg(debug_assertions)]
 pub fn arm(what: &str) -> Result<(), String> {
     if let Some(path) = what.strip_prefix("log=") {
         let file = std::fs::OpenOptions::new().append(true).create(true).open(path);
-        let file = file.map_err(|error| format!("{path}: {error}"))?;
-        #[cfg(debug_assertions)]
-        armed::log_to(file);
-        #[cfg(not(debug_assertions))]
-        drop(file);
+        armed::log_to(file.map_err(|error| format!("{path}: {error}"))?);
         return Ok(());
     }
     let (name, occurrence) = what.split_once(':').unwrap_or((what, "1"));
     let occurrence = occurrence.parse::<u64>().ok().filter(|number| *number > 0);
-    let occurrence = occurrence.ok_or_else(|| format!("{what:?} is not NAME:OCCURRENCE"))?;
-    #[cfg(debug_assertions)]
-    armed::set(name, occurrence);
-    #[cfg(not(debug_assertions))]
-    let _ = (name, occurrence);
+    armed::set(name, occurrence.ok_or_else(|| format!("{what:?} is not NAME:OCCURRENCE"))?);
+    Ok(())
+}
+
+/// Nothing.
+///
+/// # Errors
+/// None.
+#[cfg(not(debug_assertions))]
+pub fn arm(_: &str) -> Result<(), String> {
     Ok(())
 }
 

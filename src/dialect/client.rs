@@ -66,7 +66,7 @@ impl Client {
         }
     }
 
-    /// The same, or more where bytes of a program would be lost: then the time decides alone, because an
+    /// The same, or more where bytes of a program would be lost (parts are listed before a Complete): then the time decides alone, because an
     /// outage fails attempts in no time.
     fn patience_of(&self, operation: Operation, usual: Patience) -> Patience {
         let writes = matches!(
@@ -76,6 +76,8 @@ impl Client {
                 | Operation::StartUpload
                 | Operation::PutPart
                 | Operation::CopyPart
+                | Operation::Copy
+                | Operation::ListParts
         );
         match self.timing.writes.filter(|_| writes) {
             Some(time) => Patience { total: usual.total.max(time), max_attempts: u32::MAX },

@@ -13,6 +13,9 @@ use crate::store::{ErrorKind, Key, Operation, StoreError};
 /// passing trouble: they are tried again only so often.
 const MAX_GARBLED_ATTEMPTS: u32 = 4;
 
+/// Bytes that arrive as others are damaged on the way, which passes, or were here before, which does not.
+const MAX_DAMAGED_ATTEMPTS: u32 = 8;
+
 /// As much of a service's words as is shown, in characters. Some repeat what was signed.
 const WORDS_SHOWN: usize = 500;
 
@@ -79,7 +82,11 @@ impl Failure {
 
     /// The verdict on attempt `number` of a request that is safe to repeat.
     pub(crate) fn verdict<T>(self, number: u32) -> Verdict<T, Self> {
-        let futile = self.kind == ErrorKind::InvalidAnswer && number >= MAX_GARBLED_ATTEMPTS;
+        let futile = match self.kind {
+            ErrorKind::InvalidAnswer => number >= MAX_GARBLED_ATTEMPTS,
+            ErrorKind::Corrupt => number >= MAX_DAMAGED_ATTEMPTS,
+            _ => false,
+        };
         if self.repeat == Repeat::Never || futile {
             Verdict::Final(self)
         } else {

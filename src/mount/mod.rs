@@ -23,6 +23,7 @@ use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 use tracing::info;
 
@@ -103,6 +104,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let mountpoint = mountpoint::prepare(&config.mountpoint, config.nonempty)?;
     let staging_dir = staging::prepare(config.staging_dir.as_deref(), &mountpoint)?;
     start_log(config, &mountpoint)?;
+    raise_file_limit();
     let journal = state::journal(config, &mountpoint)?;
     let runtime = runtime(layers::file_threads(config.memory_limit_bytes))?;
     let signals =
@@ -139,6 +141,16 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     // Not waiting for tasks: what had to be finished is finished or has been called lost.
     runtime.shutdown_background();
     outcome
+}
+
+/// As many open files as this process may have: connections, temporary files and records of uploads add up to
+/// more than the thousand that old programs can bear.
+fn raise_file_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit { current: limit.maximum, maximum: limit.maximum };
+    if let Err(error) = setrlimit(Resource::Nofile, raised) {
+        tracing::warn!(%error, "cannot raise the limit of open files");
+    }
 }
 
 fn start_log(config: &MountConfig, mountpoint: &Path) -> Result<(), MountError> {

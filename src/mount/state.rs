@@ -26,15 +26,11 @@ pub(crate) fn journal(
         return Ok(None);
     }
     let (StateDir::Named(path) | StateDir::Usual(path)) = state_dir;
-    if is_inside(path, mountpoint) {
-        return Err(MountError::new(format!(
-            "state_dir {} is inside the mount point {}",
-            path.display(),
-            mountpoint.display()
-        )));
-    }
     let name = name(connection, &config.prefix);
     let made = match state_dir {
+        _ if is_inside(path, mountpoint) => {
+            Err(format!("is inside the mount point {}", mountpoint.display()))
+        }
         // A path that was mistyped is no wish for new folders.
         StateDir::Named(path) => make(path, false),
         StateDir::Usual(path) => make(path, true),

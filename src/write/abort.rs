@@ -23,8 +23,15 @@ pub(super) async fn abort(store: &dyn ObjectStore, upload: &Upload) -> bool {
         }
         match store.list_parts(upload, None).await {
             Ok(page) if !page.parts.is_empty() || page.more => {}
-            // Gone, or empty, or not ours to look at.
-            _ => return true,
+            Ok(_) => return true,
+            // Gone, or not ours to look at.
+            Err(error)
+                if matches!(error.kind, ErrorKind::NoSuchUpload | ErrorKind::AccessDenied) =>
+            {
+                return true;
+            }
+            // Nobody knows; who keeps a record asks again.
+            Err(_) => return false,
         }
     }
     tracing::warn!(%key, upload = %id, "an upload still holds parts after it was aborted");

@@ -327,6 +327,9 @@ impl Driver {
         let Some(leftovers) = &self.shared.leftovers else { return };
         let mut record = self.record();
         record.leaving |= leaves;
+        if end.is_some() {
+            record.first = None;
+        }
         let is_busy = (is_out || record.leaving) && !record.in_doubt;
         let may_go_on = matches!(end, Some(Err(cause)) if is_busy && may_go_on(cause));
         let settled = match (may_go_on, &record.settling) {
@@ -372,7 +375,12 @@ impl Driver {
                     leftovers.discard(entry);
                 }
             }
-            _ => drop(abort(&*self.shared.store, upload).await),
+            (leftovers, _) => {
+                if let Some(leftovers) = leftovers {
+                    leftovers.closed(&upload.id);
+                }
+                abort(&*self.shared.store, upload).await;
+            }
         }
         let mut record = self.record();
         record.leaving = false;

@@ -6,8 +6,8 @@
 //! # Strays
 //! An Initiate whose answer was lost may have opened an upload of whose id there is no record. It is found by
 //! its key and time, and it holds no part, because nobody has its id. Another program may open an
-//! upload of the same key in these minutes, so one is aborted only when it was without a part twice, a
-//! while apart.
+//! upload of the same key in these minutes, so one is aborted only when it was without a part twice, an
+//! hour apart. It costs nothing until then.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -17,6 +17,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, SystemTime};
 
 use tokio::sync::Notify;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
 
 use crate::clock::Clock;
 use crate::store::{
@@ -30,6 +32,18 @@ use crate::write::journal::{self, Entry};
 /// How far the service's clock and the time an Initiate takes may move the moment at which a stray was
 /// opened away from the one in its record.
 const STRAY_WINDOW: Duration = Duration::from_secs(15 * 60);
+
+/// How many uploads that were cut off a mount has in mind: each holds a file open.
+const MOST_KEPT: usize = 256;
+
+/// How long the disk may take to write something down: whoever writes a file waits for it.
+const WRITING: Duration = Duration::from_secs(10);
+
+/// First pause before an upload that could not be aborted is aborted again; doubles.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// Longest pause between two rounds of cleaning.
+const ROUND: Duration = Duration::from_secs(3600);
 
 /// How long a new upload of a key waits for one that is just being given up.
 const SETTLE: Duration = Duration::from_secs(60);
@@ -58,7 +72,7 @@ pub struct JournalConfig {
     pub on_leftover: OnLeftover,
     /// How old an upload must be to be aborted, counted from its Initiate.
     pub leftover_age: Duration,
-    /// How long an upload that may be a stray must hold no part.
+    /// How long an upload that may be a stray must have held no part: longer than a part may take.
     pub stray_pause: Duration,
 }
 
@@ -70,7 +84,7 @@ impl JournalConfig {
             properties: String::new(),
             on_leftover: OnLeftover::default(),
             leftover_age: Duration::from_secs(7 * 86_400),
-            stray_pause: Duration::from_secs(60),
+            stray_pause: Duration::from_secs(3600),
         }
     }
 }
@@ -110,8 +124,8 @@ struct Strays {
     begun: SystemTime,
     /// The record, if it has nothing else to tell.
     entry: Option<Entry>,
-    /// Uploads without a part, when it was looked first.
-    seen: Option<Vec<UploadId>>,
+    /// Uploads without a part when it was looked first, and when that was.
+    seen: Option<(Instant, Vec<UploadId>)>,
 }
 
 /// While it lives, an upload of its key waits: one that failed may soon be there to go on with.
@@ -145,7 +159,7 @@ impl Leftovers {
         });
         let mut state = State::default();
         for entry in found {
-            state.add(entry);
+            state.find(entry);
         }
         if config.on_leftover == OnLeftover::Abort {
             let entries = std::mem::take(&mut state.by_key).into_values().flatten();
@@ -194,10 +208,11 @@ impl Leftovers {
             let (config, begun) = (&me.config, me.clock.now());
             Entry::create(&config.dir, &key, &options, &config.properties, begun)
         });
-        self.written(created.await.map_err(io::Error::other).flatten())
+        self.written(in_time(created).await).ok()
     }
 
-    /// Writes the id down, before any part is sent. `None` as above.
+    /// Writes the id down, before any part is sent. Where that fails the record stays ours, so that nobody
+    /// takes the upload for one that has no owner.
     pub(super) async fn answered(
         self: &Arc<Self>,
         tasks: &Tasks,
@@ -213,30 +228,31 @@ impl Leftovers {
         }
         let written = tasks.spawn_blocking(move || {
             let written = entry.opened(&started);
-            written.map(|()| entry)
+            Ok((entry, written))
         });
-        self.written(written.await.map_err(io::Error::other).flatten())
+        let (entry, written) = self.written(in_time(written).await).ok()?;
+        let _ = self.written(written);
+        Some(entry)
     }
 
     /// Initiate failed: it may have opened an upload all the same.
     pub(super) fn unanswered(&self, entry: Entry, error: &StoreError) {
-        if !is_passing(error.kind) {
-            // The service has said no.
+        if !is_passing(error.kind) && error.attempts <= 1 {
+            // The service has said no, and was asked once.
             return entry.remove();
         }
         let (key, begun) = (entry.key().clone(), entry.begun());
         self.look_for(Strays { key, begun, entry: Some(entry), seen: None });
     }
 
-    fn written(&self, written: io::Result<Entry>) -> Option<Entry> {
-        written
-            .inspect_err(|error| {
-                if !self.broken.swap(true, Ordering::Relaxed) {
-                    tracing::error!(dir = %self.config.dir.display(), %error,
-                        "uploads cannot be written down; a crash would leave them in the bucket");
-                }
-            })
-            .ok()
+    /// Tells the log, once, what cannot be written.
+    fn written<T>(&self, written: io::Result<T>) -> io::Result<T> {
+        written.inspect_err(|error| {
+            if !self.broken.swap(true, Ordering::Relaxed) {
+                tracing::error!(dir = %self.config.dir.display(), %error,
+                    "uploads cannot be written down; a crash would leave them in the bucket");
+            }
+        })
     }
 
     fn look_for(&self, strays: Strays) {
@@ -251,7 +267,7 @@ impl Leftovers {
 
     /// An upload that was cut off, for whoever writes the file again.
     pub(super) fn keep(&self, entry: Entry) {
-        self.state().add(entry);
+        self.state().keep(entry);
     }
 
     /// An upload that nobody wants.
@@ -279,7 +295,7 @@ impl Leftovers {
                 next.await;
             }
         };
-        let _ = tokio::time::timeout(SETTLE, settled).await;
+        let _ = timeout(SETTLE, settled).await;
         let mut entries = self.state().by_key.remove(key).unwrap_or_default();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.begun()));
         entries
@@ -291,16 +307,25 @@ impl Leftovers {
 }
 
 impl State {
-    fn add(&mut self, entry: Entry) {
+    /// A record of a dead mount.
+    fn find(&mut self, entry: Entry) {
         let (key, begun) = (entry.key().clone(), entry.begun());
-        match entry.upload() {
-            Some(_) => {
-                if entry.has_strays() {
-                    self.strays.push(Strays { key: key.clone(), begun, entry: None, seen: None });
-                }
-                self.by_key.entry(key).or_default().push(entry);
-            }
-            None => self.strays.push(Strays { key, begun, entry: Some(entry), seen: None }),
+        if entry.upload().is_none() {
+            return self.strays.push(Strays { key, begun, entry: Some(entry), seen: None });
+        }
+        if entry.has_strays() {
+            self.strays.push(Strays { key, begun, entry: None, seen: None });
+        }
+        self.keep(entry);
+    }
+
+    fn keep(&mut self, entry: Entry) {
+        let kept: usize = self.by_key.values().map(Vec::len).sum();
+        if kept < MOST_KEPT {
+            self.by_key.entry(entry.key().clone()).or_default().push(entry);
+        } else {
+            // Each holds a file open. This one is for the next mount.
+            tracing::warn!(key = %entry.key(), "too many uploads were cut off to keep one more in mind");
         }
     }
 
@@ -311,6 +336,14 @@ impl State {
             !entries.is_empty()
         });
         taken
+    }
+}
+
+/// What the disk says, unless it says nothing.
+async fn in_time<T>(work: JoinHandle<io::Result<T>>) -> io::Result<T> {
+    match timeout(WRITING, work).await {
+        Ok(done) => done.map_err(io::Error::other).flatten(),
+        Err(_) => Err(io::ErrorKind::TimedOut.into()),
     }
 }
 
@@ -328,8 +361,9 @@ pub(super) fn is_passing(kind: ErrorKind) -> bool {
         | ErrorKind::WrongSignature
         | ErrorKind::BadCredentials
         | ErrorKind::ClockSkew
-        | ErrorKind::WrongEndpoint
-        | ErrorKind::QuotaExceeded => true,
+        | ErrorKind::WrongEndpoint => true,
+        // Its parts use the quota up.
+        ErrorKind::QuotaExceeded => false,
         ErrorKind::NotFound
         | ErrorKind::BucketMissing
         | ErrorKind::NoSuchUpload
@@ -352,12 +386,15 @@ pub(super) fn is_passing(kind: ErrorKind) -> bool {
 /// aborted already.
 pub(super) async fn tend(leftovers: Weak<Leftovers>, store: Weak<dyn ObjectStore>) {
     let mut first = true;
+    let mut again = AGAIN;
     loop {
         let (Some(me), Some(store)) = (leftovers.upgrade(), store.upgrade()) else { return };
         if std::mem::take(&mut first) {
             me.forget_gone(&*store).await;
         }
-        let (pause, work) = (me.clean(&*store).await, Arc::clone(&me.work));
+        let left = me.clean(&*store).await;
+        again = if left { (again * 2).min(ROUND) } else { AGAIN };
+        let (pause, work) = (me.pause().min(again), Arc::clone(&me.work));
         drop((me, store));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -380,8 +417,23 @@ impl Leftovers {
         }
     }
 
-    /// Removes what can go now. Returns how long nothing will be to do.
-    async fn clean(&self, store: &dyn ObjectStore) -> Duration {
+    /// How long nothing will be to do, but for what could not be done.
+    fn pause(&self) -> Duration {
+        let waits = self
+            .state()
+            .strays
+            .iter()
+            .map(|strays| match &strays.seen {
+                Some((seen, _)) => self.config.stray_pause.saturating_sub(seen.elapsed()),
+                None => AGAIN,
+            })
+            .min();
+        let round = (self.config.leftover_age / 8).clamp(Duration::from_secs(1), ROUND);
+        waits.unwrap_or(ROUND).min(round)
+    }
+
+    /// Removes what can go now. Returns whether something could not be removed.
+    pub(super) async fn clean(&self, store: &dyn ObjectStore) -> bool {
         let now = self.clock.now();
         let is_old = |entry: &Entry| {
             let age = now.duration_since(entry.begun());
@@ -404,30 +456,27 @@ impl Leftovers {
                 self.state().strays.push(more);
             }
         }
-        let state = self.state();
-        if state.unwanted.is_empty() && state.strays.is_empty() {
-            let (second, hour) = (Duration::from_secs(1), Duration::from_secs(3600));
-            (self.config.leftover_age / 8).clamp(second, hour)
-        } else {
-            self.config.stray_pause
-        }
+        !self.state().unwanted.is_empty()
     }
 
     /// Looks for strays once. What must be looked for again is returned.
     async fn search(&self, store: &dyn ObjectStore, strays: Strays) -> Option<Strays> {
+        if strays.seen.as_ref().is_some_and(|(seen, _)| seen.elapsed() < self.config.stray_pause) {
+            return Some(strays);
+        }
         let found = match self.empty_uploads(store, &strays).await {
             Ok(found) => found,
             // Who may not list cannot find any.
             Err(error) if error.kind == ErrorKind::AccessDenied => Vec::new(),
             Err(_) => return Some(strays),
         };
-        let Some(seen) = &strays.seen else {
+        let Some((_, seen)) = &strays.seen else {
             if found.is_empty() {
                 strays.entry.into_iter().for_each(Entry::remove);
                 return None;
             }
-            let seen = Some(found.into_iter().map(|upload| upload.id).collect());
-            return Some(Strays { seen, ..strays });
+            let seen = found.into_iter().map(|upload| upload.id).collect();
+            return Some(Strays { seen: Some((Instant::now(), seen)), ..strays });
         };
         let mut gone = true;
         for upload in found.iter().filter(|upload| seen.contains(&upload.id)) {

@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::fake_tests::{FakeStore, limits};
 use super::journal;
+use super::leftovers::Leftovers;
 use super::writer_tests::{World, bytes, key};
 use super::*;
 use crate::clock::{Clock, ManualClock};
@@ -98,6 +99,18 @@ impl Place {
     fn records(&self) -> usize {
         let names = fs::read_dir(&self.journal.dir).unwrap();
         names.filter(|name| name.as_ref().unwrap().path().extension().is_some()).count()
+    }
+
+    /// What a mount does at its start and then from time to time, so many times.
+    fn clean(&self, times: u32) {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        runtime.block_on(async {
+            let store = MemoryStore::new(Arc::clone(&self.bucket), limits(1000, 10_000));
+            let leftovers = Leftovers::open(self.journal.clone(), self.clock.clone());
+            for _ in 0..times {
+                leftovers.clean(&store).await;
+            }
+        });
     }
 
     fn object(&self, runtime: &Runtime) -> Option<Vec<u8>> {
@@ -258,18 +271,11 @@ fn old_leftovers_are_aborted_and_young_ones_stay() {
     let file = first.begin(&place, &bytes(3 * PART));
     first.die(file);
     place.clock.advance(place.journal.leftover_age - Duration::from_secs(1));
-    let second = place.mount();
-    assert_eq!(second.writers.stats().leftovers, 1);
-    let file = second.create(&PutOptions::default());
-    second.die(file);
+    place.clean(1);
     assert_eq!(place.uploads().len(), 1);
-
     place.clock.advance(Duration::from_secs(1));
-    let third = place.mount();
-    let aborted =
-        |effect: &crate::store::memory::Effect| effect.operation == Operation::AbortUpload;
-    third.runtime.block_on(place.bucket.wait_for(aborted));
-    assert!(place.uploads().is_empty());
+    place.clean(1);
+    assert!(place.uploads().is_empty() && place.records() == 0);
 }
 
 #[test]
@@ -281,6 +287,10 @@ fn the_policy_says_what_becomes_of_leftovers() {
         first.die(file);
         place.journal.on_leftover = policy;
         place.clock.advance(2 * place.journal.leftover_age);
+        if stays {
+            place.clean(3);
+            assert_eq!(place.uploads().len(), 1);
+        }
         let second = place.mount();
         assert_eq!(second.writers.stats().leftovers, usize::from(stays), "{policy:?}");
         if stays {
@@ -314,10 +324,13 @@ fn an_upload_whose_id_nobody_was_told_is_aborted() {
     let stray = open(&place, key().as_str());
     let other_key = open(&place, &format!("{}x", key().as_str()));
     let filled = open(&place, key().as_str());
-    let mount = place.mount();
-    mount.runtime.block_on(async {
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
         let store = MemoryStore::new(Arc::clone(&place.bucket), limits(1000, 10_000));
         store.put_part(&filled, PartNumber::FIRST, Payload::from(vec![1])).await.unwrap();
+    });
+    let mount = place.mount();
+    mount.runtime.block_on(async {
         let aborted =
             |effect: &crate::store::memory::Effect| effect.operation == Operation::AbortUpload;
         let aborted = place.bucket.wait_for(aborted).await;
@@ -327,16 +340,26 @@ fn an_upload_whose_id_nobody_was_told_is_aborted() {
     let file = mount.create(&PutOptions::default());
     mount.die(file);
     assert_eq!(place.records(), 0);
+}
 
-    // What was opened at another time is not ours.
-    let old = open(&place, key().as_str());
+#[test]
+fn what_may_be_of_others_stays() {
+    let mut place = Place::new();
+    place.journal.stray_pause = Duration::from_secs(3600);
+    let begun = place.clock.now();
+    let record = |begun: SystemTime| {
+        let (dir, options) = (&place.journal.dir, PutOptions::default());
+        drop(journal::Entry::create(dir, &key(), &options, "", begun).unwrap());
+    };
+    // Opened at another time.
     record(begun + Duration::from_secs(3600));
-    let mount = place.mount();
-    while place.records() > 0 {
-        std::thread::yield_now();
-    }
-    assert!(place.uploads().contains(&old));
-    drop(mount);
+    let upload = open(&place, key().as_str());
+    place.clean(3);
+    assert_eq!((place.uploads(), place.records()), (vec![upload.clone()], 0));
+    // Not empty for long enough, however often one looks.
+    record(begun);
+    place.clean(9);
+    assert_eq!((place.uploads(), place.records()), (vec![upload], 1));
 }
 
 #[tokio::test]

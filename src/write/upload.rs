@@ -208,10 +208,11 @@ impl<P> Upload<P> {
         matches!(out, Outstanding::Complete { .. } | Outstanding::Abort)
     }
 
-    /// Whether it has failed and answers are still to come.
+    /// Whether it has failed and answers about its parts are still to come.
     pub(super) fn is_out(&self) -> bool {
         match self {
-            Self::Failed { out, .. } => !matches!(out, Outstanding::Nothing),
+            // An Initiate that is not answered has no parts to go on with.
+            Self::Failed { out, .. } => !matches!(out, Outstanding::Nothing | Outstanding::Start),
             _ => false,
         }
     }

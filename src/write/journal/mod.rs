@@ -81,14 +81,15 @@ impl Entry {
     /// Writes down the answer to Initiate. On disk when this returns.
     ///
     /// # Errors
-    /// Any of the file system; then the record says that there was no answer.
+    /// Any of the file system; then the record on disk says that there was no answer.
     pub(super) fn opened(&mut self, started: &Started) -> io::Result<()> {
         let opened = Opened { id: started.upload.id.clone(), strays: started.strays };
-        self.file.write_all(opened.line().as_bytes())?;
+        let line = opened.line();
+        self.record.opened = Some(opened);
+        self.file.write_all(line.as_bytes())?;
         crash::point("journal.id_written");
         self.file.sync_data()?;
         crash::point("journal.id_synced");
-        self.record.opened = Some(opened);
         Ok(())
     }
 
@@ -168,14 +169,14 @@ pub(super) fn take_over(dir: &Path) -> io::Result<Vec<Entry>> {
 /// The ids of all uploads that have a record in `dir`, whoever works on them.
 ///
 /// # Errors
-/// The folder, or a record in it, cannot be read.
+/// The folder cannot be read.
 pub(super) fn ids(dir: &Path) -> io::Result<HashSet<UploadId>> {
     let mut ids = HashSet::new();
     for path in records(dir)? {
-        if let Some(file) = open(&path)? {
-            let record = read(&file)?;
-            ids.extend(record.ok().and_then(|record| record.opened).map(|opened| opened.id));
-        }
+        // One that cannot be read has no id that anybody could go on with.
+        let Ok(Some(file)) = open(&path) else { continue };
+        let record = read(&file)?;
+        ids.extend(record.ok().and_then(|record| record.opened).map(|opened| opened.id));
     }
     Ok(ids)
 }

@@ -268,6 +268,13 @@ fn run(
         wrong.push("the second daemon lost something".to_owned());
     }
     wrong.extend(faults_of(&bucket, &promises));
+    // What was cut off was gone on with, where the same was written again.
+    let left = bucket.uploads().into_iter().filter(|upload| {
+        bucket.bucket.list_parts(upload, 0, 1).is_ok_and(|(parts, _)| !parts.is_empty())
+    });
+    if workload.again && workload.cut.is_none() {
+        wrong.extend(left.map(|upload| format!("the parts of {} are left over", upload.key)));
+    }
     wrong
 }
 
