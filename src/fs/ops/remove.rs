@@ -6,10 +6,11 @@ use std::sync::Arc;
 use crate::crash;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsResult, Meaning};
-use crate::fs::inode::{Inode, InodeNo};
+use crate::fs::inode::{Inode, InodeNo, State};
 use crate::fs::name::TreePath;
 use crate::fs::{FileSystem, control};
 use crate::store::{Key, ListRequest, ListedObject, Payload, PutOptions, StandardHeaders};
+use crate::write::Held;
 
 impl FileSystem {
     /// Removes a file or symbolic link. Open handles keep working on what they have; what they write
@@ -33,10 +34,18 @@ impl FileSystem {
         let key = path.file_key(self.store.limits())?;
         // Also for the sake of a file that nobody stored yet: it may be all that the directory is there for.
         self.keep_directory(&parent).await?;
-        if inode.state().is_stored() {
+        let held = hold_writer(&inode).await;
+        let stored = {
+            let state = inode.state();
+            state.is_stored() || has_doubt(&state)
+        };
+        if stored {
             crash::point("unlink.before_delete");
             self.store.delete(&key).await?;
             self.known.forget(key.as_str());
+        }
+        if let Some(held) = held {
+            held.end_publishing();
         }
         let published = self.let_go(&inode).await;
         self.inodes.detach(parent.ino, &name);
@@ -48,8 +57,7 @@ impl FileSystem {
     }
 
     /// An inode loses its name for good; nothing of it is published any more. Says whether something
-    /// was, or may have been, until now: the writer of an upload publishes on its own when its bytes are read
-    /// back, and a publication that failed may have been carried out all the same.
+    /// was until now: the writer of an upload publishes on its own when its bytes are read back.
     pub(in crate::fs) async fn let_go(&self, inode: &Inode) -> bool {
         let before = inode.state().publications();
         let (writer, open) = {
@@ -58,16 +66,14 @@ impl FileSystem {
             state.attr_pending = false;
             (state.writer.clone(), state.needs_writer())
         };
-        let mut doubt = false;
         if let Some(writer) = writer {
             if open {
                 writer.orphan().await;
             } else {
                 writer.discard().await;
             }
-            doubt = writer.may_have_published();
         }
-        doubt || inode.state().publications() != before
+        inode.state().publications() != before
     }
 
     /// Removes an empty directory.
@@ -144,4 +150,17 @@ impl FileSystem {
         let page = self.store.list(&request).await?;
         Ok(page.objects.first().is_some_and(|object| object.key == *key))
     }
+}
+
+/// Keeps the writer of a file that is to be removed or replaced from publishing meanwhile: the turn of the file
+/// is not enough, because the bytes of an upload are published when they are read back, and a Complete that
+/// was given up may still be on its way.
+pub(super) async fn hold_writer(inode: &Inode) -> Option<Held> {
+    let writer = inode.state().writer.clone()?;
+    Some(writer.hold().await)
+}
+
+/// Whether there may be an object of which nobody was told.
+pub(super) fn has_doubt(state: &State) -> bool {
+    state.writer.as_ref().is_some_and(|writer| writer.may_have_published())
 }

@@ -11,8 +11,9 @@ use tracing::{info, warn};
 use crate::crash;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
-use crate::fs::inode::{Inode, InodeNo, Object, State};
+use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::name::{Name, TreePath};
+use crate::fs::ops::remove::{has_doubt, hold_writer};
 use crate::fs::{FileSystem, control};
 use crate::store::{CopyOptions, Key, ObjectVersion, PutOptions, copy_object};
 use crate::write::{FileWriter, Held, WriteError};
@@ -140,7 +141,7 @@ impl FileSystem {
         let old_path = self.inodes.path(source.ino).ok_or(Meaning::NotFound)?;
         let old_key = old_path.file_key(self.store.limits())?;
         let new_key = place.new_path.file_key(self.store.limits())?;
-        let held = hold_writer_of(target.as_ref()).await;
+        let held = hold_target(target.as_ref()).await;
         // What the target has in the bucket must go now, not with a commit that may never be.
         let replaces = target.as_ref().is_some_and(|target| {
             let state = target.state();
@@ -153,7 +154,7 @@ impl FileSystem {
         }
         drop(held);
         self.commit_in_turn(source).await?;
-        let held = hold_writer_of(target.as_ref()).await;
+        let held = hold_target(target.as_ref()).await;
         if !from_marker && let Some(_moving) = self.move_object(source, &old_key, &new_key).await? {
             self.replaced(target.as_ref(), held).await;
             self.move_name(source, place);
@@ -351,16 +352,8 @@ impl FileSystem {
     }
 }
 
-/// Keeps a file that is to be replaced from being published meanwhile: its turn is not enough, because the bytes
-/// of an upload are published when they are read back, and a Complete that was given up may still be on its way.
-async fn hold_writer_of(target: Option<&Arc<Inode>>) -> Option<Held> {
-    let writer = target?.state().writer.clone()?;
-    Some(writer.hold().await)
-}
-
-/// Whether an object may be there of which nobody was told.
-fn has_doubt(state: &State) -> bool {
-    state.writer.as_ref().is_some_and(|writer| writer.may_have_published())
+async fn hold_target(target: Option<&Arc<Inode>>) -> Option<Held> {
+    hold_writer(target?).await
 }
 
 /// From where to where.

@@ -250,3 +250,27 @@ async fn a_file_that_is_replaced_while_its_bytes_are_read_back_stays_replaced() 
         assert_eq!(keys(&world.bucket), ["f"]);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_is_unlinked_while_its_bytes_are_read_back_does_not_come_back() {
+    let world = Arc::new(World::new());
+    world.put("f", b"before").await.unwrap();
+    let mode = OpenMode { write: true, truncate: true };
+    let handle = world.open("f", mode).await.unwrap();
+    world.write_at(handle, 0, &pattern(1, 5 * PART as usize)).await.unwrap();
+    world.need_all_memory().await;
+    let gate = world.store.hold(Operation::Delete);
+    let unlinking = Arc::clone(&world);
+    let unlinked =
+        tokio::spawn(async move { unlinking.fs.unlink(InodeNo::ROOT, OsStr::new("f")).await });
+    gate.answered().await;
+    let reading = Arc::clone(&world);
+    let read = tokio::spawn(async move { reading.fs.read(handle, 0, 10).await });
+    sleep(Duration::from_millis(1)).await;
+    gate.open();
+    unlinked.await.unwrap().unwrap();
+    let _ = read.await.unwrap();
+    let _ = world.close(handle).await;
+    world.fs.drain(Duration::from_secs(60)).await;
+    assert_eq!(keys(&world.bucket), [""; 0]);
+}

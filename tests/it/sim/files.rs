@@ -319,14 +319,14 @@ impl File {
         let (oracle, store) = (&self.world.oracle, &self.world.store);
         oracle.may_delete(&self.key, true);
         let foreigners = self.foreigners();
-        let mut gone = store.delete(&self.key).await;
+        let held = self.file.hold().await;
+        let gone = store.delete(&self.key).await;
         if gone.is_ok() {
-            let before = self.file.publications();
+            held.end_publishing();
             self.file.orphan().await;
             oracle.now(&self.key, None);
-            if self.file.publications() != before || self.file.may_have_published() {
-                gone = store.delete(&self.key).await;
-            }
+        } else {
+            drop(held);
         }
         oracle.may_delete(&self.key, false);
         if let Err(error) = gone {
