@@ -134,7 +134,7 @@ impl Plan {
             max_requests: dice.one_of(&[1, 2, 4]),
             budget_bytes: 4096 * (1 + dice.below(32)),
             squeezes,
-            faults: dice.next(),
+            faults: dice.number(),
             limits,
             chances,
             files,
