@@ -11,16 +11,16 @@
 
 use std::collections::HashMap;
 
-use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use crate::fs::FileSystem;
 use crate::fs::inode::InodeNo;
+use crate::fs::ordered::{GATE, Ordered};
 
 /// Who changes names where, and which directories are on their way.
 #[derive(Debug)]
 pub(super) struct Gate {
-    state: Mutex<State>,
+    state: Ordered<State, GATE>,
     /// Counts departures, for those who wait.
     left: watch::Sender<u64>,
 }
@@ -35,7 +35,7 @@ struct State {
 
 impl Default for Gate {
     fn default() -> Self {
-        Self { state: Mutex::default(), left: watch::Sender::new(0) }
+        Self { state: Ordered::default(), left: watch::Sender::new(0) }
     }
 }
 

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
 
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::inode::Inode;
 use crate::fs::inodes::Pin;
 use crate::fs::ops::dir::DirStream;
+use crate::fs::ordered::{LEAF, Ordered, READER};
 use crate::read::FileReader;
 
 /// Number of a handle, as the kernel passes it back.
@@ -41,13 +41,13 @@ pub struct FileHandle {
     /// Whether each change through it is published before the call returns (O_SYNC, O_DSYNC).
     pub(super) durable: AtomicBool,
     /// The reader, and the number of our own commits when it was made.
-    pub(super) reader: Mutex<Option<(u64, Arc<FileReader>)>>,
+    pub(super) reader: Ordered<Option<(u64, Arc<FileReader>)>, READER>,
 }
 
 impl FileHandle {
     pub(super) fn new(pin: Pin, writes: bool, opener: u32) -> Self {
         let (wrote, durable) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { pin, writes, opener, wrote, durable, reader: Mutex::new(None) }
+        Self { pin, writes, opener, wrote, durable, reader: Ordered::new(None) }
     }
 
     /// The file.
@@ -66,13 +66,13 @@ pub struct DirHandle {
 /// All handles of a mount.
 #[derive(Debug)]
 pub(super) struct Handles {
-    open: Mutex<HashMap<HandleNo, Arc<Handle>>>,
+    open: Ordered<HashMap<HandleNo, Arc<Handle>>, LEAF>,
     next: AtomicU64,
 }
 
 impl Handles {
     pub(super) fn new() -> Self {
-        Self { open: Mutex::default(), next: AtomicU64::new(1) }
+        Self { open: Ordered::default(), next: AtomicU64::new(1) }
     }
 
     pub(super) fn add(&self, handle: Handle) -> HandleNo {

@@ -9,9 +9,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
-use parking_lot::Mutex;
-
 use crate::fs::inode::InodeNo;
+use crate::fs::ordered::{LEAF, Ordered};
 
 /// What `/proc` says about a process and a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,7 +28,7 @@ pub enum Holding {
 pub struct Holders {
     device: OnceLock<u64>,
     /// Mount ids (of `/proc/PID/mountinfo`) that proved to be ours, and those that did not.
-    ours: Mutex<HashSet<u64>>,
+    ours: Ordered<HashSet<u64>, LEAF>,
 }
 
 impl Holders {

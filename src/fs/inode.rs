@@ -5,12 +5,12 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use parking_lot::{Mutex, MutexGuard};
 use tokio::time::Instant;
 
 use crate::fs::attr::{Attr, Defaults, Kind};
 use crate::fs::error::FsError;
 use crate::fs::name::Name;
+use crate::fs::ordered::{Ordered, OrderedGuard, STATE};
 use crate::fs::xattr::Xattrs;
 use crate::read::FileReader;
 use crate::store::{
@@ -201,7 +201,7 @@ pub struct Inode {
     /// Held by whoever changes what the bucket holds for this inode (commit, rename, removal,
     /// storing of attributes), across waits. Taken before any other lock.
     pub turn: Arc<tokio::sync::Mutex<()>>,
-    state: Mutex<State>,
+    state: Ordered<State, STATE>,
 }
 
 impl Inode {
@@ -234,11 +234,11 @@ impl Inode {
             marker: None,
             kernel_caches: None,
         };
-        Self { ino, kind, turn: Arc::default(), state: Mutex::new(state) }
+        Self { ino, kind, turn: Arc::default(), state: Ordered::new(state) }
     }
 
     /// The state; never held across a wait.
-    pub fn state(&self) -> MutexGuard<'_, State> {
+    pub fn state(&self) -> OrderedGuard<'_, State> {
         self.state.lock()
     }
 

@@ -7,15 +7,14 @@
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use parking_lot::Mutex;
-
 use crate::fs::attr::{Attr, Kind};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::name::{Name, TreePath};
+use crate::fs::ordered::{LEAF, Ordered};
 
 /// All inodes of a mount.
 #[derive(Debug)]
-pub struct Inodes(Mutex<Table>);
+pub struct Inodes(Ordered<Table, LEAF>);
 
 #[derive(Debug)]
 struct Table {
@@ -62,7 +61,7 @@ impl Inodes {
     pub fn new(root: Attr) -> Arc<Self> {
         let inode = Arc::new(Inode::new(InodeNo::ROOT, Kind::Directory, root, None));
         let entry = Entry { inode, place: None, lookups: 1, pins: 1 };
-        Arc::new(Self(Mutex::new(Table {
+        Arc::new(Self(Ordered::new(Table {
             entries: HashMap::from([(InodeNo::ROOT, entry)]),
             names: HashMap::new(),
             next: InodeNo::FIRST_FREE,

@@ -6,19 +6,19 @@ use std::num::NonZeroUsize;
 use std::time::Duration;
 
 use lru::LruCache;
-use parking_lot::Mutex;
 
 use crate::fs::inode::Object;
+use crate::fs::ordered::{LEAF, Ordered};
 
 /// So many objects; at roughly 300 bytes each, 30 MB at most.
 const REMEMBERED: NonZeroUsize = NonZeroUsize::new(100_000).expect("not zero");
 
 /// The remembered objects, by key.
-pub(super) struct Known(Mutex<LruCache<String, Object>>);
+pub(super) struct Known(Ordered<LruCache<String, Object>, LEAF>);
 
 impl Known {
     pub(super) fn new() -> Self {
-        Self(Mutex::new(LruCache::new(REMEMBERED)))
+        Self(Ordered::new(LruCache::new(REMEMBERED)))
     }
 
     /// Remembers an object whose metadata is known.

@@ -7,15 +7,14 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
-
 use crate::fs::inode::{Inode, InodeNo};
 use crate::fs::inodes::Pin;
+use crate::fs::ordered::{LEAF, Ordered};
 
 /// All loans of a mount.
 #[derive(Debug, Default)]
 pub(super) struct Loans {
-    table: Mutex<Table>,
+    table: Ordered<Table, LEAF>,
     /// How many there are, for who wants to know without a lock.
     count: AtomicUsize,
 }

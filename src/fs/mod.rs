@@ -16,8 +16,11 @@
 //!    of those files; so that waits for no other turn, and holds none,
 //! 3. the reader of a handle (never across a wait),
 //! 4. the state of one inode (never across a wait, never two at once),
-//! 5. the loans; the table of inodes, the table of handles, the remembered objects, the renames under way
+//! 5. the state of the gate (never across a wait),
+//! 6. the loans; the table of inodes, the table of handles, the remembered objects, the renames under way
 //!    (leaves: no other lock is taken under them).
+//!
+//! Debug builds check the order of 3 to 6 wherever one is taken ([`ordered`]).
 
 pub mod attr;
 mod background;
@@ -32,6 +35,7 @@ mod known;
 mod loans;
 pub mod name;
 pub mod ops;
+pub mod ordered;
 pub mod shown;
 pub mod xattr;
 

@@ -7,13 +7,12 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use parking_lot::Mutex;
-
 use crate::fs::FileSystem;
 use crate::fs::error::{FsError, FsResult};
 use crate::fs::inode::Inode;
 use crate::fs::ops::rename_directory::moved_key;
 use crate::fs::ops::rename_progress::Progress;
+use crate::fs::ordered::{LEAF, Ordered};
 use crate::store::{Key, ListRequest, ObjectVersion};
 
 /// So many renames are remembered; the oldest is forgotten first.
@@ -24,7 +23,7 @@ pub(super) type Versions = HashMap<Key, Option<ObjectVersion>>;
 
 /// What renames have left behind.
 #[derive(Debug, Default)]
-pub(in crate::fs) struct Unfinished(Mutex<VecDeque<Leftover>>);
+pub(in crate::fs) struct Unfinished(Ordered<VecDeque<Leftover>, LEAF>);
 
 #[derive(Debug)]
 struct Leftover {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use parking_lot::Mutex;
 use serde::Serialize;
+
+use crate::fs::ordered::{LEAF, Ordered};
 
 /// What a rename of a directory does now.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -42,7 +43,7 @@ pub struct RenameStatus {
 
 /// Renames of directories that are under way, in the order in which they began.
 #[derive(Debug, Default)]
-pub(in crate::fs) struct Renames(Mutex<Running>);
+pub(in crate::fs) struct Renames(Ordered<Running, LEAF>);
 
 #[derive(Debug, Default)]
 struct Running {
