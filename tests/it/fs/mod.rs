@@ -22,6 +22,7 @@ mod rename_progress;
 mod space;
 mod times;
 mod truncation;
+mod two_mounts;
 mod unlinked;
 mod writes;
 mod xattr;

@@ -10,7 +10,7 @@ use partfs::clock::{Clock, ManualClock};
 use partfs::store::fault::{Event, Fault, FaultStore, RandomFaults, What};
 use partfs::store::memory::Entry;
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, UploadsQuery};
-use partfs::store::{Key, ObjectStore, Payload, PutOptions};
+use partfs::store::{Key, ObjectStore, Operation, Payload, PutOptions};
 use partfs::write::{RemoteObject, WriteConfig, WriteStats, Writers};
 use tokio::time::{Instant, sleep, timeout};
 
@@ -92,6 +92,15 @@ impl World {
         let checksum = self.store.limits().checksum.map(|_| object.checksum);
         let bytes = content(&self.bucket, &other_key()).expect("nobody removes it");
         (RemoteObject { key: other_key(), version: object.version(), checksum }, bytes)
+    }
+
+    /// Whether the abort of an upload was answered with an error.
+    fn has_failed_to_abort(&self, key: &Key) -> bool {
+        self.store.events().iter().any(|event| {
+            event.operation == Operation::AbortUpload
+                && event.key.as_deref() == Some(key.as_str())
+                && matches!(event.what, What::Answered(Some(_)))
+        })
     }
 
     /// Whether something has happened that a file at `key` may fail of.
@@ -204,6 +213,7 @@ async fn go(plan: Plan) -> (Vec<String>, Result<Outcome, String>) {
     world.store.by_chance(None);
     world.count(|outcome| outcome.time = world.start.elapsed());
     sleep(LATEST).await;
+    world.oracle.overtaken(|key| world.has_failed_to_abort(key));
     let verdict = ended.and_then(|()| check_end(&world, &budget, free)).and(world.oracle.verdict());
     let verdict = match (verdict, world.oracle.verdict()) {
         (Err(end), Err(wrong)) if end != wrong => Err(format!("{wrong}\n{end}")),

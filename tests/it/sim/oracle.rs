@@ -46,6 +46,7 @@ struct Known {
 pub struct Oracle {
     known: Mutex<BTreeMap<Key, Known>>,
     wrong: Mutex<Vec<String>>,
+    overtaken: Mutex<Vec<(Key, String)>>,
 }
 
 impl Edit {
@@ -137,10 +138,13 @@ impl Oracle {
                 (None, _) => {
                     self.wrong(format!("late {what}: {} bytes that never were", found.len()))
                 }
-                (Some(then), Some(confirmed)) if then.writer < confirmed => self.wrong(format!(
-                    "late {what}: writer {} takes the place of {confirmed}, which was confirmed",
-                    then.writer
-                )),
+                (Some(then), Some(confirmed)) if then.writer < confirmed => {
+                    let what = format!(
+                        "late {what}: writer {} takes the place of {confirmed}, which was confirmed",
+                        then.writer
+                    );
+                    self.overtaken.lock().unwrap().push((change.key.clone(), what));
+                }
                 _ => {}
             }
             return;
@@ -200,6 +204,15 @@ impl Oracle {
 
     pub fn wrong(&self, what: String) {
         self.wrong.lock().unwrap().push(what);
+    }
+
+    /// What was confirmed and then replaced by what had failed before. Nobody can help it where an abort failed, too.
+    pub fn overtaken(&self, is_excused: impl Fn(&Key) -> bool) {
+        for (key, what) in self.overtaken.lock().unwrap().drain(..) {
+            if !is_excused(&key) {
+                self.wrong(what);
+            }
+        }
     }
 
     /// What must not have been, in its order.
