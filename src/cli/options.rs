@@ -7,7 +7,7 @@ use super::definition::{Definition, Described};
 use super::kind::{Choice, Count, Id, Mode, PathText, Size, Switch, Text, Time};
 use super::object_properties::{BitRate, Entries, HeaderText, Patterns, Types};
 use crate::dialect::SignatureVersion;
-use crate::mount::OnLeftover;
+use crate::mount::{OnLeftover, OnWriterKilled};
 use crate::telemetry::LogFormat;
 
 /// Makes a definition: name, flag, kind, default (a value, or a remark in parentheses), help.
@@ -86,6 +86,9 @@ option!(NONEMPTY: Switch = "nonempty", "nonempty", Switch, "false",
     "Mount over a directory that is not empty and hide what is in it.");
 option!(ATTR_TTL: Time = "attr_ttl", "attr-ttl", Time { min: Duration::ZERO, max: DAY }, "10s",
     "How long names and attributes are believed before the bucket is asked again. Changes made through this mount are seen at once.");
+option!(ON_WRITER_KILLED: Choice<OnWriterKilled> = "on_writer_killed", "on-writer-killed",
+    Choice(&[("keep_old", OnWriterKilled::KeepOld), ("publish", OnWriterKilled::Publish)]), "keep_old",
+    "What becomes of a file when a signal ends the process that writes it: keep_old publishes nothing, so that half a file never looks like a whole one; publish stores it as far as it came.");
 option!(CLOSE_TIMEOUT: Time = "close_timeout", "close-timeout",
     Time { min: Duration::from_secs(1), max: DAY }, "10m",
     "How long close() and fsync() wait for the service before they fail.");
@@ -179,6 +182,7 @@ pub(crate) static FLAGS: &[&dyn Described] = &[
     &READ_ONLY,
     &NONEMPTY,
     &ATTR_TTL,
+    &ON_WRITER_KILLED,
     &CLOSE_TIMEOUT,
     &DRAIN_TIMEOUT,
     &STAGING_DIR,

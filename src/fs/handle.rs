@@ -38,6 +38,8 @@ pub struct FileHandle {
     pub(super) opener: u32,
     /// Whether anything was written through it.
     pub(super) wrote: AtomicBool,
+    /// Whether the process that closed it last, or a duplicate of it, was killed.
+    pub(super) killed: AtomicBool,
     /// Whether each change through it is published before the call returns (O_SYNC, O_DSYNC).
     pub(super) durable: AtomicBool,
     /// The reader, and the number of our own commits when it was made.
@@ -46,8 +48,15 @@ pub struct FileHandle {
 
 impl FileHandle {
     pub(super) fn new(pin: Pin, writes: bool, opener: u32) -> Self {
-        let (wrote, durable) = (AtomicBool::new(false), AtomicBool::new(false));
-        Self { pin, writes, opener, wrote, durable, reader: Ordered::new(None) }
+        Self {
+            pin,
+            writes,
+            opener,
+            wrote: AtomicBool::new(false),
+            killed: AtomicBool::new(false),
+            durable: AtomicBool::new(false),
+            reader: Ordered::new(None),
+        }
     }
 
     /// The file.

@@ -145,6 +145,9 @@ pub struct State {
     /// The content being changed, shared by all handles; from the first change to the commit after
     /// which nobody has the file open for writing. Of a file without a name: until nobody has it open.
     pub writer: Option<Arc<FileWriter>>,
+    /// The last one who wrote was killed: what the writer has is not published, and it goes before anybody
+    /// else changes the file.
+    pub left: bool,
     /// Handles open for writing.
     pub open_writers: u32,
     /// Handles open for reading only.
@@ -212,6 +215,7 @@ impl Inode {
             object,
             checked: None,
             writer: None,
+            left: false,
             open_writers: 0,
             open_readers: 0,
             taken: 0,
@@ -312,6 +316,16 @@ impl State {
     /// because its bytes are nowhere else.
     pub fn needs_writer(&self) -> bool {
         self.open_writers > 0 || self.unlinked && self.open_readers > 0
+    }
+
+    /// Takes the writer out that was [left](Self::left) by who was killed. What had been published by then
+    /// stays; then there is nothing to take, nor where somebody writes again.
+    pub fn take_left_writer(&mut self) -> Option<Arc<FileWriter>> {
+        // Whoever writes again by now decides anew.
+        if !std::mem::take(&mut self.left) || self.needs_writer() || self.unlinked {
+            return None;
+        }
+        self.writer.take_if(|writer| writer.is_dirty() && writer.failure().is_none())
     }
 
     /// Ends the life of a writer that nobody uses and that has nothing left to do. Says whether one

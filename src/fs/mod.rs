@@ -26,6 +26,7 @@ pub mod attr;
 mod background;
 pub mod control;
 pub mod error;
+mod fate;
 mod gate;
 pub mod handle;
 pub mod holders;
@@ -94,6 +95,8 @@ pub struct FsConfig {
     pub attr_ttl: Duration,
     /// How long changed attributes of a closed file wait for more changes before they are stored.
     pub settle_delay: Duration,
+    /// What becomes of a file whose writer is killed.
+    pub on_writer_killed: OnWriterKilled,
     /// Names of files that are written as appendable objects, where the service has them.
     pub append_objects: Vec<NamePattern>,
     /// Refuse every change.
@@ -102,6 +105,16 @@ pub struct FsConfig {
     pub write: WriteConfig,
     /// The read pipeline.
     pub read: ReadConfig,
+}
+
+/// What becomes of a file when a signal ends the process that was writing it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum OnWriterKilled {
+    /// It is not published: half a file must not look like a whole one. The old object stays.
+    #[default]
+    KeepOld,
+    /// It is published as far as it came, as by a close.
+    Publish,
 }
 
 /// One mounted bucket.
@@ -127,6 +140,8 @@ pub struct FileSystem {
     gate: Gate,
     /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
     draining: watch::Sender<bool>,
+    /// Files that were not published because their writers were killed.
+    killed_writers: AtomicU64,
     /// Keys met in listings that are not shown.
     hidden_keys: AtomicU64,
     /// Extended attributes that cannot be read were met, and the log has said so.
@@ -177,6 +192,7 @@ impl FileSystem {
             renames: Renames::default(),
             gate: Gate::default(),
             draining: watch::Sender::new(false),
+            killed_writers: AtomicU64::new(0),
             hidden_keys: AtomicU64::new(0),
             unreadable_xattrs: AtomicBool::new(false),
         })

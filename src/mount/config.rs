@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::dialect::{Connection, ObjectProperties};
+pub use crate::fs::OnWriterKilled;
 use crate::mock::MockDialect;
 use crate::store::{Key, NamePattern};
 use crate::telemetry::LogConfig;
@@ -45,6 +46,8 @@ pub struct MountConfig {
     pub max_uploads: usize,
     /// The budget of the mount.
     pub memory_limit_bytes: u64,
+    /// What becomes of a file whose writer is killed.
+    pub on_writer_killed: OnWriterKilled,
     /// How long close() waits.
     pub close_timeout: Duration,
     /// How long a stop waits.

@@ -203,6 +203,7 @@ pub(crate) fn fs_config(
         file_mode: config.file_mode,
         dir_mode: config.dir_mode,
         attr_ttl: config.attr_ttl,
+        on_writer_killed: config.on_writer_killed,
         append_objects: config.append_objects.clone(),
         read_only: config.read_only,
         write: WriteConfig {

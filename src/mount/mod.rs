@@ -32,7 +32,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::fs::FileSystem;
 use crate::{fuse, telemetry};
 
-pub use config::{CheckConfig, LinkConfig, MountConfig, Source, Start, StateDir, UmountConfig};
+pub use config::{
+    CheckConfig, LinkConfig, MountConfig, OnWriterKilled, Source, Start, StateDir, UmountConfig,
+};
 pub use layers::random_keys;
 pub use signals::StopSignals;
 

@@ -48,6 +48,8 @@ pub struct Status {
     pub memory_limit_bytes: u64,
     /// Bytes of that which nobody holds now.
     pub memory_free_bytes: u64,
+    /// Files that were not published because the process that wrote them was killed.
+    pub killed_writers: u64,
     /// Keys met in listings that are not shown, because the listing has cut them at other places than it
     /// was asked to.
     pub hidden_keys: u64,
@@ -138,6 +140,7 @@ fn status(fs: &FileSystem) -> Bytes {
         uploads_left_over: writes.leftovers,
         memory_limit_bytes: fs.budget.limit_bytes(),
         memory_free_bytes: fs.budget.free_bytes(),
+        killed_writers: fs.killed_writers.load(Ordering::Relaxed),
         hidden_keys: fs.hidden_keys.load(Ordering::Relaxed),
         renames: fs.renames.running(),
     };

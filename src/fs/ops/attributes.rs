@@ -76,6 +76,7 @@ impl FileSystem {
         inode: &Arc<Inode>,
         size: u64,
     ) -> FsResult<()> {
+        self.finish_ending(inode).await;
         let hold = self.hold_writer(inode);
         inode.until_moved().await;
         let done = async {

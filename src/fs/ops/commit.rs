@@ -10,7 +10,7 @@ use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
 use crate::fs::holders::{Holding, process_of};
 use crate::fs::inode::{Inode, Object};
-use crate::fs::{FileSystem, xattr};
+use crate::fs::{FileSystem, OnWriterKilled, fate, xattr};
 use crate::store::Key;
 use crate::write::Committed;
 
@@ -41,10 +41,20 @@ impl FileSystem {
     /// That is so when neither the closing process nor the one that opened the handle has the file
     /// open any more, so that redirections, subshells, `dup` and `fork` cost one commit each. An
     /// error is the result of `close()`.
+    ///
+    /// A closer that was killed publishes nothing. What becomes of the file is decided by who has it
+    /// open the longest, when that one's handle is released.
     pub async fn flush(self: &Arc<Self>, handle: HandleNo, closer: u32) -> FsResult<()> {
         crash::point("flush.begin");
         let handle = self.handles.get(handle)?;
         let file = handle.file()?;
+        let killed =
+            self.config.on_writer_killed == OnWriterKilled::KeepOld && fate::was_killed(closer);
+        file.killed.store(killed, Ordering::Relaxed);
+        if killed {
+            debug!(ino = file.inode().ino.0, closer, "the closer was killed; not published");
+            return Ok(());
+        }
         if !self.ends_the_writing(file, closer) {
             debug!(ino = file.inode().ino.0, closer, "still open elsewhere; not published yet");
             return Ok(());
@@ -126,7 +136,7 @@ impl FileSystem {
         let idle = {
             let state = inode.state();
             let dirty = state.writer.as_ref().is_some_and(|writer| writer.is_dirty());
-            state.unlinked || !(dirty || state.has_news())
+            state.unlinked || state.left || !(dirty || state.has_news())
         };
         if idle {
             return Ok(());

@@ -95,7 +95,9 @@ impl FileSystem {
         // To create is to write: an empty file too is published by the close of its maker.
         self.mark_written(opened.handle)?;
         self.inodes.remember(inode.ino);
-        Ok((self.entry(&inode), opened))
+        // The first write shows the kernel that there is more to ask; until then the name holds, which
+        // saves a lookup to who sets attributes by it.
+        Ok((Entry { ttl: self.ttl(), ..self.entry(&inode) }, opened))
     }
 
     /// A file that nobody has stored yet: its writer is dirty from the start.

@@ -78,9 +78,13 @@ impl FileSystem {
         Ok(self.inodes.remember(inode.ino).then(|| self.entry(&inode)))
     }
 
-    /// An entry for the kernel; the caller counts the lookup.
+    /// An entry for the kernel; the caller counts the lookup. What was written and is not published may
+    /// never be, so the kernel asks for the size of such a file each time.
     pub(in crate::fs) fn entry(&self, inode: &Inode) -> Entry {
-        Entry { ino: inode.ino, kind: inode.kind, attr: inode.attr(), ttl: self.ttl() }
+        let state = inode.state();
+        let dirty = state.writer.as_ref().is_some_and(|writer| writer.is_dirty());
+        let ttl = if dirty { Duration::ZERO } else { self.ttl() };
+        Entry { ino: inode.ino, kind: inode.kind, attr: state.current_attr(), ttl }
     }
 
     /// Pays lookups back.

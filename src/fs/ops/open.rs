@@ -1,9 +1,10 @@
 //! open and release: handles come and go.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use tracing::error;
+use tracing::{error, warn};
 
 use crate::crash;
 use crate::fs::attr::Kind;
@@ -13,6 +14,7 @@ use crate::fs::holders::process_of;
 use crate::fs::inode::{Inode, InodeNo, State};
 use crate::fs::inodes::Pin;
 use crate::fs::{FileSystem, control};
+use crate::write::FileWriter;
 
 /// A confirmation by the bucket that is at most this old counts as made by the open itself: opening a
 /// path is a lookup followed by an open.
@@ -74,10 +76,7 @@ impl FileSystem {
         let mode = OpenMode { write: mode.write || mode.truncate, ..mode };
         let _pin = self.inodes.pin(&inode);
         inode.until_moved().await;
-        if is_ending(&inode.state()) {
-            // Its release may not have come to that yet.
-            self.finish(&inode).await;
-        }
+        self.finish_ending(&inode).await;
         self.revalidate(&inode, OPEN_CHECK).await?;
         let opened = self.add_handle(&inode, mode, caller)?;
         if mode.truncate {
@@ -129,14 +128,15 @@ impl FileSystem {
 
     /// Closes a handle. Bytes that no close or fsync has published yet (written through a mapping
     /// after the last close, or by a process whose descriptors could not be seen) are published in
-    /// the background; a failure is told to the next open.
+    /// the background; a failure is told to the next open. If the one who closed it last was killed, and
+    /// nobody else writes, they are not.
     pub fn release(self: &Arc<Self>, handle: HandleNo) {
         crash::point("release.begin");
         let Some(handle) = self.handles.remove(handle) else { return };
         let Handle::File(file) = &*handle else { return };
         let inode = file.inode();
         let unfinished = match file.writes {
-            true => self.let_writer_go(inode),
+            true => self.let_writer_go(inode, file.killed.load(Ordering::Relaxed)),
             false => let_reader_go(inode),
         };
         if !unfinished {
@@ -157,12 +157,15 @@ impl FileSystem {
         WriterHold { fs: Arc::clone(self), pin: self.inodes.pin(inode) }
     }
 
-    /// One user of the writer less. Says whether the writer must be [finished](Self::finish).
-    fn let_writer_go(self: &Arc<Self>, inode: &Arc<Inode>) -> bool {
+    /// One user of the writer less, who may have been killed. Says whether the writer must be
+    /// [finished](Self::finish).
+    fn let_writer_go(self: &Arc<Self>, inode: &Arc<Inode>, killed: bool) -> bool {
         let (remains, pending) = {
             let mut state = inode.state();
             state.open_writers = state.open_writers.saturating_sub(1);
-            (state.drop_idle_writer(), state.attr_pending)
+            let remains = state.drop_idle_writer();
+            state.left = remains && killed;
+            (remains, state.attr_pending)
         };
         if !remains && pending {
             self.settle_later(inode);
@@ -170,10 +173,26 @@ impl FileSystem {
         remains
     }
 
+    /// Ends a writer that must go before anybody uses the file again: its release may not have come to
+    /// that yet.
+    pub(in crate::fs) async fn finish_ending(self: &Arc<Self>, inode: &Arc<Inode>) {
+        if is_ending(&inode.state()) {
+            self.finish(inode).await;
+        }
+    }
+
     /// Ends the life of a writer that no handle needs any more.
     async fn finish(self: &Arc<Self>, inode: &Arc<Inode>) {
         let _turn = self.turn_of(inode).await;
-        let (committed, writer) = loop {
+        let left = {
+            let mut state = inode.state();
+            let stored = state.is_stored();
+            state.take_left_writer().map(|writer| (writer, stored))
+        };
+        if let Some((writer, stored)) = left {
+            return self.leave(inode, &writer, stored).await;
+        }
+        let (committed, writer, stored) = loop {
             let committed = self.commit_in_turn(inode).await;
             let mut state = inode.state();
             if committed.is_ok() && !state.unlinked {
@@ -191,28 +210,24 @@ impl FileSystem {
             if state.needs_writer() {
                 return;
             }
+            let stored = state.is_stored();
             let Some(writer) = state.writer.take() else { return };
             state.attr.size = writer.size();
-            break (committed, writer);
+            break (committed, writer, stored);
         };
         writer.discard().await;
         self.loans.end(&self.loans.of_borrower(inode.ino));
         let Err(failure) = committed else { return };
-        let path = self.inodes.path(inode.ino);
-        let path = path.as_ref().map_or("(unlinked)", |path| path.as_str());
-        let (reported, pending) = {
+        let reported = {
             let mut state = inode.state();
             let reported = std::mem::take(&mut state.failure_reported);
-            if let Some(object) = &state.object {
-                state.attr.size = object.version.size;
-            }
-            state.checked = None;
             if !reported {
                 state.failure = Some(failure.clone());
             }
-            (reported, state.attr_pending)
+            reported
         };
         if !reported {
+            let path = self.path_text(inode);
             error!(path, %failure, "the file could not be stored after its last close");
         }
         if let Some((parent, _)) = self.inodes.place(inode.ino)
@@ -220,17 +235,51 @@ impl FileSystem {
         {
             self.doubt_names(&parent, &failure);
         }
-        self.drop_if_never_stored(inode);
+        self.show_object(inode, stored);
+    }
+
+    /// The process that wrote the file was killed: the object stays what it was, and is what is shown.
+    async fn leave(self: &Arc<Self>, inode: &Arc<Inode>, writer: &FileWriter, stored: bool) {
+        let path = self.path_text(inode);
+        let bytes = writer.size();
+        warn!(path, bytes, "its writer was killed: not published, the bucket has what it had");
+        self.killed_writers.fetch_add(1, Ordering::Relaxed);
+        // Its answers may still be on their way; until they are here the object may change.
+        writer.abandon().await;
+        self.loans.end(&self.loans.of_borrower(inode.ino));
+        {
+            let mut state = inode.state();
+            state.mtime_set &= state.attr_pending;
+        }
+        self.show_object(inode, stored);
+    }
+
+    /// What was written is given up: from now on the file is what the bucket has, if it is `stored` there.
+    fn show_object(self: &Arc<Self>, inode: &Arc<Inode>, stored: bool) {
+        let pending = {
+            let mut state = inode.state();
+            if let Some(object) = &state.object {
+                state.attr.size = object.version.size;
+            }
+            state.checked = None;
+            state.attr_pending
+        };
+        if !stored {
+            self.drop_name(inode);
+        }
         if pending {
             self.settle_later(inode);
         }
     }
 
+    fn path_text(&self, inode: &Inode) -> String {
+        let path = self.inodes.path(inode.ino);
+        path.map_or("(unlinked)".to_owned(), |path| path.as_str().to_owned())
+    }
+
     /// A file whose only content failed to reach the bucket does not exist.
-    fn drop_if_never_stored(&self, inode: &Arc<Inode>) {
-        let never = inode.state().object.is_none();
-        if never
-            && inode.kind == Kind::File
+    fn drop_name(&self, inode: &Arc<Inode>) {
+        if inode.kind == Kind::File
             && let Some((parent, name)) = self.inodes.place(inode.ino)
         {
             self.inodes.detach(parent, &name);
@@ -241,10 +290,11 @@ impl FileSystem {
     }
 }
 
-/// Whether the writer has failed and nobody writes any more, so that it goes and the next open starts anew.
+/// Whether the writer has failed or was left by who was killed, and nobody writes any more, so that it
+/// goes and the next open starts anew.
 fn is_ending(state: &State) -> bool {
     let failed = state.writer.as_ref().is_some_and(|writer| writer.failure().is_some());
-    failed && !state.needs_writer()
+    (failed || state.left) && !state.needs_writer()
 }
 
 /// One reader less. Says whether it was the last user of a file without a name, whose writer must be
@@ -269,7 +319,7 @@ impl WriterHold {
         if told {
             inode.state().failure_reported = true;
         }
-        if self.fs.let_writer_go(inode) {
+        if self.fs.let_writer_go(inode, false) {
             self.fs.finish(inode).await;
         }
     }

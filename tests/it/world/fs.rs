@@ -7,7 +7,7 @@ use std::time::Duration;
 use partfs::budget::Budget;
 use partfs::clock::SystemClock;
 use partfs::fs::ops::create::Maker;
-use partfs::fs::{FileSystem, FsConfig, FsResult, HandleNo, InodeNo, OpenMode};
+use partfs::fs::{FileSystem, FsConfig, FsResult, HandleNo, InodeNo, OnWriterKilled, OpenMode};
 use partfs::read::ReadConfig;
 use partfs::store::fault::FaultStore;
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
@@ -115,6 +115,7 @@ impl World {
             file_mode: 0o644,
             dir_mode: 0o755,
             append_objects: Vec::new(),
+            on_writer_killed: OnWriterKilled::KeepOld,
             attr_ttl: Duration::from_secs(60),
             settle_delay: Duration::from_millis(20),
             read_only: false,

@@ -10,7 +10,7 @@ use std::time::Duration;
 use partfs::budget::Budget;
 use partfs::clock::{Clock, SystemClock};
 use partfs::dialect::{Connection, ObjectProperties, Timing, connect};
-use partfs::fs::{DrainReport, FileSystem, FsConfig};
+use partfs::fs::{DrainReport, FileSystem, FsConfig, OnWriterKilled};
 use partfs::fuse::session::{Session, SessionOptions, mount};
 use partfs::mock::{Addressing, MockConfig, MockDialect, MockServer};
 use partfs::read::ReadConfig;
@@ -73,6 +73,10 @@ pub struct Setup {
     pub dir: Option<PathBuf>,
     /// How long a close may take.
     pub close_timeout: Duration,
+    /// What becomes of files whose writers are killed.
+    pub on_writer_killed: OnWriterKilled,
+    /// Patience with the service.
+    pub timing: Timing,
     /// Let other users in.
     pub allow_other: bool,
     /// Files that are written as appendable objects.
@@ -90,6 +94,8 @@ impl Default for Setup {
             settle_delay: Duration::from_millis(300),
             dir: None,
             close_timeout: Duration::from_secs(60),
+            on_writer_killed: OnWriterKilled::KeepOld,
+            timing: Timing::default(),
             allow_other: false,
             append_objects: Vec::new(),
         }
@@ -150,7 +156,7 @@ impl Mounted {
     fn store(&self) -> Arc<dyn ObjectStore> {
         connect(Connection {
             properties: self.setup.properties.clone(),
-            ..connection(&self.server, &self.config, None, Timing::default())
+            ..connection(&self.server, &self.config, None, self.setup.timing)
         })
         .expect("a client")
     }
@@ -165,6 +171,7 @@ impl Mounted {
             file_mode: 0o644,
             dir_mode: 0o755,
             append_objects: self.setup.append_objects.clone(),
+            on_writer_killed: self.setup.on_writer_killed,
             attr_ttl: self.setup.attr_ttl,
             settle_delay: self.setup.settle_delay,
             read_only: false,

@@ -141,8 +141,9 @@ impl FileSystem {
             && inode.kind == item.kind
             && (!count || self.inodes.remember(inode.ino))
         {
-            let ttl = if item.exact { self.ttl() } else { Duration::ZERO };
-            return Entry { ttl, ..self.entry(&inode) };
+            let entry = self.entry(&inode);
+            let ttl = if item.exact { entry.ttl } else { Duration::ZERO };
+            return Entry { ttl, ..entry };
         }
         self.inexact_entry(parent, item, count)
     }
