@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 
 use partfs::fs::{InodeNo, Kind, Meaning};
+use partfs::store::fault::Dice;
 use partfs::store::{ErrorKind, Metadata, ObjectStore, Operation, PutOptions};
 
 use crate::world::fs::World;
@@ -281,4 +282,55 @@ async fn an_entry_between_two_pages_that_is_removed_meanwhile_is_gone() {
     assert!(rest.iter().all(|item| OsStr::new(&*item.name) != next), "{rest:?}");
     let gone = world.fs.lookup(d, &next).await;
     assert_eq!(gone.unwrap_err().meaning(), Meaning::NotFound);
+}
+
+/// Names with even numbers stay; the others come and go between any two pages, just before and behind the place
+/// where the next page begins, and elsewhere.
+#[tokio::test(start_paused = true)]
+async fn what_stays_is_told_once_whatever_comes_and_goes_meanwhile() {
+    let mut changed = 0;
+    for seed in 0..200 {
+        let mut dice = Dice::new(seed);
+        let world = World::with_pages_of(dice.one_of(&[1, 2, 3, 10]));
+        fill(&world, 40).await;
+        let d = world.walk("d").await.unwrap();
+        let handle = world.fs.opendir(d).unwrap();
+        let (mut offset, mut told) = (2, Vec::new());
+        loop {
+            let items = world.fs.readdir(handle, offset, dice.hits(500)).await.unwrap();
+            let Some(last) = items.last() else { break };
+            // The kernel takes as many as fit, and asks again behind them.
+            let taken = 1 + dice.below(items.len() as u64) as usize;
+            offset =
+                if taken == items.len() { last.next_offset } else { items[taken - 1].next_offset };
+            told.extend(items[..taken].iter().map(|item| item.name.to_string()));
+            assert!(told.len() < 200, "seed {seed}: it does not end");
+            let at: i64 = told.last().and_then(|name| name.get(1..)?.parse().ok()).unwrap_or(0);
+            for _ in 0..dice.below(4) {
+                let near = (at + dice.below(6) as i64 - 3).clamp(0, 39) as u64;
+                let number = dice.one_of(&[near, dice.clone().below(40)]) | 1;
+                let name = format!("f{number:03}");
+                let key = key(&format!("d/{name}"));
+                changed += 1;
+                match dice.below(4) {
+                    0 => world.store.delete(&key).await.unwrap(),
+                    1 => {
+                        let body = vec![b'y'; 3].into();
+                        world.store.put(&key, body, &PutOptions::default()).await.unwrap();
+                    }
+                    2 => {
+                        let _ = world.fs.unlink(d, OsStr::new(&name)).await;
+                    }
+                    _ => world.put(&format!("d/{name}"), b"ours").await.unwrap_or_default(),
+                }
+            }
+        }
+        let stays =
+            told.iter().filter(|name| name[1..].parse::<u32>().is_ok_and(|number| number % 2 == 0));
+        let expected: Vec<_> = (0..40).step_by(2).map(|number| format!("f{number:03}")).collect();
+        assert_eq!(stays.cloned().collect::<Vec<_>>(), expected, "seed {seed}");
+        let distinct: BTreeSet<_> = told.iter().collect();
+        assert_eq!(distinct.len(), told.len(), "seed {seed}: {told:?}");
+    }
+    assert!(changed > 1000, "{changed}");
 }

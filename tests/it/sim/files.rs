@@ -142,7 +142,13 @@ impl File {
     }
 
     async fn read(&mut self, at: u64, len: u64) -> After {
-        match self.file.read(at, len).await {
+        let before = self.file.publications();
+        let mut read = self.file.read(at, len).await;
+        if matches!(read, Err(WriteError::Stale)) && self.file.publications() > before {
+            // It met a publication of ours, as commits aside make them: `fs` asks again.
+            read = self.file.read(at, len).await;
+        }
+        match read {
             Ok(read) => {
                 let end = self.model.len().min((at + len) as usize);
                 if read.concat() != self.model[end.min(at as usize)..end] {

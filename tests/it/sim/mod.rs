@@ -64,7 +64,9 @@ fn any_seed_keeps_the_promises() {
     eprintln!("a fresh seed: {fresh}");
     total += run(fresh);
     eprintln!("{} seeds: {total:?}", count + 1);
-    check_reach(&total);
+    if count >= SEEDS {
+        check_reach(&total);
+    }
 }
 
 /// Shows what happens with `PARTFS_SIM_SEED`, if that is set.
