@@ -1,7 +1,8 @@
 //! Whether a process that asked for something was killed, or is about to be: what `/proc` says of it.
 //!
 //! FLUSH comes from a dying process as from one that closes, and the kernel waits for the answer. At that
-//! moment `/proc/PID/stat` shows how it ends (measured on Linux 6.18).
+//! moment `/proc/PID/stat` shows how it ends (measured on Linux 6.18). A process that waits for any
+//! answer of ours is not freed by SIGKILL before we give it; `/proc/PID/status` shows the signal.
 //!
 //! Numbers may be those of threads: what is asked for here is a thread's own. Where nothing can be seen –
 //! number 0 or another one's of a namespace we are not in, `/proc` hidden, another user's process – a process
@@ -16,9 +17,28 @@ const SIGNALED: u64 = 0x400;
 /// The part of an exit code that names the signal (wait(2)).
 const SIGNAL_OF_EXIT: u64 = 0x7f;
 
+/// Signals whose default action lets the process live (signal(7)). All others end it, real-time ones
+/// included.
+const HARMLESS: [i32; 8] = [
+    libc::SIGCHLD,
+    libc::SIGCONT,
+    libc::SIGSTOP,
+    libc::SIGTSTP,
+    libc::SIGTTIN,
+    libc::SIGTTOU,
+    libc::SIGURG,
+    libc::SIGWINCH,
+];
+
 /// Whether a thread is dying because its process was killed by a signal, as opposed to ending by itself.
 pub(super) fn was_killed(thread: u32) -> bool {
     text(thread, "stat").is_some_and(|stat| Stat::parse(&stat).is_some_and(Stat::was_killed))
+}
+
+/// Whether a thread that waits would die if it were let go.
+pub(super) fn is_doomed(thread: u32) -> bool {
+    let pending = text(thread, "status").map(|status| Signals::parse(&status));
+    pending.is_some_and(|signals| signals.is_fatal()) || was_killed(thread)
 }
 
 fn text(thread: u32, file: &str) -> Option<String> {
@@ -54,6 +74,49 @@ impl Stat {
     }
 }
 
+/// The signal sets of `/proc/PID/status` (proc_pid_status(5)): bit n-1 stands for signal n.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Signals {
+    pending: u64,
+    blocked: u64,
+    ignored: u64,
+    caught: u64,
+}
+
+impl Signals {
+    fn parse(text: &str) -> Self {
+        let mut signals = Self::default();
+        for line in text.lines() {
+            let Some((name, value)) = line.split_once(':') else { continue };
+            let Ok(set) = u64::from_str_radix(value.trim(), 16) else { continue };
+            match name {
+                // Its own, and those of the whole process.
+                "SigPnd" | "ShdPnd" => signals.pending |= set,
+                "SigBlk" => signals.blocked = set,
+                "SigIgn" => signals.ignored = set,
+                "SigCgt" => signals.caught = set,
+                _ => {}
+            }
+        }
+        signals
+    }
+
+    /// Whether one of them ends the process. A signal with a handler does not: a close that is
+    /// broken off by SIGALRM would fail although nothing is wrong.
+    fn is_fatal(self) -> bool {
+        let kill = bit(libc::SIGKILL);
+        let harmless = HARMLESS.into_iter().fold(0, |set, signal| set | bit(signal));
+        let survived = harmless | self.blocked | self.ignored | self.caught;
+        // Whatever the program has asked for, nobody survives SIGKILL. The kernel makes it of other fatal
+        // signals, too, but not of those that write a core.
+        self.pending & (kill | !survived) != 0
+    }
+}
+
+fn bit(signal: i32) -> u64 {
+    1 << (signal - 1)
+}
+
 #[cfg(test)]
 mod tests {
     use std::process::{Command, Stdio};
@@ -81,10 +144,48 @@ mod tests {
         assert_eq!(Stat::parse(""), None);
     }
 
+    fn fatal(
+        own: &[i32],
+        shared: &[i32],
+        blocked: &[i32],
+        ignored: &[i32],
+        caught: &[i32],
+    ) -> bool {
+        let set = |signals: &[i32]| signals.iter().fold(0_u64, |set, signal| set | bit(*signal));
+        Signals::parse(&format!(
+            "Name:\tx\nSigQ:\t0/95\nSigPnd:\t{:016x}\nShdPnd:\t{:016x}\nSigBlk:\t{:016x}\n\
+             SigIgn:\t{:016x}\nSigCgt:\t{:016x}\n",
+            set(own),
+            set(shared),
+            set(blocked),
+            set(ignored),
+            set(caught)
+        ))
+        .is_fatal()
+    }
+
     #[test]
-    fn living_processes_and_those_that_cannot_be_seen_were_not_killed() {
+    fn only_signals_that_end_the_process_are_fatal() {
+        use libc::{SIGALRM, SIGCHLD, SIGKILL, SIGQUIT, SIGTERM, SIGTSTP};
+        assert!(fatal(&[SIGKILL], &[], &[], &[], &[]), "to the thread");
+        assert!(fatal(&[], &[SIGKILL], &[], &[], &[]), "to the process");
+        assert!(fatal(&[], &[SIGTERM], &[], &[], &[]));
+        assert!(fatal(&[], &[SIGQUIT], &[], &[], &[]), "the kernel waits for us to dump the core");
+        assert!(fatal(&[], &[40], &[], &[], &[]), "a real-time signal");
+        assert!(!fatal(&[], &[], &[], &[], &[]));
+        assert!(!fatal(&[], &[SIGALRM], &[], &[], &[SIGALRM]), "it has a handler");
+        assert!(!fatal(&[], &[SIGTERM], &[SIGTERM], &[], &[]));
+        assert!(!fatal(&[], &[SIGTERM], &[], &[SIGTERM], &[]));
+        for harmless in [SIGCHLD, SIGTSTP, libc::SIGSTOP, libc::SIGCONT, libc::SIGWINCH] {
+            assert!(!fatal(&[harmless], &[harmless], &[], &[], &[]), "{harmless}");
+        }
+        assert!(fatal(&[], &[SIGALRM, SIGTERM], &[], &[], &[SIGALRM]), "one of two is enough");
+    }
+
+    #[test]
+    fn living_processes_and_those_that_cannot_be_seen_are_neither() {
         for thread in [0, std::process::id(), u32::MAX] {
-            assert!(!was_killed(thread), "{thread}");
+            assert!(!was_killed(thread) && !is_doomed(thread), "{thread}");
         }
     }
 
@@ -103,6 +204,7 @@ mod tests {
             let mut child = spawn(script);
             until_zombie(child.id());
             assert_eq!(was_killed(child.id()), expected, "{script}");
+            assert_eq!(is_doomed(child.id()), expected, "{script}");
             child.wait().unwrap();
         }
     }

@@ -38,6 +38,7 @@ pub mod name;
 pub mod ops;
 pub mod ordered;
 pub mod shown;
+mod waiting;
 pub mod xattr;
 
 use std::fmt;
@@ -64,6 +65,7 @@ use self::known::Known;
 use self::loans::Loans;
 use self::ops::rename_again::Unfinished;
 use self::ops::rename_progress::Renames;
+use self::waiting::Waiting;
 
 pub use self::attr::{Kind, SetAttr};
 pub use self::error::{FsError, FsResult, Meaning};
@@ -77,6 +79,7 @@ pub use self::ops::open::{OpenMode, Opened};
 pub use self::ops::rename::RenameFlags;
 pub use self::ops::space::Allocate;
 pub use self::ops::xattr::SetXattr;
+pub use self::waiting::{Wait, WaitStatus};
 
 /// What the user may decide about names and attributes.
 #[derive(Debug, Clone)]
@@ -138,6 +141,7 @@ pub struct FileSystem {
     unfinished: Unfinished,
     renames: Renames,
     gate: Gate,
+    waiting: Arc<Waiting>,
     /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
     draining: watch::Sender<bool>,
     /// Files that were not published because their writers were killed.
@@ -172,8 +176,15 @@ impl FileSystem {
             file_mode: config.file_mode,
             dir_mode: config.dir_mode,
         };
-        let root = Attr::new(Kind::Directory, config.dir_mode, config.uid, config.gid, clock.now());
+        let inodes = Inodes::new(Attr::new(
+            Kind::Directory,
+            config.dir_mode,
+            config.uid,
+            config.gid,
+            clock.now(),
+        ));
         Arc::new(Self {
+            waiting: Waiting::new(Arc::clone(&inodes)),
             store,
             writers,
             readers,
@@ -182,7 +193,7 @@ impl FileSystem {
             budget,
             config,
             defaults,
-            inodes: Inodes::new(root),
+            inodes,
             handles: Handles::new(),
             known: Known::new(),
             loans: Loans::default(),
@@ -202,6 +213,19 @@ impl FileSystem {
     /// its files can be recognised in `/proc`.
     pub fn mounted_as(&self, device: u64) {
         self.holders.set_device(device);
+    }
+
+    /// A request of process or thread `caller` begins to wait, until the answer is dropped. While it does, the
+    /// status file shows it; after ten seconds the log does. When the caller is killed meanwhile, `let_go`
+    /// is called, once; the work goes on.
+    pub fn wait(
+        &self,
+        operation: &'static str,
+        ino: InodeNo,
+        caller: u32,
+        let_go: impl FnOnce() + Send + 'static,
+    ) -> Wait {
+        self.waiting.enter(&self.runtime, operation, ino, caller, Box::new(let_go))
     }
 
     /// How long the kernel may keep an answer.

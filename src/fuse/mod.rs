@@ -14,21 +14,23 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use fuser::{
-    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, INodeNo, InitFlags,
-    IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags as KernelRenameFlags, ReplyAttr,
-    ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry, ReplyIoctl,
-    ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow, WriteFlags,
+    BsdFileFlags, CopyFileRangeFlags, Errno, FileHandle, Filesystem, INodeNo as KernelInodeNo,
+    InitFlags, IoctlFlags, KernelConfig, LockOwner, OpenFlags, RenameFlags as KernelRenameFlags,
+    ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus, ReplyEmpty, ReplyEntry,
+    ReplyIoctl, ReplyLseek, ReplyOpen, ReplyStatfs, ReplyWrite, ReplyXattr, Request, TimeOrNow,
+    WriteFlags,
 };
 use tokio::runtime::Handle as Runtime;
 
 use crate::fs::ops::attributes::Space;
 use crate::fs::ops::create::Maker;
-use crate::fs::{DirItem, FileSystem, FsResult, HandleNo, Opened, RenameFlags, SetAttr, SetXattr};
+use crate::fs::{DirItem, FileSystem, HandleNo, InodeNo, Opened, RenameFlags, SetAttr, SetXattr};
 use crate::fuse::convert::{
     GENERATION, allocate, attributes, file_type, inode, is_durable, open_mode, set_time, write_at,
 };
 use crate::fuse::reply::{
-    answer_attr, answer_create, answer_empty, answer_entry, answer_open, answer_xattr, refuse,
+    Pending, Refuse, Taking, answer_attr, answer_create, answer_data, answer_durable, answer_empty,
+    answer_entry, answer_offset, answer_open, answer_xattr, refuse,
 };
 
 /// The largest copy that one answer can tell of: whole pages in 32 bits.
@@ -51,13 +53,27 @@ impl Adapter {
         Self { fs, runtime, request_bytes: request_bytes.max(REQUEST_BYTES_LEAST) }
     }
 
-    /// Runs the waiting form of an operation in a task.
-    fn later<F, Fut>(&self, work: F)
-    where
-        F: FnOnce(Arc<FileSystem>) -> Fut,
+    /// Runs the waiting form of an operation in a task. A caller that is killed meanwhile is let go; the
+    /// work goes on.
+    fn later<R, F, Fut>(
+        &self,
+        request: &Request,
+        operation: &'static str,
+        ino: InodeNo,
+        reply: R,
+        work: F,
+    ) where
+        R: Refuse + Send + 'static,
+        F: FnOnce(Arc<FileSystem>, Pending<R>) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        self.runtime.spawn(work(Arc::clone(&self.fs)));
+        let (reply, let_go) = Pending::new(&self.fs, reply);
+        let wait = self.fs.wait(operation, ino, request.pid(), let_go);
+        let work = work(Arc::clone(&self.fs), reply);
+        self.runtime.spawn(async move {
+            let _wait = wait;
+            work.await;
+        });
     }
 }
 
@@ -103,25 +119,25 @@ impl Filesystem for Adapter {
         Ok(())
     }
 
-    fn lookup(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEntry) {
+    fn lookup(&self, request: &Request, parent: KernelInodeNo, name: &OsStr, reply: ReplyEntry) {
         let parent = inode(parent);
         if let Some(found) = self.fs.try_lookup(parent, name) {
             return answer_entry(reply, "lookup", parent, found);
         }
         let name = name.to_owned();
-        self.later(move |fs| async move {
+        self.later(request, "lookup", parent, reply, move |fs, reply| async move {
             answer_entry(reply, "lookup", parent, fs.lookup(parent, &name).await);
         });
     }
 
-    fn forget(&self, _request: &Request, ino: INodeNo, lookups: u64) {
+    fn forget(&self, _request: &Request, ino: KernelInodeNo, lookups: u64) {
         self.fs.forget(inode(ino), lookups);
     }
 
     fn getattr(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         _handle: Option<FileHandle>,
         reply: ReplyAttr,
     ) {
@@ -129,15 +145,15 @@ impl Filesystem for Adapter {
         if let Some(found) = self.fs.try_getattr(ino) {
             return answer_attr(reply, "getattr", ino, found);
         }
-        self.later(move |fs| async move {
+        self.later(request, "getattr", ino, reply, move |fs, reply| async move {
             answer_attr(reply, "getattr", ino, fs.getattr(ino).await);
         });
     }
 
     fn setattr(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         mode: Option<u32>,
         uid: Option<u32>,
         gid: Option<u32>,
@@ -156,16 +172,16 @@ impl Filesystem for Adapter {
         let mtime = mtime.map(|time| self.fs.time_of(set_time(time)));
         let changes = SetAttr { mode, uid, gid, size, mtime };
         let number = number.map(handle);
-        self.later(move |fs| async move {
+        self.later(request, "setattr", ino, reply, move |fs, reply| async move {
             answer_attr(reply, "setattr", ino, fs.setattr(ino, number, changes).await);
         });
     }
 
-    fn readlink(&self, _request: &Request, ino: INodeNo, reply: ReplyData) {
+    fn readlink(&self, request: &Request, ino: KernelInodeNo, reply: ReplyData) {
         let ino = inode(ino);
-        self.later(move |fs| async move {
+        self.later(request, "readlink", ino, reply, move |fs, reply| async move {
             match fs.readlink(ino).await {
-                Ok(target) => reply.data(target.as_bytes()),
+                Ok(target) => reply.with(|reply| reply.data(target.as_bytes())),
                 Err(error) => refuse(reply, "readlink", ino.0, &error),
             }
         });
@@ -174,7 +190,7 @@ impl Filesystem for Adapter {
     fn mknod(
         &self,
         request: &Request,
-        parent: INodeNo,
+        parent: KernelInodeNo,
         name: &OsStr,
         mode: u32,
         _umask: u32,
@@ -186,7 +202,7 @@ impl Filesystem for Adapter {
             return reply.error(Errno::EPERM);
         }
         let (parent, name, maker) = (inode(parent), name.to_owned(), maker(request, mode));
-        self.later(move |fs| async move {
+        self.later(request, "mknod", parent, reply, move |fs, reply| async move {
             answer_entry(reply, "mknod", parent, fs.make_file(parent, &name, maker).await);
         });
     }
@@ -194,28 +210,28 @@ impl Filesystem for Adapter {
     fn mkdir(
         &self,
         request: &Request,
-        parent: INodeNo,
+        parent: KernelInodeNo,
         name: &OsStr,
         mode: u32,
         _umask: u32,
         reply: ReplyEntry,
     ) {
         let (parent, name, maker) = (inode(parent), name.to_owned(), maker(request, mode));
-        self.later(move |fs| async move {
+        self.later(request, "mkdir", parent, reply, move |fs, reply| async move {
             answer_entry(reply, "mkdir", parent, fs.mkdir(parent, &name, maker).await);
         });
     }
 
-    fn unlink(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+    fn unlink(&self, request: &Request, parent: KernelInodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (parent, name) = (inode(parent), name.to_owned());
-        self.later(move |fs| async move {
+        self.later(request, "unlink", parent, reply, move |fs, reply| async move {
             answer_empty(reply, "unlink", parent, fs.unlink(parent, &name).await);
         });
     }
 
-    fn rmdir(&self, _request: &Request, parent: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+    fn rmdir(&self, request: &Request, parent: KernelInodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (parent, name) = (inode(parent), name.to_owned());
-        self.later(move |fs| async move {
+        self.later(request, "rmdir", parent, reply, move |fs, reply| async move {
             answer_empty(reply, "rmdir", parent, fs.rmdir(parent, &name).await);
         });
     }
@@ -223,14 +239,14 @@ impl Filesystem for Adapter {
     fn symlink(
         &self,
         request: &Request,
-        parent: INodeNo,
+        parent: KernelInodeNo,
         name: &OsStr,
         target: &Path,
         reply: ReplyEntry,
     ) {
         let (parent, name, target) = (inode(parent), name.to_owned(), target.to_owned());
         let maker = maker(request, 0o777);
-        self.later(move |fs| async move {
+        self.later(request, "symlink", parent, reply, move |fs, reply| async move {
             let made = fs.symlink(parent, &name, target.as_os_str(), maker).await;
             answer_entry(reply, "symlink", parent, made);
         });
@@ -238,10 +254,10 @@ impl Filesystem for Adapter {
 
     fn rename(
         &self,
-        _request: &Request,
-        parent: INodeNo,
+        request: &Request,
+        parent: KernelInodeNo,
         name: &OsStr,
-        new_parent: INodeNo,
+        new_parent: KernelInodeNo,
         new_name: &OsStr,
         flags: KernelRenameFlags,
         reply: ReplyEmpty,
@@ -251,7 +267,7 @@ impl Filesystem for Adapter {
         let known = KernelRenameFlags::RENAME_NOREPLACE;
         let flags =
             RenameFlags { no_replace: flags.contains(known), unsupported: !known.contains(flags) };
-        self.later(move |fs| async move {
+        self.later(request, "rename", parent, reply, move |fs, reply| async move {
             let done = fs.rename((parent, &name), (new_parent, &new_name), flags).await;
             answer_empty(reply, "rename", parent, done);
         });
@@ -260,8 +276,8 @@ impl Filesystem for Adapter {
     fn link(
         &self,
         _request: &Request,
-        _ino: INodeNo,
-        _new_parent: INodeNo,
+        _ino: KernelInodeNo,
+        _new_parent: KernelInodeNo,
         _new_name: &OsStr,
         reply: ReplyEntry,
     ) {
@@ -269,13 +285,13 @@ impl Filesystem for Adapter {
         reply.error(Errno::EPERM);
     }
 
-    fn open(&self, request: &Request, ino: INodeNo, flags: OpenFlags, reply: ReplyOpen) {
+    fn open(&self, request: &Request, ino: KernelInodeNo, flags: OpenFlags, reply: ReplyOpen) {
         let (ino, mode, pid) = (inode(ino), open_mode(flags), request.pid());
         if let Some(opened) = self.fs.try_open(ino, mode, pid) {
             let opened = opened.inspect(|opened| pass_durable(&self.fs, flags, opened));
             return answer_open(reply, ino, opened);
         }
-        self.later(move |fs| async move {
+        self.later(request, "open", ino, reply, move |fs, reply| async move {
             let opened = fs.open(ino, mode, pid).await;
             let opened = opened.inspect(|opened| pass_durable(&fs, flags, opened));
             answer_open(reply, ino, opened);
@@ -285,7 +301,7 @@ impl Filesystem for Adapter {
     fn create(
         &self,
         request: &Request,
-        parent: INodeNo,
+        parent: KernelInodeNo,
         name: &OsStr,
         mode: u32,
         _umask: u32,
@@ -299,7 +315,7 @@ impl Filesystem for Adapter {
             return answer_create(reply, parent, created);
         }
         let (name, mode) = (name.to_owned(), open_mode(flags));
-        self.later(move |fs| async move {
+        self.later(request, "create", parent, reply, move |fs, reply| async move {
             let created = fs.create(parent, &name, maker, mode, exclusive).await;
             let created = created.inspect(|(_, opened)| pass_durable(&fs, flags, opened));
             answer_create(reply, parent, created);
@@ -308,8 +324,8 @@ impl Filesystem for Adapter {
 
     fn read(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         number: FileHandle,
         offset: u64,
         size: u32,
@@ -318,22 +334,18 @@ impl Filesystem for Adapter {
         reply: ReplyData,
     ) {
         let (ino, number) = (inode(ino), handle(number));
-        let answer = move |reply: ReplyData, data: FsResult<bytes::Bytes>| match data {
-            Ok(data) => reply.data(&data),
-            Err(error) => refuse(reply, "read", ino.0, &error),
-        };
         if let Some(data) = self.fs.try_read(number, offset, size) {
-            return answer(reply, data);
+            return answer_data(reply, "read", ino, data);
         }
-        self.later(move |fs| async move {
-            answer(reply, fs.read(number, offset, size).await);
+        self.later(request, "read", ino, reply, move |fs, reply| async move {
+            answer_data(reply, "read", ino, fs.read(number, offset, size).await);
         });
     }
 
     fn write(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         number: FileHandle,
         offset: u64,
         data: &[u8],
@@ -353,13 +365,13 @@ impl Filesystem for Adapter {
             Err(error) => return refuse(reply, "write", ino.0, &error),
         };
         let rest = data[taken..].to_vec();
-        self.later(move |fs| async move {
+        self.later(request, "write", ino, reply, move |fs, reply| async move {
             let written = match fs.write(number, at.after(taken), &rest).await {
                 Ok(()) if durable => fs.fsync(number).await,
                 written => written,
             };
             match written {
-                Ok(()) => reply.written(len),
+                Ok(()) => reply.with(|reply| reply.written(len)),
                 Err(error) => refuse(reply, "write", ino.0, &error),
             }
         });
@@ -367,8 +379,8 @@ impl Filesystem for Adapter {
 
     fn fallocate(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         number: FileHandle,
         offset: u64,
         len: u64,
@@ -377,7 +389,7 @@ impl Filesystem for Adapter {
     ) {
         let Some(how) = allocate(mode) else { return reply.error(Errno::EOPNOTSUPP) };
         let (ino, number) = (inode(ino), handle(number));
-        self.later(move |fs| async move {
+        self.later(request, "fallocate", ino, reply, move |fs, reply| async move {
             let done = fs.allocate(number, offset, len, how).await;
             answer_empty(reply, "fallocate", ino, done);
         });
@@ -385,8 +397,8 @@ impl Filesystem for Adapter {
 
     fn lseek(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         number: FileHandle,
         offset: i64,
         whence: i32,
@@ -400,30 +412,25 @@ impl Filesystem for Adapter {
             _ => return reply.error(Errno::EINVAL),
         };
         let Ok(offset) = u64::try_from(offset) else { return reply.error(Errno::ENXIO) };
-        // Sizes are below 2^63.
-        let answer = move |reply: ReplyLseek, found: FsResult<u64>| match found {
-            Ok(found) => reply.offset(found as i64),
-            Err(error) => refuse(reply, "lseek", ino.0, &error),
-        };
         if let Some(found) = self.fs.try_seek(number, offset, hole) {
-            return answer(reply, found);
+            return answer_offset(reply, ino, found);
         }
-        self.later(move |fs| async move {
+        self.later(request, "lseek", ino, reply, move |fs, reply| async move {
             let found = match hole {
                 true => fs.seek_hole(number, offset).await,
                 false => fs.seek_data(number, offset).await,
             };
-            answer(reply, found);
+            answer_offset(reply, ino, found);
         });
     }
 
     fn copy_file_range(
         &self,
-        _request: &Request,
-        _from_ino: INodeNo,
+        request: &Request,
+        _from_ino: KernelInodeNo,
         from: FileHandle,
         from_offset: u64,
-        ino: INodeNo,
+        ino: KernelInodeNo,
         to: FileHandle,
         offset: u64,
         len: u64,
@@ -432,10 +439,10 @@ impl Filesystem for Adapter {
     ) {
         let (ino, from, to) = (inode(ino), handle(from), handle(to));
         let len = len.min(COPY_BYTES);
-        self.later(move |fs| async move {
+        self.later(request, "copy_file_range", ino, reply, move |fs, reply| async move {
             match fs.copy_range((from, from_offset), (to, offset), len).await {
                 // At most `COPY_BYTES`, so it fits.
-                Ok(copied) => reply.written(copied as u32),
+                Ok(copied) => reply.with(|reply| reply.written(copied as u32)),
                 Err(error) => refuse(reply, "copy_file_range", ino.0, &error),
             }
         });
@@ -444,7 +451,7 @@ impl Filesystem for Adapter {
     fn flush(
         &self,
         request: &Request,
-        ino: INodeNo,
+        ino: KernelInodeNo,
         number: FileHandle,
         _lock_owner: LockOwner,
         reply: ReplyEmpty,
@@ -453,15 +460,16 @@ impl Filesystem for Adapter {
         if let Some(done) = self.fs.try_flush(number) {
             return answer_empty(reply, "close", ino, done);
         }
-        self.later(move |fs| async move {
-            answer_empty(reply, "close", ino, fs.flush(number, closer).await);
+        self.later(request, "close", ino, reply, move |fs, reply| async move {
+            let done = fs.flush(number, closer).await;
+            answer_durable(reply, "close", ino, done);
         });
     }
 
     fn release(
         &self,
         _request: &Request,
-        _ino: INodeNo,
+        _ino: KernelInodeNo,
         number: FileHandle,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
@@ -475,7 +483,7 @@ impl Filesystem for Adapter {
     fn ioctl(
         &self,
         _request: &Request,
-        _ino: INodeNo,
+        _ino: KernelInodeNo,
         _number: FileHandle,
         _flags: IoctlFlags,
         _command: u32,
@@ -489,19 +497,19 @@ impl Filesystem for Adapter {
 
     fn fsync(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         number: FileHandle,
         _data_only: bool,
         reply: ReplyEmpty,
     ) {
         let (ino, number) = (inode(ino), handle(number));
-        self.later(move |fs| async move {
-            answer_empty(reply, "fsync", ino, fs.fsync(number).await);
+        self.later(request, "fsync", ino, reply, move |fs, reply| async move {
+            answer_durable(reply, "fsync", ino, fs.fsync(number).await);
         });
     }
 
-    fn opendir(&self, _request: &Request, ino: INodeNo, _flags: OpenFlags, reply: ReplyOpen) {
+    fn opendir(&self, _request: &Request, ino: KernelInodeNo, _flags: OpenFlags, reply: ReplyOpen) {
         let ino = inode(ino);
         let opened = self.fs.opendir(ino);
         let opened = opened.map(|handle| Opened { handle, direct_io: false, keep_cache: false });
@@ -510,21 +518,22 @@ impl Filesystem for Adapter {
 
     fn readdir(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         number: FileHandle,
         offset: u64,
-        mut reply: ReplyDirectory,
+        reply: ReplyDirectory,
     ) {
         let (ino, number) = (inode(ino), handle(number));
-        self.later(move |fs| async move {
+        self.later(request, "readdir", ino, reply, move |fs, reply| async move {
             let items = match fs.readdir(number, offset, false).await {
                 Ok(items) => items,
                 Err(error) => return refuse(reply, "readdir", ino.0, &error),
             };
+            let Ok(mut reply) = reply.take() else { return };
             for DirItem { name, next_offset, entry, .. } in items {
                 let kind = file_type(entry.kind);
-                if reply.add(INodeNo(entry.ino.0), next_offset, kind, &*name) {
+                if reply.add(KernelInodeNo(entry.ino.0), next_offset, kind, &*name) {
                     break;
                 }
             }
@@ -534,37 +543,42 @@ impl Filesystem for Adapter {
 
     fn readdirplus(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         number: FileHandle,
         offset: u64,
-        mut reply: ReplyDirectoryPlus,
+        reply: ReplyDirectoryPlus,
     ) {
         let (ino, number) = (inode(ino), handle(number));
-        self.later(move |fs| async move {
+        self.later(request, "readdir", ino, reply, move |fs, reply| async move {
             let items = match fs.readdir(number, offset, true).await {
                 Ok(items) => items,
                 Err(error) => return refuse(reply, "readdir", ino.0, &error),
             };
-            let mut full = false;
+            let mut reply = reply.take().ok();
+            // Nobody sees any of them when the caller has gone.
+            let mut full = reply.is_none();
             for DirItem { name, next_offset, entry, counted } in items {
-                let number = INodeNo(entry.ino.0);
+                let number = KernelInodeNo(entry.ino.0);
                 let attr = attributes(&entry);
-                full =
-                    full || reply.add(number, next_offset, &*name, &entry.ttl, &attr, GENERATION);
+                if let Some(reply) = reply.as_mut().filter(|_| !full) {
+                    full = reply.add(number, next_offset, &*name, &entry.ttl, &attr, GENERATION);
+                }
                 if full && counted {
                     // The kernel does not see this entry, so it will not forget it either.
                     fs.forget(entry.ino, 1);
                 }
             }
-            reply.ok();
+            if let Some(reply) = reply {
+                reply.ok();
+            }
         });
     }
 
     fn releasedir(
         &self,
         _request: &Request,
-        _ino: INodeNo,
+        _ino: KernelInodeNo,
         number: FileHandle,
         _flags: OpenFlags,
         reply: ReplyEmpty,
@@ -575,22 +589,22 @@ impl Filesystem for Adapter {
 
     fn fsyncdir(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         number: FileHandle,
         _data_only: bool,
         reply: ReplyEmpty,
     ) {
         let (ino, number) = (inode(ino), handle(number));
-        self.later(move |fs| async move {
+        self.later(request, "fsync", ino, reply, move |fs, reply| async move {
             answer_empty(reply, "fsync", ino, fs.fsync_directory(number).await);
         });
     }
 
     fn setxattr(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         name: &OsStr,
         value: &[u8],
         flags: i32,
@@ -602,15 +616,15 @@ impl Filesystem for Adapter {
             create: flags & libc::XATTR_CREATE != 0,
             replace: flags & libc::XATTR_REPLACE != 0,
         };
-        self.later(move |fs| async move {
+        self.later(request, "setxattr", ino, reply, move |fs, reply| async move {
             answer_empty(reply, "setxattr", ino, fs.setxattr(ino, &name, &value, how).await);
         });
     }
 
     fn getxattr(
         &self,
-        _request: &Request,
-        ino: INodeNo,
+        request: &Request,
+        ino: KernelInodeNo,
         name: &OsStr,
         size: u32,
         reply: ReplyXattr,
@@ -620,29 +634,29 @@ impl Filesystem for Adapter {
             return answer_xattr(reply, "getxattr", ino, size, found);
         }
         let name = name.to_owned();
-        self.later(move |fs| async move {
+        self.later(request, "getxattr", ino, reply, move |fs, reply| async move {
             answer_xattr(reply, "getxattr", ino, size, fs.getxattr(ino, &name).await);
         });
     }
 
-    fn listxattr(&self, _request: &Request, ino: INodeNo, size: u32, reply: ReplyXattr) {
+    fn listxattr(&self, request: &Request, ino: KernelInodeNo, size: u32, reply: ReplyXattr) {
         let ino = inode(ino);
         if let Some(found) = self.fs.try_listxattr(ino) {
             return answer_xattr(reply, "listxattr", ino, size, found);
         }
-        self.later(move |fs| async move {
+        self.later(request, "listxattr", ino, reply, move |fs, reply| async move {
             answer_xattr(reply, "listxattr", ino, size, fs.listxattr(ino).await);
         });
     }
 
-    fn removexattr(&self, _request: &Request, ino: INodeNo, name: &OsStr, reply: ReplyEmpty) {
+    fn removexattr(&self, request: &Request, ino: KernelInodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (ino, name) = (inode(ino), name.to_owned());
-        self.later(move |fs| async move {
+        self.later(request, "removexattr", ino, reply, move |fs, reply| async move {
             answer_empty(reply, "removexattr", ino, fs.removexattr(ino, &name).await);
         });
     }
 
-    fn statfs(&self, _request: &Request, _ino: INodeNo, reply: ReplyStatfs) {
+    fn statfs(&self, _request: &Request, _ino: KernelInodeNo, reply: ReplyStatfs) {
         let Space { block_bytes, blocks, inodes, name_bytes } = Space::BUCKET;
         reply.statfs(blocks, blocks, blocks, inodes, inodes, block_bytes, name_bytes, block_bytes);
     }

@@ -1,14 +1,60 @@
 //! Answers: one way to fail for every kind of reply, and one place where failures are logged.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use fuser::{
     Errno, FileHandle, ReplyAttr, ReplyCreate, ReplyData, ReplyDirectory, ReplyDirectoryPlus,
     ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyWrite, ReplyXattr,
 };
+use parking_lot::Mutex;
 use tracing::{debug, warn};
 
-use crate::fs::{Entry, FsError, FsResult, InodeNo, Meaning, Opened};
+use crate::fs::{Entry, FileSystem, FsError, FsResult, InodeNo, Meaning, Opened};
 use crate::fuse::convert::{GENERATION, attributes, open_flags};
 use crate::fuse::errno::errno;
+
+/// What there is to answer with: a reply, if the caller still waits for it.
+pub(super) trait Taking<R>: Sized {
+    /// The reply; the file system when the caller has been let go, to take back what only the caller
+    /// could have used.
+    fn take(self) -> Result<R, Arc<FileSystem>>;
+
+    /// Answers, if somebody waits.
+    fn with(self, answer: impl FnOnce(R)) {
+        if let Ok(reply) = self.take() {
+            answer(reply);
+        }
+    }
+}
+
+/// The reply to a request that waits. It is gone when the caller was let go.
+pub(super) struct Pending<R> {
+    fs: Arc<FileSystem>,
+    reply: Arc<Mutex<Option<R>>>,
+}
+
+impl<R: Refuse + Send + 'static> Pending<R> {
+    /// Together with what lets the caller go: by EINTR, which one that was killed does not see.
+    pub(super) fn new(fs: &Arc<FileSystem>, reply: R) -> (Self, impl FnOnce() + Send + use<R>) {
+        let reply = Arc::new(Mutex::new(Some(reply)));
+        let other = Arc::clone(&reply);
+        let let_go = move || {
+            let reply = other.lock().take();
+            if let Some(reply) = reply {
+                reply.refuse(Errno::EINTR);
+            }
+        };
+        (Self { fs: Arc::clone(fs), reply }, let_go)
+    }
+}
+
+impl<R> Taking<R> for Pending<R> {
+    fn take(self) -> Result<R, Arc<FileSystem>> {
+        let reply = self.reply.lock().take();
+        reply.ok_or(self.fs)
+    }
+}
 
 /// A reply that can say no.
 pub(super) trait Refuse {
@@ -21,6 +67,12 @@ macro_rules! refuse {
         $(impl Refuse for $reply {
             fn refuse(self, errno: Errno) {
                 self.error(errno);
+            }
+        }
+
+        impl Taking<$reply> for $reply {
+            fn take(self) -> Result<Self, Arc<FileSystem>> {
+                Ok(self)
             }
         })*
     };
@@ -41,54 +93,98 @@ refuse!(
 );
 
 /// Answers with a failure and logs it once, as loud as it deserves.
-pub(super) fn refuse(reply: impl Refuse, operation: &'static str, ino: u64, error: &FsError) {
+pub(super) fn refuse<R: Refuse>(
+    reply: impl Taking<R>,
+    operation: &'static str,
+    ino: u64,
+    error: &FsError,
+) {
     let number = errno(error.meaning());
     if error.is_noteworthy() {
         warn!(operation, ino, errno = number.code(), %error, "operation failed");
     } else {
         debug!(operation, ino, errno = number.code(), %error, "operation refused");
     }
-    reply.refuse(number);
+    reply.with(|reply| reply.refuse(number));
 }
 
 /// The answer to a lookup, or to what makes a name.
 pub(super) fn answer_entry(
-    reply: ReplyEntry,
+    reply: impl Taking<ReplyEntry>,
     operation: &'static str,
     ino: InodeNo,
     found: FsResult<Entry>,
 ) {
     match found {
-        Ok(entry) => reply.entry(&entry.ttl, &attributes(&entry), GENERATION),
+        Ok(entry) => match reply.take() {
+            Ok(reply) => reply.entry(&entry.ttl, &attributes(&entry), GENERATION),
+            Err(fs) => fs.forget(entry.ino, 1),
+        },
         Err(error) => refuse(reply, operation, ino.0, &error),
     }
 }
 
 pub(super) fn answer_attr(
-    reply: ReplyAttr,
+    reply: impl Taking<ReplyAttr>,
     operation: &'static str,
     ino: InodeNo,
     found: FsResult<Entry>,
 ) {
     match found {
-        Ok(entry) => reply.attr(&entry.ttl, &attributes(&entry)),
+        Ok(entry) => reply.with(|reply| reply.attr(&entry.ttl, &attributes(&entry))),
         Err(error) => refuse(reply, operation, ino.0, &error),
     }
 }
 
 pub(super) fn answer_empty(
-    reply: ReplyEmpty,
+    reply: impl Taking<ReplyEmpty>,
     operation: &'static str,
     ino: InodeNo,
     done: FsResult<()>,
 ) {
     match done {
-        Ok(()) => reply.ok(),
+        Ok(()) => reply.with(|reply| reply.ok()),
         Err(error) => refuse(reply, operation, ino.0, &error),
     }
 }
 
-pub(super) fn answer_open(reply: ReplyOpen, ino: InodeNo, opened: FsResult<Opened>) {
+/// The answer to what makes bytes durable. A failure that nobody hears is told to the next open.
+pub(super) fn answer_durable(
+    reply: impl Taking<ReplyEmpty>,
+    operation: &'static str,
+    ino: InodeNo,
+    done: FsResult<()>,
+) {
+    match (reply.take(), done) {
+        (Ok(reply), done) => answer_empty(reply, operation, ino, done),
+        (Err(_), Ok(())) => debug!(operation, ino = ino.0, "stored after the caller was killed"),
+        (Err(fs), Err(error)) => fs.failed_unheard(ino, error),
+    }
+}
+
+/// Bytes that were read.
+pub(super) fn answer_data(
+    reply: impl Taking<ReplyData>,
+    operation: &'static str,
+    ino: InodeNo,
+    data: FsResult<Bytes>,
+) {
+    match data {
+        Ok(data) => reply.with(|reply| reply.data(&data)),
+        Err(error) => refuse(reply, operation, ino.0, &error),
+    }
+}
+
+/// Where data or a hole begins.
+pub(super) fn answer_offset(reply: impl Taking<ReplyLseek>, ino: InodeNo, found: FsResult<u64>) {
+    match found {
+        // Sizes are below 2^63.
+        Ok(found) => reply.with(|reply| reply.offset(found as i64)),
+        Err(error) => refuse(reply, "lseek", ino.0, &error),
+    }
+}
+
+pub(super) fn answer_open(reply: impl Taking<ReplyOpen>, ino: InodeNo, opened: FsResult<Opened>) {
     // Of a name that the kernel believed to exist. To ESTALE it looks the name up again, so that O_CREAT
     // makes the file anew, and everybody else is told ENOENT.
     let opened = opened.map_err(|error| match error.meaning() {
@@ -96,14 +192,17 @@ pub(super) fn answer_open(reply: ReplyOpen, ino: InodeNo, opened: FsResult<Opene
         _ => error,
     });
     match opened {
-        Ok(opened) => reply.opened(FileHandle(opened.handle.0), open_flags(&opened)),
+        Ok(opened) => match reply.take() {
+            Ok(reply) => reply.opened(FileHandle(opened.handle.0), open_flags(&opened)),
+            Err(fs) => fs.release_of_killed(opened.handle),
+        },
         Err(error) => refuse(reply, "open", ino.0, &error),
     }
 }
 
 /// `size` is the room the caller has; 0 asks how much it needs.
 pub(super) fn answer_xattr(
-    reply: ReplyXattr,
+    reply: impl Taking<ReplyXattr>,
     operation: &'static str,
     ino: InodeNo,
     size: u32,
@@ -111,26 +210,32 @@ pub(super) fn answer_xattr(
 ) {
     match found {
         // The limits of metadata are far below 4 GiB.
-        Ok(data) if size == 0 => reply.size(data.len() as u32),
-        Ok(data) if data.len() > size as usize => reply.error(Errno::ERANGE),
-        Ok(data) => reply.data(&data),
+        Ok(data) if size == 0 => reply.with(|reply| reply.size(data.len() as u32)),
+        Ok(data) if data.len() > size as usize => reply.with(|reply| reply.error(Errno::ERANGE)),
+        Ok(data) => reply.with(|reply| reply.data(&data)),
         Err(error) => refuse(reply, operation, ino.0, &error),
     }
 }
 
 pub(super) fn answer_create(
-    reply: ReplyCreate,
+    reply: impl Taking<ReplyCreate>,
     parent: InodeNo,
     created: FsResult<(Entry, Opened)>,
 ) {
     match created {
-        Ok((entry, opened)) => reply.created(
-            &entry.ttl,
-            &attributes(&entry),
-            GENERATION,
-            FileHandle(opened.handle.0),
-            open_flags(&opened),
-        ),
+        Ok((entry, opened)) => match reply.take() {
+            Ok(reply) => reply.created(
+                &entry.ttl,
+                &attributes(&entry),
+                GENERATION,
+                FileHandle(opened.handle.0),
+                open_flags(&opened),
+            ),
+            Err(fs) => {
+                fs.release_of_killed(opened.handle);
+                fs.forget(entry.ino, 1);
+            }
+        },
         Err(error) => refuse(reply, "create", parent.0, &error),
     }
 }

@@ -10,7 +10,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use serde::Serialize;
 
-use crate::fs::FileSystem;
 use crate::fs::attr::{Attr, Kind};
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::handle::HandleNo;
@@ -19,6 +18,7 @@ use crate::fs::ops::dir::DirItem;
 use crate::fs::ops::lookup::Entry;
 use crate::fs::ops::open::{OpenMode, Opened};
 use crate::fs::ops::rename_progress::RenameStatus;
+use crate::fs::{FileSystem, WaitStatus};
 
 /// Name of the directory.
 pub const NAME: &str = ".partfs";
@@ -53,6 +53,8 @@ pub struct Status {
     /// Keys met in listings that are not shown, because the listing has cut them at other places than it
     /// was asked to.
     pub hidden_keys: u64,
+    /// Requests of programs that wait for an answer, the oldest first.
+    pub waiting: Vec<WaitStatus>,
     /// Renames of directories that are under way, the oldest first.
     pub renames: Vec<RenameStatus>,
 }
@@ -142,6 +144,7 @@ fn status(fs: &FileSystem) -> Bytes {
         memory_free_bytes: fs.budget.free_bytes(),
         killed_writers: fs.killed_writers.load(Ordering::Relaxed),
         hidden_keys: fs.hidden_keys.load(Ordering::Relaxed),
+        waiting: fs.waiting.all(),
         renames: fs.renames.running(),
     };
     // Numbers and text only: cannot fail; an empty file would say so all the same.

@@ -8,12 +8,12 @@ use tracing::{error, warn};
 
 use crate::crash;
 use crate::fs::attr::Kind;
-use crate::fs::error::{FsResult, Meaning};
+use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
 use crate::fs::holders::process_of;
 use crate::fs::inode::{Inode, InodeNo, State};
 use crate::fs::inodes::Pin;
-use crate::fs::{FileSystem, control};
+use crate::fs::{FileSystem, OnWriterKilled, control};
 use crate::write::FileWriter;
 
 /// A confirmation by the bucket that is at most this old counts as made by the open itself: opening a
@@ -149,6 +149,31 @@ impl FileSystem {
             let _handle = handle;
             fs.finish(&inode).await;
         });
+    }
+
+    /// Closes a handle that nobody has got: its caller was killed while it waited for the open.
+    pub fn release_of_killed(self: &Arc<Self>, handle: HandleNo) {
+        let keeps_old = self.config.on_writer_killed == OnWriterKilled::KeepOld;
+        if let Ok(open) = self.handles.get(handle)
+            && let Handle::File(file) = &*open
+        {
+            file.killed.store(keeps_old, Ordering::Relaxed);
+        }
+        self.release(handle);
+    }
+
+    /// A close or fsync has failed, and its caller was killed before it could be told: it is logged, and
+    /// told to the next open.
+    pub fn failed_unheard(&self, ino: InodeNo, failure: FsError) {
+        let Some(inode) = self.inodes.get(ino) else { return };
+        let path = self.path_text(&inode);
+        error!(path, %failure, "the file could not be stored; who closed it was killed meanwhile");
+        let mut state = inode.state();
+        state.failure_reported = false;
+        // The writer that failed tells it when it goes, if it is still here.
+        if state.writer.as_ref().is_none_or(|writer| writer.failure().is_none()) {
+            state.failure = Some(failure);
+        }
     }
 
     /// Keeps the writer of an inode for an operation that has no handle.

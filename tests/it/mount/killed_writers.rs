@@ -15,15 +15,15 @@ use crate::world::pattern;
 const PART: usize = 1 << 20;
 
 /// A program in perl that says "ready" and then does nothing until it is told to go on.
-struct Program {
-    child: Child,
+pub(super) struct Program {
+    pub(super) child: Child,
     said: BufReader<std::process::ChildStdout>,
     input: ChildStdin,
 }
 
 impl Program {
     /// `$n` is a number of bytes, `wait_here()` says that it is ready and waits.
-    fn start(mounted: &Mounted, script: &str, bytes: usize) -> Self {
+    pub(super) fn start(mounted: &Mounted, script: &str, bytes: usize) -> Self {
         let whole = format!(
             "$| = 1; my $n = {bytes}; \
              sub fill {{ my ($f, $n) = @_; while ($n > 0) {{ \
@@ -44,7 +44,7 @@ impl Program {
         Self { child, said, input }
     }
 
-    fn until_ready(&mut self) {
+    pub(super) fn until_ready(&mut self) {
         let mut line = String::new();
         self.said.read_line(&mut line).unwrap();
         assert_eq!(line, "ready\n");
@@ -56,9 +56,13 @@ impl Program {
         assert_eq!(self.child.wait().unwrap().signal(), Some(signal.as_raw()));
     }
 
+    pub(super) fn go(&mut self) {
+        self.input.write_all(b"\n").unwrap();
+    }
+
     fn go_on(&mut self) {
         self.until_ready();
-        self.input.write_all(b"\n").unwrap();
+        self.go();
         let ended = self.child.wait().unwrap();
         assert!(ended.success(), "{ended}");
     }
@@ -203,7 +207,7 @@ fn a_killed_child_does_not_take_the_file_from_its_parent() {
     let mut program = Program::start(&mounted, &script, 0);
     program.kill(Signal::KILL);
     assert_eq!(mounted.object("g"), None);
-    program.input.write_all(b"\n").unwrap();
+    program.go();
     // Ends with the last process that has it.
     let mut rest = String::new();
     std::io::Read::read_to_string(&mut program.said, &mut rest).unwrap();

@@ -10,6 +10,7 @@ mod databases;
 mod dialects;
 mod editors;
 mod git;
+mod killed_callers;
 mod killed_writers;
 mod large;
 mod limits;
