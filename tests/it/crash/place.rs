@@ -138,6 +138,19 @@ impl Bucket {
         uploads.collect()
     }
 
+    /// Waits until something is true of what has happened in the bucket.
+    pub(super) fn until(&self, is_so: impl Fn() -> bool) {
+        self.runtime.block_on(async {
+            loop {
+                let next = self.bucket.effects().len() as u64;
+                if is_so() {
+                    return;
+                }
+                self.bucket.wait_for(|effect| effect.sequence >= next).await;
+            }
+        });
+    }
+
     /// Keys and ids that the journal has.
     pub(super) fn journal(&self) -> Journal {
         let mut journal = Journal::default();

@@ -35,14 +35,7 @@ fn a_gigabyte_cut_at_70_percent(dialect: MockDialect) {
     let daemon = bucket.mount(None, &options);
     std::thread::scope(|scope| {
         let first = scope.spawn(copy);
-        bucket.runtime.block_on(async {
-            let mut arrived = 0;
-            while arrived < GIB / 10 * 7 {
-                let next = bucket.bucket.effects().len() as u64;
-                bucket.bucket.wait_for(|effect| effect.sequence >= next).await;
-                arrived = parts();
-            }
-        });
+        bucket.until(|| parts() >= GIB / 10 * 7);
         daemon.kill();
         assert!(!first.join().unwrap().status.success(), "cp must say that it failed");
     });
@@ -90,4 +83,43 @@ fn a_gigabyte_cut_at_70_percent_on_qingstor() {
 #[test]
 fn a_gigabyte_cut_at_70_percent_on_s3() {
     a_gigabyte_cut_at_70_percent(MockDialect::S3);
+}
+
+/// Copies a file, kills the program when half of it is in the bucket, and copies it again.
+#[test]
+fn what_a_killed_program_had_sent_is_not_sent_again() {
+    for (dialect, _) in super::place::DIALECTS {
+        let Some(bucket) = Bucket::new(dialect) else { return };
+        let part = 8 * MIB;
+        let data = pattern(9, 12 * part + 7);
+        std::fs::write(bucket.dir().join("source"), &data).unwrap();
+        let parts = || {
+            let effects = bucket.bucket.effects().into_iter();
+            effects.filter(|effect| effect.operation == Operation::PutPart).count()
+        };
+        let mut daemon = bucket.mount(None, &["--part-size", "8MiB"]);
+        // It writes half of the file and then does nothing, until it is killed.
+        let script = format!("head -c {} $src; kill -9 $$", 6 * part + 1);
+        let half = Command::new("bash")
+            .args(["-c", &format!("exec bash -c '{script}' > $dst")])
+            .env("src", bucket.dir().join("source"))
+            .env("dst", bucket.root().join("f"))
+            .status()
+            .unwrap();
+        assert_eq!(std::os::unix::process::ExitStatusExt::signal(&half), Some(9));
+        assert_eq!(std::fs::metadata(bucket.root().join("f")).ok().map(|it| it.len()), None);
+        // What is on its way when the program dies arrives all the same.
+        bucket.until(|| parts() >= 6);
+        assert_eq!((parts(), bucket.object("f")), (6, None), "{dialect:?}");
+        let copied = Command::new("cp")
+            .arg(bucket.dir().join("source"))
+            .arg(bucket.root().join("f"))
+            .status()
+            .unwrap();
+        assert!(copied.success());
+        assert_eq!(parts(), 13, "{dialect:?}");
+        assert!(bucket.object("f").unwrap() == data, "{dialect:?}");
+        assert!(daemon.stop());
+        assert!(bucket.uploads().is_empty() && bucket.journal().keys.is_empty(), "{dialect:?}");
+    }
 }
