@@ -31,14 +31,29 @@ const HARMLESS: [i32; 8] = [
 ];
 
 /// Whether a thread is dying because its process was killed by a signal, as opposed to ending by itself.
+///
+/// `stat` is looked at only of threads that have no memory any more, which is so on their way out. A thread in
+/// execve has some, and closes what is to be closed there with a lock held for which a reader of `stat` waits:
+/// we would wait for it, and it for our answer to its FLUSH, for ever (measured on Linux 6.18).
 pub(super) fn was_killed(thread: u32) -> bool {
-    text(thread, "stat").is_some_and(|stat| Stat::parse(&stat).is_some_and(Stat::was_killed))
+    text(thread, "status").is_some_and(|status| is_dying_killed(thread, &status))
+}
+
+fn is_dying_killed(thread: u32, status: &str) -> bool {
+    !has_memory(status)
+        && text(thread, "stat").is_some_and(|stat| Stat::parse(&stat).is_some_and(Stat::was_killed))
+}
+
+/// Whether `/proc/PID/status` is that of a thread that has an address space.
+fn has_memory(status: &str) -> bool {
+    status.lines().any(|line| line.starts_with("VmSize:"))
 }
 
 /// Whether a thread that waits would die if it were let go.
 pub(super) fn is_doomed(thread: u32) -> bool {
-    let pending = text(thread, "status").map(|status| Signals::parse(&status));
-    pending.is_some_and(|signals| signals.is_fatal()) || was_killed(thread)
+    text(thread, "status").is_some_and(|status| {
+        Signals::parse(&status).is_fatal() || is_dying_killed(thread, &status)
+    })
 }
 
 fn text(thread: u32, file: &str) -> Option<String> {
@@ -187,6 +202,13 @@ mod tests {
         for thread in [0, std::process::id(), u32::MAX] {
             assert!(!was_killed(thread) && !is_doomed(thread), "{thread}");
         }
+    }
+
+    #[test]
+    fn who_has_memory_is_not_dying() {
+        let own = text(std::process::id(), "status").unwrap();
+        assert!(has_memory(&own));
+        assert!(!has_memory("Name:\tVmSize: x\nState:\tZ (zombie)\n"));
     }
 
     #[test]

@@ -242,3 +242,20 @@ fn a_killed_writer_is_gone_at_once_though_the_service_is_silent() {
     assert_eq!(std::fs::read(mounted.path("f")).unwrap(), b"old");
     assert_eq!(mounted.object("f").unwrap(), b"old");
 }
+
+/// In execve the kernel closes descriptors with a lock held for which readers of `/proc/PID/stat` wait.
+#[test]
+fn a_descriptor_that_exec_closes_keeps_nobody_waiting() {
+    let Some(mounted) = Mounted::new(Setup::default()) else { return };
+    mounted.python(
+        "import subprocess
+f = open('file', 'wb', 0)
+f.write(b'one ')
+for _ in range(20):
+    assert subprocess.run(['true'], close_fds=False).returncode == 0
+f.write(b'two')
+f.close()",
+    );
+    assert_eq!(mounted.object("file").unwrap(), b"one two");
+    assert_eq!(killed_writers(&mounted), 0);
+}
