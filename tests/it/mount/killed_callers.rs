@@ -97,7 +97,8 @@ fn who_is_killed_while_it_waits_is_gone_at_once() {
 
 #[test]
 fn a_close_whose_caller_is_killed_goes_on() {
-    let Some(mounted) = Mounted::new(setup()) else { return };
+    let timing = Timing { attempt: Duration::from_secs(5), ..Timing::default() };
+    let Some(mounted) = Mounted::new(Setup { timing, ..setup() }) else { return };
     for (stalled, bytes) in [(Operation::PutPart, PART + 5), (Operation::Put, 5)] {
         let name = format!("f{bytes}");
         let script = format!("open(F, '>', '{name}') or die; fill(F, $n); wait_here(); close(F)");
@@ -116,7 +117,8 @@ fn a_close_whose_caller_is_killed_goes_on() {
 
 #[test]
 fn a_close_that_fails_after_its_caller_was_killed_is_told_to_the_next_open() {
-    let Some(mounted) = Mounted::new(setup()) else { return };
+    let timing = Timing { attempt: Duration::from_secs(5), ..Timing::default() };
+    let Some(mounted) = Mounted::new(Setup { timing, ..setup() }) else { return };
     std::fs::write(mounted.path("f"), "old").unwrap();
     let script = "open(F, '>', 'f') or die; fill(F, 5); wait_here(); close(F)";
     let mut program = Program::start(&mounted, script, 0);
