@@ -294,16 +294,19 @@ impl Driver {
         let Some(leftovers) = &self.shared.leftovers else {
             return Ok(store.start_upload(&self.key, &self.options).await?.upload);
         };
-        if let Some(first) = first {
-            let (key, options) = (&self.key, &self.options);
-            let found = resume::find(store, leftovers, options, &first, key, &self.held).await;
-            if let Some((upload, entry)) = found {
-                crash::point("resume.found");
-                let mut record = self.record();
-                (record.entry, record.resumed) = (Some(entry), true);
-                return Ok(upload);
-            }
+        let (key, options) = (&self.key, &self.options);
+        let found = resume::find(store, leftovers, options, first.as_ref(), key, &self.held).await;
+        for entry in found.unwanted {
+            let (store, leftovers) = (Arc::clone(&self.shared.store), Arc::clone(leftovers));
+            self.shared.tasks.spawn(async move { leftovers.end(&*store, entry).await });
         }
+        if let Some((upload, entry)) = found.found {
+            crash::point("resume.found");
+            let mut record = self.record();
+            (record.entry, record.resumed) = (Some(entry), true);
+            return Ok(upload);
+        }
+        drop(first);
         let tasks = &self.shared.tasks;
         let entry = leftovers.intend(tasks, &self.key, &self.options).await;
         let started = match store.start_upload(&self.key, &self.options).await {
@@ -369,10 +372,8 @@ impl Driver {
                 let goes_on = cause.is_some_and(|cause| may_go_on(&cause)) && !in_doubt;
                 if leftovers.keeps() && goes_on {
                     leftovers.keep(entry);
-                } else if abort(&*self.shared.store, upload).await {
-                    entry.remove();
                 } else {
-                    leftovers.discard(entry);
+                    leftovers.end(&*self.shared.store, entry).await;
                 }
             }
             (leftovers, _) => {

@@ -270,10 +270,24 @@ impl Leftovers {
         self.state().keep(entry);
     }
 
-    /// An upload that nobody wants.
-    pub(super) fn discard(&self, entry: Entry) {
-        self.state().unwanted.push(entry);
-        self.work.notify_one();
+    /// Aborts an upload that nobody wants; where that fails now it is done later.
+    pub(super) async fn end(&self, store: &dyn ObjectStore, entry: Entry) {
+        if !self.try_end(store, entry).await {
+            self.work.notify_one();
+        }
+    }
+
+    async fn try_end(&self, store: &dyn ObjectStore, entry: Entry) -> bool {
+        match entry.upload() {
+            Some(upload) if !abort(store, &upload).await => {
+                self.state().unwanted.push(entry);
+                false
+            }
+            _ => {
+                entry.remove();
+                true
+            }
+        }
     }
 
     /// An upload of this key has failed and waits for its requests.
@@ -445,10 +459,7 @@ impl Leftovers {
             old.into_iter().chain(std::mem::take(&mut state.unwanted)).collect::<Vec<_>>()
         };
         for entry in unwanted {
-            match entry.upload() {
-                Some(upload) if !abort(store, &upload).await => self.state().unwanted.push(entry),
-                _ => entry.remove(),
-            }
+            self.try_end(store, entry).await;
         }
         let strays = std::mem::take(&mut self.state().strays);
         for strays in strays {

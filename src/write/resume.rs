@@ -48,18 +48,26 @@ impl HeldParts {
     }
 }
 
+/// What was cut off at a key that is written anew.
+pub(super) struct Candidates {
+    /// The one to go on with.
+    pub(super) found: Option<(Upload, Entry)>,
+    /// Those of another content: nobody will go on with them.
+    pub(super) unwanted: Vec<Entry>,
+}
+
 /// The upload to go on with when an object begins with `first` and gets `options`: one of those that were cut
-/// off at this key, whose first part is the same. `held` then has its parts. What was cut off of
-/// another content is given up.
+/// off at this key, whose first part is the same. `held` then has its parts. Without a `first`, as when
+/// the object begins with a range of another one, there is none.
 pub(super) async fn find(
     store: &dyn ObjectStore,
     leftovers: &Arc<Leftovers>,
     options: &PutOptions,
-    first: &Payload,
+    first: Option<&Payload>,
     key: &crate::store::Key,
     held: &HeldParts,
-) -> Option<(Upload, Entry)> {
-    let mut found = None;
+) -> Candidates {
+    let (mut found, mut unwanted) = (None, Vec::new());
     for entry in leftovers.take(key).await {
         let Some(upload) = entry.upload() else { continue };
         if found.is_some() {
@@ -77,8 +85,8 @@ pub(super) async fn find(
                 continue;
             }
         };
-        let begins_alike = match parts.get(&PartNumber::FIRST) {
-            Some(part) => is_same(part, first).await,
+        let begins_alike = match parts.get(&PartNumber::FIRST).zip(first) {
+            Some((part, first)) => is_same(part, first).await,
             None => false,
         };
         if begins_alike && entry.suits(options, leftovers.properties()) {
@@ -86,12 +94,12 @@ pub(super) async fn find(
             held.set(parts);
             found = Some((upload, entry));
         } else if leftovers.removes() {
-            leftovers.discard(entry);
+            unwanted.push(entry);
         } else {
             leftovers.keep(entry);
         }
     }
-    found
+    Candidates { found, unwanted }
 }
 
 async fn parts(
