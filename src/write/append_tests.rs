@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::store::{AppendLimits, ETag, Key, Limits, ObjectVersion, Operation, PutOptions};
+use crate::store::{
+    AppendLimits, ETag, ErrorKind, Key, Limits, ObjectVersion, Operation, PutOptions,
+};
 use crate::write::fake_tests::{FakeStore, limits};
 use crate::write::writer_tests::clock;
 use crate::write::{Base, FileWriter, WriteConfig, Writers};
@@ -94,6 +96,48 @@ async fn a_file_that_was_cut_replaces_the_object() {
     model.clear();
     add(&file, &mut model, b"new").await;
     assert_eq!(world.store.object(&key()), Some(b"new".to_vec()));
+}
+
+/// What is published to go on with has exactly the first part's size, and zeros are missing behind it.
+#[tokio::test]
+async fn a_gap_over_the_end_of_the_first_part_is_filled() {
+    let world = World::new();
+    let file = world.open(None);
+    let mut model = vec![b'o'; 200];
+    file.write(0, &model).await.unwrap();
+    world.store.fail(Operation::Put, 0, ErrorKind::AccessDenied);
+    model.resize(PART as usize + 100, 0);
+    file.write(model.len() as u64, b"tail").await.unwrap();
+    model.extend_from_slice(b"tail");
+    file.commit(PutOptions::default()).await.unwrap();
+    assert!(world.store.object(&key()) == Some(model));
+    assert_eq!(world.store.uploads(), 0);
+}
+
+#[tokio::test]
+async fn an_object_of_exactly_one_part_grows_by_zeros() {
+    for by_truncate in [true, false] {
+        let world = World::new();
+        let mut model = Vec::new();
+        let file = world.open(None);
+        add(&file, &mut model, &vec![b'o'; PART as usize]).await;
+        let before = world.applied();
+        world.store.fail(Operation::Put, 0, ErrorKind::AccessDenied);
+        model.resize(PART as usize + 100, 0);
+        match by_truncate {
+            true => file.truncate(model.len() as u64).await.unwrap(),
+            false => {
+                file.write(model.len() as u64, b"tail").await.unwrap();
+                model.extend_from_slice(b"tail");
+            }
+        }
+        assert_eq!(world.applied()[..2], before[..2], "what has not changed is not published");
+        file.commit(PutOptions::default()).await.unwrap();
+        assert!(world.store.object(&key()).as_ref() == Some(&model), "{by_truncate}");
+        add(&file, &mut model, b"more").await;
+        assert!(world.store.object(&key()) == Some(model), "{by_truncate}");
+        assert_eq!(world.store.uploads(), 0);
+    }
 }
 
 #[tokio::test]

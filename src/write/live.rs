@@ -154,7 +154,9 @@ impl Live {
                 if part_bytes == 0 || inner.is_orphan() {
                     break;
                 }
-                if inner.appends() && self.driver.is_none() {
+                // What is the object already would be published for ever, and be here again each time.
+                let is_changed = taken > 0 || inner.is_dirty();
+                if inner.appends() && is_changed && self.driver.is_none() {
                     short = Taken::NeedsPublish;
                     break;
                 }
