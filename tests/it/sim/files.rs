@@ -31,6 +31,9 @@ pub struct File {
     writer: u64,
     model: Arc<[u8]>,
     aside: Vec<JoinHandle<()>>,
+    /// How often somebody else had changed the object when the first commit began that may still run with nobody
+    /// waiting for it.
+    unawaited: Option<u64>,
     /// Makes the bytes of each write differ.
     salt: u64,
 }
@@ -41,7 +44,8 @@ impl File {
         let model: Arc<[u8]> = content(&world.bucket, &key).unwrap_or_default().into();
         let file = open(&world, &key, plan.appends, plan.before.is_none());
         let appends = plan.appends;
-        let mut new = Self { world, key, appends, file, writer: 1, model, aside: Vec::new(), salt };
+        let (aside, unawaited) = (Vec::new(), None);
+        let mut new = Self { world, key, appends, file, writer: 1, model, aside, unawaited, salt };
         new.rest();
         new
     }
@@ -96,10 +100,16 @@ impl File {
             }
             Op::Read { at, len } => self.read(at, len).await,
             Op::Commit => self.commit().await,
-            Op::AbandonedCommit { patience } => match timeout(patience, self.commit()).await {
-                Ok(after) => after,
-                Err(_) => After::Same,
-            },
+            Op::AbandonedCommit { patience } => {
+                let foreigners = self.foreigners();
+                match timeout(patience, self.commit()).await {
+                    Ok(after) => after,
+                    Err(_) => {
+                        self.unawaited.get_or_insert(foreigners);
+                        After::Same
+                    }
+                }
+            }
             Op::CommitAside => {
                 self.commit_aside();
                 After::Same
@@ -236,7 +246,12 @@ impl File {
             }
         };
         self.world.count(|outcome| outcome.commits += 1);
-        let undisturbed = self.foreigners() == before.0
+        // What was published may have been under way when this commit began.
+        let begun = self.unawaited.unwrap_or(before.0);
+        if self.aside.iter().all(JoinHandle::is_finished) {
+            self.unawaited = None;
+        }
+        let undisturbed = self.foreigners() == begun
             && (self.foreigners() == 0 || self.file.publications() > before.1);
         if undisturbed {
             self.world.oracle.confirmed(&self.key, self.writer);
@@ -254,6 +269,7 @@ impl File {
     }
 
     fn commit_aside(&mut self) {
+        self.unawaited.get_or_insert(self.foreigners());
         let (world, key, file) =
             (Arc::clone(&self.world), self.key.clone(), Arc::clone(&self.file));
         self.aside.push(tokio::spawn(async move {
@@ -315,6 +331,7 @@ impl File {
         self.file = open(&self.world, &self.key, self.appends, empty);
         self.model = found.filter(|_| !empty).unwrap_or_default().into();
         self.writer += 1;
+        self.unawaited = None;
         self.rest();
         self.world.count(|outcome| outcome.reopened += 1);
     }

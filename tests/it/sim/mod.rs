@@ -2,7 +2,7 @@
 //! are written, and of what fails, stalls, comes twice or too late. Hours pass in milliseconds.
 //!
 //! - `plan`: a seed as data. `files`: carries out what is planned for one file. `oracle`: what the bucket may
-//!   hold at any moment. `harness`: one seed from beginning to end.
+//!   hold at any moment. `harness`: one seed from beginning to end. `watchdog`: names a seed that has no end.
 //!
 //! All runs on one thread, file I/O and bodies from files too (`write` does that on such a runtime;
 //! `FaultStore::with_bodies_in_place`), so a seed makes the same events each time. Ids of uploads and ETags are
@@ -12,8 +12,10 @@ mod files;
 mod harness;
 mod oracle;
 mod plan;
+mod watchdog;
 
 use harness::Outcome;
+use watchdog::Watchdog;
 
 /// Seeds of the usual run, from 0 on.
 const SEEDS: u64 = 500;
@@ -25,15 +27,16 @@ fn number(name: &str) -> Option<u64> {
 
 /// Runs a seed; a failure says how to see it again.
 fn run(seed: u64) -> Outcome {
+    let _watchdog = Watchdog::over(replay(seed));
     match harness::run(seed) {
         Ok(outcome) => outcome,
-        Err(failure) => {
-            let replay = format!("PARTFS_SIM_SEED={seed} cargo test --test it sim::one_seed");
-            panic!(
-                "seed {seed}: {failure}\nagain, with everything that happened: {replay} -- --nocapture"
-            );
-        }
+        Err(failure) => panic!("{failure}\n{}", replay(seed)),
     }
+}
+
+fn replay(seed: u64) -> String {
+    let command = format!("PARTFS_SIM_SEED={seed} cargo test --test it sim::one_seed");
+    format!("seed {seed}; again, with everything that happened: {command} -- --nocapture")
 }
 
 /// A run shows something only if it went wrong often, and in every way, and well often, too.
@@ -69,10 +72,23 @@ fn any_seed_keeps_the_promises() {
     }
 }
 
+/// Ran for ever: a gap over the end of the first part of an appendable object, which was published again and again.
+#[test]
+fn seed_602233_ends() {
+    run(602_233);
+}
+
+/// Was said to be wrong: somebody else replaced what an abandoned commit had stored before it was answered.
+#[test]
+fn seed_604104_keeps_the_promises() {
+    run(604_104);
+}
+
 /// Shows what happens with `PARTFS_SIM_SEED`, if that is set.
 #[test]
 fn one_seed() {
     let Some(seed) = number("PARTFS_SIM_SEED") else { return };
+    let _watchdog = Watchdog::over(replay(seed));
     let (plan, events, outcome) = harness::run_logged(seed);
     println!("{plan:#?}");
     events.iter().for_each(|event| println!("{event}"));
@@ -83,6 +99,7 @@ fn one_seed() {
 #[test]
 fn a_seed_makes_the_same_events_each_time() {
     for seed in (0..60).chain([getrandom_seed()]) {
+        let _watchdog = Watchdog::over(replay(seed));
         let (_, first, _) = harness::run_logged(seed);
         let (_, second, _) = harness::run_logged(seed);
         assert!(first.len() > 2, "seed {seed}: {} events", first.len());
