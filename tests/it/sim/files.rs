@@ -229,6 +229,7 @@ impl File {
 
     async fn commit(&mut self) -> After {
         let before = (self.foreigners(), self.file.publications());
+        let late = self.world.oracle.late_at(&self.key);
         let start = Instant::now();
         let done = self.file.commit(PutOptions::default()).await;
         if start.elapsed() > CLOSE_TIMEOUT + Duration::from_secs(1) {
@@ -251,8 +252,10 @@ impl File {
         if self.aside.iter().all(JoinHandle::is_finished) {
             self.unawaited = None;
         }
+        let published = self.file.publications() > before.1;
         let undisturbed = self.foreigners() == begun
-            && (self.foreigners() == 0 || self.file.publications() > before.1);
+            && (self.foreigners() == 0 || published)
+            && !self.is_overtaken(if published { late } else { 0 });
         if undisturbed {
             self.world.oracle.confirmed(&self.key, self.writer);
             let found = content(&self.world.bucket, &self.key);
@@ -266,6 +269,11 @@ impl File {
             self.wrong("a commit says something else than is true".to_owned());
         }
         After::Same
+    }
+
+    /// Whether more than `late` objects have appeared too late, as nobody can help where an abort failed.
+    fn is_overtaken(&self, late: u64) -> bool {
+        self.world.oracle.late_at(&self.key) > late && self.world.has_failed_to_abort(&self.key)
     }
 
     fn commit_aside(&mut self) {

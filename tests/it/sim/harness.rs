@@ -95,7 +95,7 @@ impl World {
     }
 
     /// Whether the abort of an upload was answered with an error.
-    fn has_failed_to_abort(&self, key: &Key) -> bool {
+    pub fn has_failed_to_abort(&self, key: &Key) -> bool {
         self.store.events().iter().any(|event| {
             event.operation == Operation::AbortUpload
                 && event.key.as_deref() == Some(key.as_str())

@@ -78,10 +78,13 @@ fn seed_602233_ends() {
     run(602_233);
 }
 
-/// Was said to be wrong: somebody else replaced what an abandoned commit had stored before it was answered.
+/// Were said to be wrong. Somebody else replaced what an abandoned commit had stored before it was answered; a late
+/// Complete whose abort had failed, too, replaced what the next writer was opened over.
 #[test]
-fn seed_604104_keeps_the_promises() {
-    run(604_104);
+fn seeds_in_which_others_were_at_the_object_keep_the_promises() {
+    for seed in [604_104, 604_403] {
+        run(seed);
+    }
 }
 
 /// Shows what happens with `PARTFS_SIM_SEED`, if that is set.

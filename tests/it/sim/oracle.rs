@@ -202,6 +202,11 @@ impl Oracle {
         self.known.lock().unwrap().values().map(|known| known.late).sum()
     }
 
+    /// How often the object at a key did.
+    pub fn late_at(&self, key: &Key) -> u64 {
+        self.known.lock().unwrap().get(key).map_or(0, |known| known.late)
+    }
+
     pub fn wrong(&self, what: String) {
         self.wrong.lock().unwrap().push(what);
     }
