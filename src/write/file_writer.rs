@@ -180,7 +180,9 @@ impl FileWriter {
     /// # Errors
     /// Any of the upload, for good. [`WriteError::Discarded`] after [`discard`](Self::discard) and
     /// [`orphan`](Self::orphan). After [`WriteError::Timeout`] the key may hold the old or, if the
-    /// request was on its way, the new content.
+    /// request was on its way, the new content. It is for good, too, unless the time was over before the
+    /// turn of this commit came: then it has sent nothing, [`failure`](Self::failure) is `None`, and it may be
+    /// tried again.
     pub async fn commit(&self, options: PutOptions) -> Result<Committed, WriteError> {
         let deadline = self.inner.deadline();
         let guard = match tokio::time::timeout_at(deadline, self.inner.lock()).await {

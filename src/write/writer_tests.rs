@@ -234,6 +234,20 @@ async fn a_writer_that_is_dropped_aborts_its_upload() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_commit_whose_turn_does_not_come_in_time_may_be_tried_again() {
+    let world = World::new();
+    let file = world.create();
+    file.write(0, b"x").await.unwrap();
+    let held = file.hold().await;
+    let error = file.commit(PutOptions::default()).await.unwrap_err();
+    assert!(matches!(error, WriteError::Timeout), "{error:?}");
+    assert!(file.failure().is_none() && !file.may_have_published());
+    drop(held);
+    file.commit(PutOptions::default()).await.unwrap();
+    assert_eq!(world.store.applied(Operation::Put), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_commit_ends_in_time() {
     for (len, gated) in [(1, Operation::Put), (3 * PART, Operation::CompleteUpload)] {
         let world = World::new();
