@@ -34,6 +34,7 @@ pub mod fuse;
 pub mod http;
 pub mod mock;
 pub mod mount;
+pub mod panics;
 pub mod read;
 pub mod store;
 pub mod telemetry;

@@ -4,6 +4,7 @@
 
 mod convert;
 mod errno;
+mod guarded;
 mod reply;
 pub mod session;
 
@@ -21,10 +22,13 @@ use fuser::{
     WriteFlags,
 };
 use tokio::runtime::Handle as Runtime;
+use tracing::error;
 
 use crate::fs::ops::attributes::Space;
 use crate::fs::ops::create::Maker;
-use crate::fs::{DirItem, FileSystem, HandleNo, InodeNo, Opened, RenameFlags, SetAttr, SetXattr};
+use crate::fs::{
+    DirItem, FileSystem, HandleNo, InodeNo, Meaning, Opened, RenameFlags, SetAttr, SetXattr,
+};
 use crate::fuse::convert::{
     GENERATION, allocate, attributes, file_type, inode, is_durable, open_mode, set_time, write_at,
 };
@@ -32,6 +36,7 @@ use crate::fuse::reply::{
     Pending, Refuse, Taking, answer_attr, answer_create, answer_data, answer_durable, answer_empty,
     answer_entry, answer_offset, answer_open, answer_xattr, refuse,
 };
+use crate::panics;
 
 /// The largest copy that one answer can tell of: whole pages in 32 bits.
 const COPY_BYTES: u64 = 0xffff_f000;
@@ -53,8 +58,8 @@ impl Adapter {
         Self { fs, runtime, request_bytes: request_bytes.max(REQUEST_BYTES_LEAST) }
     }
 
-    /// Runs the waiting form of an operation in a task. A caller that is killed meanwhile is let go; the
-    /// work goes on.
+    /// Runs the waiting form of an operation in a task. A caller that is killed meanwhile is let go, by EINTR
+    /// which it does not see; the work goes on. A panic is EIO.
     fn later<R, F, Fut>(
         &self,
         request: &Request,
@@ -67,12 +72,16 @@ impl Adapter {
         F: FnOnce(Arc<FileSystem>, Pending<R>) -> Fut,
         Fut: Future<Output = ()> + Send + 'static,
     {
-        let (reply, let_go) = Pending::new(&self.fs, reply);
-        let wait = self.fs.wait(operation, ino, request.pid(), let_go);
-        let work = work(Arc::clone(&self.fs), reply);
+        let reply = Pending::new(&self.fs, reply);
+        let failed = reply.instead(Errno::EIO);
+        let wait = self.fs.wait(operation, ino, request.pid(), reply.instead(Errno::EINTR));
+        let (fs, work) = (Arc::clone(&self.fs), work(Arc::clone(&self.fs), reply));
         self.runtime.spawn(async move {
             let _wait = wait;
-            work.await;
+            if panics::caught_in(work).await.is_err() {
+                fs.panicked(operation, ino, true);
+                failed();
+            }
         });
     }
 }
@@ -359,7 +368,13 @@ impl Filesystem for Adapter {
         let len = data.len() as u32;
         let durable = is_durable(flags);
         let at = write_at(offset, write_flags, flags);
-        let taken = match self.fs.try_write(number, at, data) {
+        // The reply outlives a panic here: who is told may close the file at once, and the file must be known to
+        // have failed by then.
+        let taken = panics::caught(|| self.fs.try_write(number, at, data)).unwrap_or_else(|_| {
+            self.fs.panicked("write", ino, true);
+            Err(Meaning::Io.into())
+        });
+        let taken = match taken {
             Ok(taken) if taken == data.len() && !durable => return reply.written(len),
             Ok(taken) => taken,
             Err(error) => return refuse(reply, "write", ino.0, &error),
@@ -469,14 +484,17 @@ impl Filesystem for Adapter {
     fn release(
         &self,
         _request: &Request,
-        _ino: KernelInodeNo,
+        ino: KernelInodeNo,
         number: FileHandle,
         _flags: OpenFlags,
         _lock_owner: Option<LockOwner>,
         _flush: bool,
         reply: ReplyEmpty,
     ) {
-        self.fs.release(handle(number));
+        // It only counts, so after a panic the content is what it was, and others may go on with it.
+        if panics::caught(|| self.fs.release(handle(number))).is_err() {
+            error!(ino = ino.0, "the end of a handle failed by a panic");
+        }
         reply.ok();
     }
 

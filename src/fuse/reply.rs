@@ -35,17 +35,19 @@ pub(super) struct Pending<R> {
 }
 
 impl<R: Refuse + Send + 'static> Pending<R> {
-    /// Together with what lets the caller go: by EINTR, which one that was killed does not see.
-    pub(super) fn new(fs: &Arc<FileSystem>, reply: R) -> (Self, impl FnOnce() + Send + use<R>) {
-        let reply = Arc::new(Mutex::new(Some(reply)));
-        let other = Arc::clone(&reply);
-        let let_go = move || {
-            let reply = other.lock().take();
+    pub(super) fn new(fs: &Arc<FileSystem>, reply: R) -> Self {
+        Self { fs: Arc::clone(fs), reply: Arc::new(Mutex::new(Some(reply))) }
+    }
+
+    /// What answers in place of the work, if that has not answered.
+    pub(super) fn instead(&self, errno: Errno) -> impl FnOnce() + Send + use<R> {
+        let reply = Arc::clone(&self.reply);
+        move || {
+            let reply = reply.lock().take();
             if let Some(reply) = reply {
-                reply.refuse(Errno::EINTR);
+                reply.refuse(errno);
             }
-        };
-        (Self { fs: Arc::clone(fs), reply }, let_go)
+        }
     }
 }
 

@@ -12,6 +12,7 @@ use tokio::runtime::Handle as Runtime;
 
 use crate::fs::FileSystem;
 use crate::fuse::Adapter;
+use crate::fuse::guarded::Guarded;
 
 /// How the kernel shall mount.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -66,7 +67,7 @@ pub fn mount(
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(options.threads.max(1));
     let adapter = Adapter::new(Arc::clone(&fs), runtime, options.request_bytes);
-    let mut session = fuser::Session::new(adapter, at, &config)?;
+    let mut session = fuser::Session::new(Guarded(adapter), at, &config)?;
     let unmounter = Mutex::new(session.unmount_callable());
     let dispatch = thread::Builder::new().name("fuse".to_owned()).spawn(move || session.run())?;
     let device = std::fs::metadata(at)?.dev();

@@ -30,7 +30,7 @@ use tracing::info;
 use crate::budget::Budget;
 use crate::clock::{Clock, SystemClock};
 use crate::fs::FileSystem;
-use crate::{fuse, telemetry};
+use crate::{fuse, panics, telemetry};
 
 pub use config::{
     CheckConfig, LinkConfig, MountConfig, OnWriterKilled, Source, Start, StateDir, UmountConfig,
@@ -106,6 +106,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let mountpoint = mountpoint::prepare(&config.mountpoint, config.nonempty)?;
     let staging_dir = staging::prepare(config.staging_dir.as_deref(), &mountpoint)?;
     start_log(config, &mountpoint)?;
+    panics::watch();
     raise_file_limit();
     let journal = state::journal(config, &mountpoint)?;
     let runtime = runtime(layers::file_threads(config.memory_limit_bytes))?;

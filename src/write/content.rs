@@ -130,14 +130,18 @@ impl Inner {
         Ok(guard)
     }
 
-    /// Runs work that owns the content to its end, even when the caller goes away.
+    /// Runs work that owns the content to its end, even when the caller goes away. After a panic nobody knows
+    /// what the content is, or what was published: the file has failed.
     pub(super) async fn detached<T, F>(self: &Arc<Self>, work: F) -> Result<T, WriteError>
     where
         T: Send + 'static,
         F: Future<Output = T> + Send + 'static,
     {
         let task = self.shared.tasks.spawn(work);
-        task.await.map_err(|_| WriteError::Internal("a task was stopped"))
+        task.await.map_err(|_| {
+            self.doubt();
+            self.set_failure(WriteError::Internal("a task was stopped"))
+        })
     }
 
     /// When a publication that begins now must have ended.

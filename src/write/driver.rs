@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
 use crate::crash;
+use crate::panics;
 use crate::store::{
     ByteRange, Conditions, ErrorKind, Expected, Key, ObjectVersion, Operation, PartNumber,
     PartReceipt, Payload, PutOptions, StoreError, StoreResult, Upload as OpenUpload,
@@ -245,32 +246,34 @@ impl Driver {
         }
     }
 
+    /// Carries a command out in a task. What waits for the answer gets one, also after a panic.
     fn run(self: &Arc<Self>, command: Command<Part>) {
         let me = Arc::clone(self);
         self.shared.tasks.spawn(async move {
             match command {
                 Command::Start => {
                     me.shared.uploads_open.fetch_add(1, Ordering::AcqRel);
-                    let started = me.start().await;
+                    let started = panics::caught_in(me.start()).await;
+                    let started = started.unwrap_or_else(|_| Err(panicked()));
                     if started.is_err() {
                         me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
                     }
                     me.feed(Event::Started(started));
                 }
                 Command::Send { upload, number, part } => {
-                    let sent = me.send(&upload, number, part).await;
+                    let sent = panics::caught_in(me.send(&upload, number, part)).await;
+                    let sent = sent.unwrap_or_else(|_| Err(panicked().into()));
                     me.feed(Event::Sent(number, sent));
                 }
                 Command::Complete { upload, parts, expected, sent_again } => {
-                    crash::point("flush.lastpart_acked");
-                    let held = match sent_again || me.record().resumed {
-                        true => me.check_held(&upload, &parts).await,
-                        false => Ok(()),
-                    };
-                    let completed = match held {
-                        Ok(()) => me.complete(&upload, &parts, expected).await,
-                        Err(error) => Err(error),
-                    };
+                    let completed = panics::caught_in(async {
+                        crash::point("flush.lastpart_acked");
+                        if sent_again || me.record().resumed {
+                            me.check_held(&upload, &parts).await?;
+                        }
+                        me.complete(&upload, &parts, expected).await
+                    });
+                    let completed = completed.await.unwrap_or_else(|_| Err(panicked().into()));
                     if completed.is_ok() {
                         me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
                         me.forget(&upload);
@@ -279,7 +282,14 @@ impl Driver {
                     me.feed(Event::Completed(completed));
                 }
                 Command::Abort { upload } => {
-                    me.leave(&upload).await;
+                    // What it was to do, it does not do: the upload stays in the bucket.
+                    let _ = panics::caught_in(me.leave(&upload)).await;
+                    let settled = {
+                        let mut record = me.record();
+                        record.leaving = false;
+                        record.settling.take()
+                    };
+                    drop(settled);
                     me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
                     me.feed(Event::Aborted);
                 }
@@ -383,11 +393,6 @@ impl Driver {
                 abort(&*self.shared.store, upload).await;
             }
         }
-        let mut record = self.record();
-        record.leaving = false;
-        let settled = record.settling.take();
-        drop(record);
-        drop(settled);
     }
 
     async fn send(
@@ -485,6 +490,11 @@ impl Driver {
     fn corrupt(&self, operation: Operation, message: &str) -> WriteError {
         StoreError::new(ErrorKind::Corrupt, operation, message).with_key(self.key.as_str()).into()
     }
+}
+
+/// The answer to a request that has panicked: as one of which nobody knows what it says.
+fn panicked() -> StoreError {
+    StoreError::new(ErrorKind::Corrupt, Operation::StartUpload, "internal: a panic")
 }
 
 /// Whether an upload that failed so may be continued.

@@ -172,6 +172,12 @@ impl FileWriter {
         self.inner.check().err()
     }
 
+    /// A request about the file has panicked, so nobody knows what the content is: it is never published. Never
+    /// waits; a publication that has begun goes on. Without effect after a failure.
+    pub fn distrust(&self) {
+        self.inner.set_failure(WriteError::Internal("a request about the file has panicked"));
+    }
+
     /// Publishes the content: on success the object holds exactly these bytes, confirmed by the
     /// store. Content that is clean is not sent; the last result is returned again.
     ///

@@ -27,11 +27,12 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "budget",
             "clock",
             "telemetry",
+            "panics",
         ],
     ),
-    ("fuse", &["fs"]),
-    ("fs", &["write", "read", "store", "clock", "budget", "crash"]),
-    ("write", &["store", "budget", "clock", "crash"]),
+    ("fuse", &["fs", "panics"]),
+    ("fs", &["write", "read", "store", "clock", "budget", "crash", "panics"]),
+    ("write", &["store", "budget", "clock", "crash", "panics"]),
     ("read", &["store", "budget"]),
     ("dialect", &["store", "http", "clock"]),
     ("mock", &["store", "clock"]),
@@ -40,6 +41,7 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
     ("budget", &[]),
     ("clock", &[]),
     ("crash", &[]),
+    ("panics", &[]),
     ("telemetry", &[]),
 ];
 

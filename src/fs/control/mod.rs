@@ -19,6 +19,7 @@ use crate::fs::ops::lookup::Entry;
 use crate::fs::ops::open::{OpenMode, Opened};
 use crate::fs::ops::rename_progress::RenameStatus;
 use crate::fs::{FileSystem, WaitStatus};
+use crate::panics;
 
 /// Name of the directory.
 pub const NAME: &str = ".partfs";
@@ -53,6 +54,8 @@ pub struct Status {
     /// Keys met in listings that are not shown, because the listing has cut them at other places than it
     /// was asked to.
     pub hidden_keys: u64,
+    /// Panics of the daemon, each of which has cost one request.
+    pub panics: u64,
     /// Requests of programs that wait for an answer, the oldest first.
     pub waiting: Vec<WaitStatus>,
     /// Renames of directories that are under way, the oldest first.
@@ -144,6 +147,7 @@ fn status(fs: &FileSystem) -> Bytes {
         memory_free_bytes: fs.budget.free_bytes(),
         killed_writers: fs.killed_writers.load(Ordering::Relaxed),
         hidden_keys: fs.hidden_keys.load(Ordering::Relaxed),
+        panics: panics::count(),
         waiting: fs.waiting.all(),
         renames: fs.renames.running(),
     };

@@ -14,6 +14,7 @@ use crate::fs::holders::process_of;
 use crate::fs::inode::{Inode, InodeNo, State};
 use crate::fs::inodes::Pin;
 use crate::fs::{FileSystem, OnWriterKilled, control};
+use crate::panics;
 use crate::write::FileWriter;
 
 /// A confirmation by the bucket that is at most this old counts as made by the open itself: opening a
@@ -147,7 +148,9 @@ impl FileSystem {
         self.background.spawn(&self.runtime, async move {
             // The handle pins the inode until this is over.
             let _handle = handle;
-            fs.finish(&inode).await;
+            if panics::caught_in(fs.finish(&inode)).await.is_err() {
+                fs.panicked("publish after the last close", inode.ino, false);
+            }
         });
     }
 
@@ -173,6 +176,20 @@ impl FileSystem {
         // The writer that failed tells it when it goes, if it is still here.
         if state.writer.as_ref().is_none_or(|writer| writer.failure().is_none()) {
             state.failure = Some(failure);
+        }
+    }
+
+    /// A request about an inode has panicked. A file that is being written is not published any more: what
+    /// the panic has left of it is not what anybody wrote. `told`: somebody waits, and is told.
+    pub fn panicked(&self, operation: &'static str, ino: InodeNo, told: bool) {
+        let Some(inode) = self.inodes.get(ino) else {
+            return error!(operation, "failed by a panic");
+        };
+        error!(operation, path = self.path_text(&inode), "failed by a panic");
+        let mut state = inode.state();
+        if let Some(writer) = &state.writer {
+            writer.distrust();
+            state.failure_reported = told;
         }
     }
 

@@ -72,6 +72,12 @@ impl Bucket {
         self.place.path()
     }
 
+    /// What the status file says.
+    pub(super) fn status(&self) -> serde_json::Value {
+        let text = fs::read(self.root().join(".partfs/status.json")).unwrap();
+        serde_json::from_slice(&text).unwrap()
+    }
+
     /// A folder beside it.
     pub(super) fn dir(&self) -> &Path {
         self.dir.path()
@@ -87,7 +93,10 @@ impl Bucket {
         let endpoint = format!("http://{}", self.server.address());
         let mut command = partfs(["mount", "--foreground", &url]);
         command.arg(self.root()).args(["--endpoint", &endpoint, "--region", "test-1"]);
-        command.args(["--log-level", "off"]).args(more);
+        command.args(more);
+        if !more.contains(&"--log-level") {
+            command.args(["--log-level", "off"]);
+        }
         if !more.contains(&"--part-size") {
             command.args(["--part-size", "1MiB"]);
         }

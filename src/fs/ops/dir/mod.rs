@@ -12,6 +12,7 @@ mod pages;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::crash;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::handle::{DirHandle, Handle, HandleNo};
@@ -40,6 +41,7 @@ const DOTS: u64 = 2;
 impl FileSystem {
     /// Opens a directory. Makes no request.
     pub fn opendir(&self, ino: InodeNo) -> FsResult<HandleNo> {
+        crash::point("opendir.begin");
         if let Some(handle) = control::opendir(self, ino) {
             return Ok(handle);
         }
@@ -63,6 +65,7 @@ impl FileSystem {
         offset: u64,
         attributes: bool,
     ) -> FsResult<Vec<DirItem>> {
+        crash::point("readdir.begin");
         let handle = self.handles.get(handle)?;
         if let Handle::Control(_) = &*handle {
             return Ok(control::readdir(self, offset));
