@@ -189,8 +189,9 @@ fn body_spoiled(spot: &Spot) -> Vec<Fault> {
     let mut faults = vec![
         short("F05", "slow link", spot, Action::Rate(64 << 10), 1),
         short("F06", "no ETag", spot, Action::MissingEtag, 1),
-        // The ETag of a part may be anything; Complete shows that it is not the service's.
-        one("F06", "wrong ETag", spot, Action::WrongEtag),
+        // The ETag of a part may be anything; Complete shows that it is not the service's, and the list of
+        // parts has it (QingStor asks for none).
+        short("F06", "wrong ETag", spot, Action::WrongEtag, 1),
         short("F06", "wrong checksum", spot, Action::WrongCrc, 1),
         short(
             "F06",
