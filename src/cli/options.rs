@@ -136,7 +136,7 @@ option!(OBJECT_METADATA: Entries = "object_metadata", "object-metadata", Entries
 option!(TRAFFIC_LIMIT: BitRate = "traffic_limit", "traffic-limit", BitRate, ("none"),
     "Ask the service to slow each request that carries content down to this many bits per second.");
 option!(CONTENT_MD5: Switch = "content_md5", "content-md5", Switch, "false",
-    "Send the MD5 with every body, so that the service checks it; costs a core per 0.5 GiB/s.");
+    "Send the MD5 with parts, too, so that the service checks it; costs a core per 0.5 GiB/s. Without it their CRC-64 is compared before they are published.");
 option!(SSE: HeaderText = "sse", "sse", HeaderText("ALGORITHM"), ("that of the bucket"),
     "Let the service encrypt new objects: AES256 (its own key; OSS also SM4) or KMS.");
 option!(SSE_KMS_KEY_ID: HeaderText = "sse_kms_key_id", "sse-kms-key-id", HeaderText("ID"), ("the default key of the account"),

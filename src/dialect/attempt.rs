@@ -2,6 +2,7 @@
 //! its failures allow. Which operation it is does not matter here; that is `client`'s.
 
 use std::future::Future;
+use std::io;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -171,6 +172,12 @@ impl Client {
             self.dialect.learns(job.operation, &answer.headers);
         }
         log(result.as_ref().err(), status, request_id);
+        // What has changed in this machine, and not on its way, stays so however often it is sent.
+        if let Err(Failure { kind: ErrorKind::Corrupt, .. }) = &result
+            && let Err(error) = job.draft.body.md5().await
+        {
+            return Err(unreadable(&error));
+        }
         result
     }
 
@@ -287,11 +294,13 @@ pub(super) async fn md5_of(job: &Job<'_>) -> Result<[u8; 16], Failure> {
     if let Some(md5) = job.md5.get() {
         return Ok(*md5);
     }
-    let md5 =
-        job.draft.body.md5().await.map_err(|error| {
-            Failure::new(ErrorKind::Unreadable, Repeat::Never, error.to_string())
-        })?;
+    let md5 = job.draft.body.md5().await.map_err(|error| unreadable(&error))?;
     Ok(*job.md5.get_or_init(|| md5))
+}
+
+/// A body that this machine cannot give any more as it was.
+fn unreadable(error: &io::Error) -> Failure {
+    Failure::new(ErrorKind::Unreadable, Repeat::Never, error.to_string())
 }
 
 pub(super) fn hex(bytes: &[u8]) -> String {

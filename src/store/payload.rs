@@ -8,7 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 
-use crate::store::Checksum;
+use crate::store::{Checksum, RunningChecksum};
 
 /// Bytes that are not in memory. They must not change while a payload of them exists.
 pub trait PayloadSource: Send + Sync + fmt::Debug {
@@ -95,18 +95,29 @@ impl Payload {
     /// The MD5 of the bytes. Reads them all and takes a core meanwhile, outside the async threads.
     ///
     /// # Errors
-    /// Those of [`Pieces::next`].
+    /// Those of [`Pieces::next`]; [`io::ErrorKind::InvalidData`] when a checksum was stated and is that of
+    /// other bytes: then memory or disk has changed them since they arrived.
     pub async fn md5(&self) -> io::Result<[u8; 16]> {
-        let mut running = Md5::new();
+        let mut md5 = Md5::new();
+        let mut sum = self.checksum.map(|checksum| RunningChecksum::new(checksum.kind));
         let mut pieces = self.pieces();
         while let Some(piece) = pieces.next().await? {
             let hashed = tokio::task::spawn_blocking(move || {
-                running.update(&piece);
-                running
+                md5.update(&piece);
+                if let Some(sum) = &mut sum {
+                    sum.update(&piece);
+                }
+                (md5, sum)
             });
-            running = hashed.await.map_err(io::Error::other)?;
+            (md5, sum) = hashed.await.map_err(io::Error::other)?;
         }
-        Ok(running.finalize().into())
+        let found = sum.map(|sum| sum.value());
+        if found != self.checksum {
+            let message =
+                format!("the bytes have changed: {:?} arrived, {found:?} is left", self.checksum);
+            return Err(io::Error::new(io::ErrorKind::InvalidData, message));
+        }
+        Ok(md5.finalize().into())
     }
 }
 
@@ -178,6 +189,7 @@ impl fmt::Debug for Payload {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::store::ChecksumKind;
 
     #[derive(Debug)]
     struct Source {
@@ -217,6 +229,18 @@ mod tests {
             assert_eq!(whole(&payload.clone()).await.unwrap(), bytes);
         }
         assert!(whole(&Payload::default()).await.unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn bytes_that_are_not_what_arrived_have_no_md5() {
+        let kind = ChecksumKind::Crc64Xz;
+        let payload = |bytes: &[u8], sum: &[u8]| {
+            Payload::from(bytes.to_vec()).with_checksum(Some(kind.of(sum)))
+        };
+        assert!(payload(b"arrived", b"arrived").md5().await.is_ok());
+        let error = payload(b"arrivee", b"arrived").md5().await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+        assert!(payload(b"", b"arrived").md5().await.is_err());
     }
 
     #[tokio::test]

@@ -101,9 +101,10 @@ impl Shared {
         })
     }
 
-    /// Which CRC-64 the service checks.
+    /// Which CRC-64 is computed as bytes arrive, and goes with them: the one that the service checks. Where
+    /// it checks none it is still compared when the bytes are read to be sent ([`Payload::md5`]).
     pub(super) fn checksum_kind(&self) -> Option<ChecksumKind> {
-        self.store.limits().checksum
+        self.store.limits().checksum.or(Some(ChecksumKind::Crc64Xz))
     }
 
     /// Waits for one of the mount's requests with a body.

@@ -123,9 +123,10 @@ pub(crate) trait Flavor: Send + Sync + Debug + 'static {
         Ok(None)
     }
 
-    /// See [`Dialect::wants_md5`](crate::dialect::Dialect::wants_md5).
-    fn wants_md5(&self, _operation: Operation) -> bool {
-        false
+    /// See [`Dialect::wants_md5`](crate::dialect::Dialect::wants_md5). What is published by the same request
+    /// that brings it cannot be compared before: the service must refuse it.
+    fn wants_md5(&self, operation: Operation) -> bool {
+        matches!(operation, Operation::Put | Operation::Append)
     }
 
     /// See [`Dialect::extends`](crate::dialect::Dialect::extends).

@@ -169,7 +169,7 @@ impl FaultStore {
 
     /// The bytes of a body as they are sent.
     async fn body(&self, run: &mut Run, payload: &Payload) -> StoreResult<Payload> {
-        if !self.bodies_in_place {
+        if !self.bodies_in_place && !run.damages() {
             return Ok(payload.clone());
         }
         run.body(payload).await

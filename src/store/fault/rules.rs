@@ -33,6 +33,9 @@ pub enum Fault {
     /// The same part arrives once more so much after the answer: an attempt that was given up, and was on its
     /// way all the same. Only of [`Operation::PutPart`].
     Echo(Duration),
+    /// A bit of its body changes in the memory of whoever sends it, after the checksum was computed. The byte
+    /// is counted from 0; a body that does not have it is spared.
+    Damaged(u64),
     /// The answer says something else than is true.
     Wrong(Claim),
     /// Somebody aborts its upload just before. Only of calls that name one.

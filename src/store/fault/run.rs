@@ -35,6 +35,7 @@ pub(super) struct Run {
     fails: Option<(ErrorKind, Done)>,
     twice: bool,
     echo: Option<Duration>,
+    damaged: Option<u64>,
     wrong: Vec<Claim>,
     aborted: bool,
     flat: bool,
@@ -67,6 +68,7 @@ impl Run {
             fails: None,
             twice: false,
             echo: None,
+            damaged: None,
             wrong: Vec::new(),
             aborted: false,
             flat: false,
@@ -89,6 +91,7 @@ impl Run {
             Fault::HeldAfter(gate) => self.after.push(Wait::Gate(gate)),
             Fault::Twice => self.twice = true,
             Fault::Echo(time) => self.echo = Some(time),
+            Fault::Damaged(byte) => self.damaged = Some(byte),
             Fault::Wrong(claim) => self.wrong.push(claim),
             Fault::Aborted => self.aborted = true,
             Fault::Flat => self.flat = true,
@@ -98,6 +101,11 @@ impl Run {
     /// Whether a listing by directory is answered with all keys.
     pub(super) fn is_flat(&self) -> bool {
         self.flat
+    }
+
+    /// Whether the body is changed on its way.
+    pub(super) fn damages(&self) -> bool {
+        self.damaged.is_some()
     }
 
     /// Whether the bucket is still to do something when the call has been answered.
@@ -111,6 +119,9 @@ impl Run {
         let mut bytes = self.read(payload, 0, half)?;
         self.wait_before().await;
         bytes.extend(self.read(payload, half, payload.len())?);
+        if let Some(byte) = self.damaged {
+            damage(&mut bytes, byte);
+        }
         Ok(Payload::new(bytes).with_checksum(payload.checksum()))
     }
 
@@ -263,6 +274,21 @@ impl Run {
         match &self.key {
             Some(key) => error.with_key(key.as_str()),
             None => error,
+        }
+    }
+}
+
+/// Flips a bit of byte number `byte` of these chunks.
+fn damage(chunks: &mut [Bytes], byte: u64) {
+    let mut start = 0;
+    for chunk in chunks {
+        let place = usize::try_from(byte.saturating_sub(start)).unwrap_or(usize::MAX);
+        start += chunk.len() as u64;
+        if place < chunk.len() {
+            let mut changed = chunk.to_vec();
+            changed[place] ^= 1;
+            *chunk = changed.into();
+            return;
         }
     }
 }
