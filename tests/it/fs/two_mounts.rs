@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use partfs::fs::OpenMode;
-use partfs::store::Operation;
-use partfs::store::fault::{Chances, Dice, RandomFaults};
+use partfs::store::fault::{Chances, Dice, Fault, Gate, RandomFaults, Rule};
+use partfs::store::{ObjectStore, Operation, UploadsRequest};
 use tokio::time::sleep;
 
 use crate::world::fs::{PART, World};
-use crate::world::{keys, pattern};
+use crate::world::{key, keys, pattern};
 
 /// Runs of each test; each has an order of requests of its own.
 const SEEDS: u64 = 150;
@@ -102,4 +102,47 @@ async fn a_reader_reads_one_version_or_is_told_that_it_is_stale() {
         }
     }
     assert!(whole > 0 && stale > 10, "{whole} whole, {stale} stale");
+}
+
+/// Between any two requests of an upload, a stranger replaces or removes the object at its key.
+#[tokio::test(start_paused = true)]
+async fn what_strangers_do_to_the_key_between_our_requests_is_before_or_after_ours() {
+    use Operation::{CompleteUpload, PutPart, StartUpload};
+    let theirs = pattern(9, 100);
+    let spots = [(StartUpload, 0), (PutPart, 0), (PutPart, 2), (PutPart, 4), (CompleteUpload, 0)];
+    for (operation, skip) in spots {
+        for (answered, removes) in [(false, false), (false, true), (true, false), (true, true)] {
+            let at = format!("{operation} {skip}, answered: {answered}, removes: {removes}");
+            let world = Arc::new(World::new());
+            let stranger = world.fresh();
+            world.put("f", b"old").await.unwrap();
+            let ours = pattern(1, 4 * PART as usize + 7);
+            let gate = Arc::new(Gate::default());
+            let held = if answered { Fault::HeldAfter } else { Fault::HeldBefore };
+            let rule = Rule::next(operation, held(Arc::clone(&gate)));
+            world.store.add(Rule { skip, ..rule });
+            let writing = {
+                let (world, ours) = (Arc::clone(&world), ours.clone());
+                tokio::spawn(async move { world.put("f", &ours).await })
+            };
+            gate.answered().await;
+            if removes {
+                stranger.store.delete(&key("f")).await.unwrap();
+            } else {
+                stranger.put("f", &theirs).await.unwrap();
+            }
+            gate.open();
+            writing.await.unwrap().unwrap_or_else(|error| panic!("{at}: {error:?}"));
+            let after_ours = operation == CompleteUpload && answered;
+            let expected = match (after_ours, removes) {
+                (false, _) => Some(ours),
+                (true, false) => Some(theirs.clone()),
+                (true, true) => None,
+            };
+            assert_eq!(world.object("f").await, expected, "{at}");
+            world.fs.drain(Duration::from_secs(60)).await;
+            let left = world.store.list_uploads(&UploadsRequest::default()).await.unwrap();
+            assert_eq!(left.uploads, [], "{at}");
+        }
+    }
 }
