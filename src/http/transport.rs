@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, StatusCode};
+use reqwest::ClientBuilder;
 use tokio::time::timeout;
 
 use super::body::{KnownLength, RequestBody};
@@ -76,6 +77,19 @@ impl Transport {
     /// [`new`](Self::new), for requests to this host alone. A name below `localhost` is this machine
     /// (RFC 6761), also where no name server knows it: buckets stand in front of host names.
     pub fn to(tls: bool, connect: Duration, host: &str) -> Result<Self, TransportError> {
+        Self::built(tls, connect, |builder| match host.ends_with(".localhost") {
+            // The port is that of the URL.
+            true => builder.resolve(host, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
+            false => builder,
+        })
+    }
+
+    /// A transport whose way to find and to trust servers is changed by `adapt`.
+    fn built(
+        tls: bool,
+        connect: Duration,
+        adapt: impl FnOnce(ClientBuilder) -> ClientBuilder,
+    ) -> Result<Self, TransportError> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = reqwest::Client::builder()
             .user_agent(concat!("partfs/", env!("CARGO_PKG_VERSION")))
@@ -89,11 +103,6 @@ impl Transport {
             .tcp_nodelay(true)
             .tcp_keepalive(Duration::from_secs(30))
             .connect_timeout(connect);
-        let builder = match host.ends_with(".localhost") {
-            // The port is that of the URL.
-            true => builder.resolve(host, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))),
-            false => builder,
-        };
         let builder = if tls {
             // A second call finds the first one's provider: the same one.
             let _ = rustls::crypto::CryptoProvider::install_default((*provider).clone());
@@ -110,7 +119,7 @@ impl Transport {
                 .with_no_client_auth();
             builder.tls_backend_preconfigured(config)
         };
-        Ok(Self { client: builder.build()? })
+        Ok(Self { client: adapt(builder).build()? })
     }
 
     /// Sends `request` and reads its answer.
@@ -246,6 +255,10 @@ impl Pieces {
         self.whole
     }
 }
+
+#[cfg(test)]
+#[path = "servers_tests.rs"]
+mod servers_tests;
 
 #[cfg(test)]
 mod tests {
