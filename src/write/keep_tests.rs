@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::fake_tests::{FakeStore, limits};
 use super::writer_tests::{World, bytes, key, kind};
 use super::*;
-use crate::store::{ErrorKind, Limits, Operation, PartNumber};
+use crate::store::{ChecksumKind, ErrorKind, Limits, Operation, PartNumber};
 
 /// Two blocks.
 const PART: usize = 8192;
@@ -50,7 +50,8 @@ fn counts(world: &World) -> [usize; 4] {
 async fn assert_published(world: &World, file: &FileWriter, name: &str, data: &[u8]) {
     let committed = file.commit(PutOptions::default()).await.unwrap();
     assert!(world.store.object(&Key::new(name).unwrap()).as_deref() == Some(data), "{name}");
-    assert_eq!(committed.checksum, world.store.limits().checksum.map(|kind| kind.of(data)));
+    let kind = world.store.limits().checksum.unwrap_or(ChecksumKind::Crc64Xz);
+    assert_eq!(committed.checksum, Some(kind.of(data)));
 }
 
 #[tokio::test]
