@@ -2,8 +2,7 @@
 //! says. Lock, apply, unlock, spawn; no lock is held while waiting.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
 
@@ -11,9 +10,8 @@ use crate::crash;
 use crate::panics;
 use crate::store::{
     ByteRange, Conditions, ErrorKind, Expected, Key, ObjectVersion, Operation, PartNumber,
-    PartReceipt, Payload, PutOptions, StoreError, StoreResult, Upload as OpenUpload,
+    PartReceipt, Payload, PutOptions, StoreError, StoreResult, Upload as OpenUpload, UploadId,
 };
-use crate::write::WriteError;
 use crate::write::abort::abort;
 use crate::write::compose;
 use crate::write::content::RemoteObject;
@@ -23,6 +21,7 @@ use crate::write::resume::{self, HeldParts};
 use crate::write::shared::Shared;
 use crate::write::sum::{self, PartSum};
 use crate::write::upload::{Command, Event, Outstanding, Upload};
+use crate::write::{UploadProgress, WriteError};
 
 /// What a part is made of.
 #[derive(Debug)]
@@ -48,6 +47,8 @@ pub(super) struct Driver {
     shared: Arc<Shared>,
     key: Key,
     options: PutOptions,
+    /// The service's name for it, once it has one.
+    id: OnceLock<UploadId>,
     /// `None` only while an event is applied, under the lock.
     state: Mutex<Option<Upload<Part>>>,
     /// What is known of each part as it was handed over last, from number 1 on.
@@ -91,6 +92,7 @@ impl Driver {
             shared,
             key,
             options,
+            id: OnceLock::new(),
             state: Mutex::new(Some(Upload::Empty)),
             parts: Mutex::default(),
             progress: watch::Sender::default(),
@@ -102,6 +104,28 @@ impl Driver {
     /// Where the object will appear.
     pub(super) fn key(&self) -> &Key {
         &self.key
+    }
+
+    /// How far it is.
+    pub(super) fn progress(&self) -> UploadProgress {
+        let (mut sealed, mut bytes) = (0, 0);
+        for part in self.parts().iter() {
+            sealed += 1;
+            bytes += part.len();
+        }
+        let confirmed = {
+            let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+            state.as_ref().map(Upload::confirmed).unwrap_or_default()
+        };
+        let (parts_confirmed, bytes_confirmed) = confirmed.unwrap_or((sealed, bytes));
+        UploadProgress {
+            key: self.key.clone(),
+            id: self.id.get().cloned(),
+            parts: sealed,
+            bytes,
+            parts_confirmed,
+            bytes_confirmed,
+        }
     }
 
     /// What goes with Initiate.
@@ -252,11 +276,13 @@ impl Driver {
         self.shared.tasks.spawn(async move {
             match command {
                 Command::Start => {
-                    me.shared.uploads_open.fetch_add(1, Ordering::AcqRel);
+                    me.shared.under_way.begin(&me);
                     let started = panics::caught_in(me.start()).await;
                     let started = started.unwrap_or_else(|_| Err(panicked()));
-                    if started.is_err() {
-                        me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
+                    if let Ok(upload) = &started {
+                        me.id.get_or_init(|| upload.id.clone());
+                    } else {
+                        me.shared.under_way.end(&me);
                     }
                     me.feed(Event::Started(started));
                 }
@@ -275,7 +301,7 @@ impl Driver {
                     });
                     let completed = completed.await.unwrap_or_else(|_| Err(panicked().into()));
                     if completed.is_ok() {
-                        me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
+                        me.shared.under_way.end(&me);
                         me.forget(&upload);
                     }
                     me.record().in_doubt = completed.is_err();
@@ -290,7 +316,7 @@ impl Driver {
                         record.settling.take()
                     };
                     drop(settled);
-                    me.shared.uploads_open.fetch_sub(1, Ordering::AcqRel);
+                    me.shared.under_way.end(&me);
                     me.feed(Event::Aborted);
                 }
             }

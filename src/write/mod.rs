@@ -11,7 +11,7 @@
 //! HTTP or services; only [`store::ObjectStore`](crate::store::ObjectStore).
 //!
 //! - `plan`: part sizes, pure. `upload`: one multipart upload as a state machine, pure.
-//!   `driver`: runs its commands. `sum`: what the object must be, pure.
+//!   `driver`: runs its commands. `under_way`: those that are open. `sum`: what the object must be, pure.
 //! - `extents`: what content consists of, pure. `compose`: extents to parts, pure. `edit`: extents and
 //!   the temporary file.
 //! - `part`: blocks of memory. `keep`: parts that were sent and are still here. `staging`: the temporary
@@ -60,6 +60,7 @@ mod shared;
 mod slow_path;
 mod staging;
 mod sum;
+mod under_way;
 mod upload;
 
 #[cfg(test)]
@@ -86,7 +87,7 @@ pub use leftovers::{JournalConfig, OnLeftover};
 
 use crate::budget::Budget;
 use crate::clock::Clock;
-use crate::store::{Checksum, Key, ObjectStore, ObjectVersion, PutOptions};
+use crate::store::{Checksum, Key, ObjectStore, ObjectVersion, PutOptions, UploadId};
 use shared::Shared;
 
 /// How a mount writes.
@@ -134,6 +135,23 @@ pub struct WriteStats {
     pub leftovers: usize,
 }
 
+/// A multipart upload of this mount that is neither completed nor cleaned up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UploadProgress {
+    /// Where the object will appear.
+    pub key: Key,
+    /// The service's name for it; `None` while Initiate is on its way.
+    pub id: Option<UploadId>,
+    /// Parts handed over so far.
+    pub parts: usize,
+    /// Bytes of these.
+    pub bytes: u64,
+    /// Parts that the service has confirmed. 0 after a failure.
+    pub parts_confirmed: usize,
+    /// Bytes of these.
+    pub bytes_confirmed: u64,
+}
+
 /// Content of a file before its first change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Base {
@@ -158,7 +176,7 @@ pub enum Base {
 pub struct Committed {
     /// The new version.
     pub version: ObjectVersion,
-    /// CRC-64 of the object, where the service's kind is known.
+    /// CRC-64 of the object, of the service's kind where it has one; `None` where not all bytes are known.
     pub checksum: Option<Checksum>,
     /// What really went with the PUT or Initiate: compare to know whether newer metadata still must
     /// be copied on. For an object that was never changed: the default.
@@ -223,6 +241,11 @@ impl Writers {
     /// What is on its way now.
     pub fn stats(&self) -> WriteStats {
         self.shared.stats()
+    }
+
+    /// The uploads that are open, ordered by key.
+    pub fn uploads(&self) -> Vec<UploadProgress> {
+        self.shared.under_way.progress()
     }
 
     /// The largest file that can be written in order, in bytes: the sum of the part schedule, bounded

@@ -1,7 +1,6 @@
 //! What all writers of a mount share, and the two accounts of memory.
 
 use std::pin::pin;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
 use tokio::sync::Semaphore;
@@ -14,6 +13,7 @@ use crate::write::keep::{Keep, Need};
 use crate::write::leftovers::Leftovers;
 use crate::write::part::{Block, BlockPool};
 use crate::write::plan::Plan;
+use crate::write::under_way::UnderWay;
 use crate::write::{WriteConfig, WriteStats};
 
 /// Ranges of an object that are fetched at a time.
@@ -41,7 +41,8 @@ pub(super) struct Shared {
     /// Bytes in files that are being sent: no memory comes back when they have landed.
     pub(super) file_flight: Arc<Flight>,
     pub(super) tasks: Tasks,
-    pub(super) uploads_open: AtomicUsize,
+    /// Uploads that were opened and are neither completed nor cleaned up.
+    pub(super) under_way: UnderWay,
     /// Where uploads are written down.
     pub(super) leftovers: Option<Arc<Leftovers>>,
     budget: Budget,
@@ -90,7 +91,7 @@ impl Shared {
             keep,
             file_flight: Arc::default(),
             tasks: Tasks::new(runtime),
-            uploads_open: AtomicUsize::new(0),
+            under_way: UnderWay::default(),
             leftovers,
             budget,
             requests: Semaphore::new(requests_max),
@@ -202,7 +203,7 @@ impl Shared {
         WriteStats {
             bytes_in_flight: self.flight.bytes() + self.file_flight.bytes(),
             requests_in_flight: self.requests_max - self.requests.available_permits(),
-            uploads_open: self.uploads_open.load(Ordering::Acquire),
+            uploads_open: self.under_way.count(),
             leftovers: self.leftovers.as_ref().map_or(0, |leftovers| leftovers.count()),
         }
     }

@@ -15,6 +15,16 @@ pub(super) enum PartSum {
     Copied(RemoteObject, Range<u64>),
 }
 
+impl PartSum {
+    /// How many bytes it is.
+    pub(super) fn len(&self) -> u64 {
+        match self {
+            Self::Sent(len, _) => *len,
+            Self::Copied(_, range) => range.end - range.start,
+        }
+    }
+}
+
 /// The object of these parts in order. The checksum of ranges is known where together they are a whole
 /// object whose checksum is known.
 pub(super) fn expected<'a>(

@@ -197,6 +197,17 @@ impl<P> Upload<P> {
         }
     }
 
+    /// Parts that the service has, and their bytes; `None`: all that were handed in.
+    pub(super) fn confirmed(&self) -> Option<(usize, u64)> {
+        match self {
+            Self::Sending(Sending { receipts, .. }) => {
+                Some((receipts.len(), receipts.values().map(|receipt| receipt.size).sum()))
+            }
+            Self::Completing { .. } | Self::Done { .. } => None,
+            Self::Empty | Self::Starting { .. } | Self::Failed { .. } => Some((0, 0)),
+        }
+    }
+
     /// Whether a Complete is on its way, or may be: no error tells that it was not carried out, and only the
     /// abort keeps it from being so later.
     pub(super) fn is_completing(&self) -> bool {
