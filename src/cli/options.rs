@@ -89,6 +89,10 @@ option!(ATTR_TTL: Time = "attr_ttl", "attr-ttl", Time { min: Duration::ZERO, max
 option!(ON_WRITER_KILLED: Choice<OnWriterKilled> = "on_writer_killed", "on-writer-killed",
     Choice(&[("keep_old", OnWriterKilled::KeepOld), ("publish", OnWriterKilled::Publish)]), "keep_old",
     "What becomes of a file when a signal ends the process that writes it: keep_old publishes nothing, so that half a file never looks like a whole one; publish stores it as far as it came.");
+option!(CONTROL_DIR: Switch = "control_dir", "control-dir", Switch, "true",
+    "Show the state of the mount, and the uploads in the bucket as files, in the hidden directory .partfs at its root.");
+option!(ABORT_BUSY_UPLOADS: Switch = "abort_busy_uploads", "abort-busy-uploads", Switch, "false",
+    "Let rm in .partfs/uploads abort what this mount is writing just now, too: the file that is being written fails then.");
 option!(CLOSE_TIMEOUT: Time = "close_timeout", "close-timeout",
     Time { min: Duration::from_secs(1), max: DAY }, "10m",
     "How long close() and fsync() wait for the service before they fail.");
@@ -183,6 +187,8 @@ pub(crate) static FLAGS: &[&dyn Described] = &[
     &NONEMPTY,
     &ATTR_TTL,
     &ON_WRITER_KILLED,
+    &CONTROL_DIR,
+    &ABORT_BUSY_UPLOADS,
     &CLOSE_TIMEOUT,
     &DRAIN_TIMEOUT,
     &STAGING_DIR,

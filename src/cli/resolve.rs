@@ -52,6 +52,8 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
         max_uploads: settings.value(&options::MAX_UPLOADS)?,
         memory_limit_bytes,
         on_writer_killed: settings.value(&options::ON_WRITER_KILLED)?,
+        control_dir: settings.value(&options::CONTROL_DIR)?,
+        abort_busy_uploads: settings.value(&options::ABORT_BUSY_UPLOADS)?,
         close_timeout: settings.value(&options::CLOSE_TIMEOUT)?,
         drain_timeout: settings.value(&options::DRAIN_TIMEOUT)?,
         staging_dir: optional_path(settings.get(&options::STAGING_DIR)?)?,

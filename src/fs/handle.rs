@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use bytes::Bytes;
 
+use crate::fs::control::uploads::UploadsHandle;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::inode::Inode;
 use crate::fs::inodes::Pin;
@@ -26,6 +27,8 @@ pub enum Handle {
     Directory(DirHandle),
     /// A file of the control directory: its content when it was opened.
     Control(Bytes),
+    /// A folder of uploads.
+    Uploads(UploadsHandle),
 }
 
 /// An open file.
@@ -108,7 +111,7 @@ impl Handle {
     pub(super) fn file(&self) -> FsResult<&FileHandle> {
         match self {
             Self::File(handle) => Ok(handle),
-            Self::Directory(_) => Err(Meaning::IsDirectory.into()),
+            Self::Directory(_) | Self::Uploads(_) => Err(Meaning::IsDirectory.into()),
             Self::Control(_) => Err(Meaning::ReadOnly.into()),
         }
     }
@@ -117,7 +120,9 @@ impl Handle {
     pub(super) fn directory(&self) -> FsResult<&DirHandle> {
         match self {
             Self::Directory(handle) => Ok(handle),
-            Self::File(_) | Self::Control(_) => Err(Meaning::NotDirectory.into()),
+            Self::File(_) | Self::Control(_) | Self::Uploads(_) => {
+                Err(Meaning::NotDirectory.into())
+            }
         }
     }
 }

@@ -29,6 +29,10 @@ impl InodeNo {
     pub const CONTROL: Self = Self(2);
     /// `.partfs/status.json`.
     pub const STATUS: Self = Self(3);
+    /// `.partfs/uploads`.
+    pub const UPLOADS: Self = Self(4);
+    /// The numbers from here on are those of what is below it.
+    pub(crate) const FIRST_NODE: u64 = 1 << 63;
     /// The first number for things in the bucket.
     pub(crate) const FIRST_FREE: u64 = 16;
 }

@@ -57,6 +57,7 @@ use crate::write::{WriteConfig, Writers};
 
 use self::attr::{Attr, Defaults};
 use self::background::Background;
+use self::control::uploads::Nodes;
 use self::gate::Gate;
 use self::handle::Handles;
 use self::holders::Holders;
@@ -104,6 +105,10 @@ pub struct FsConfig {
     pub append_objects: Vec<NamePattern>,
     /// Refuse every change.
     pub read_only: bool,
+    /// Whether there is the control directory, `.partfs`.
+    pub control_dir: bool,
+    /// Whether uploads that this mount is working on can be aborted by hand.
+    pub abort_busy_uploads: bool,
     /// The write pipeline.
     pub write: WriteConfig,
     /// The read pipeline.
@@ -142,6 +147,8 @@ pub struct FileSystem {
     renames: Renames,
     gate: Gate,
     waiting: Arc<Waiting>,
+    /// What the kernel knows of `.partfs/uploads`.
+    upload_nodes: Nodes,
     /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
     draining: watch::Sender<bool>,
     /// Files that were not published because their writers were killed.
@@ -202,6 +209,7 @@ impl FileSystem {
             unfinished: Unfinished::default(),
             renames: Renames::default(),
             gate: Gate::default(),
+            upload_nodes: Nodes::default(),
             draining: watch::Sender::new(false),
             killed_writers: AtomicU64::new(0),
             hidden_keys: AtomicU64::new(0),

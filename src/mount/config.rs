@@ -48,6 +48,10 @@ pub struct MountConfig {
     pub memory_limit_bytes: u64,
     /// What becomes of a file whose writer is killed.
     pub on_writer_killed: OnWriterKilled,
+    /// Whether there is `.partfs`.
+    pub control_dir: bool,
+    /// Whether uploads that this mount is working on can be aborted by hand.
+    pub abort_busy_uploads: bool,
     /// How long close() waits.
     pub close_timeout: Duration,
     /// How long a stop waits.

@@ -206,6 +206,8 @@ pub(crate) fn fs_config(
         on_writer_killed: config.on_writer_killed,
         append_objects: config.append_objects.clone(),
         read_only: config.read_only,
+        control_dir: config.control_dir,
+        abort_busy_uploads: config.abort_busy_uploads,
         write: WriteConfig {
             part_bytes: config.part_bytes,
             block_bytes: block_bytes(config.memory_limit_bytes) as usize,

@@ -41,7 +41,7 @@ impl FileSystem {
         let answer = (|| {
             self.check_writable()?;
             let parent = self.directory(parent)?;
-            check_control(&parent, name)?;
+            check_control(self, &parent, name)?;
             let Some(name) = self.recall_name(&parent, name)? else { return Ok(None) };
             let name = name.ok_or(Meaning::Invalid)?;
             match self.recall(&parent, &name) {
@@ -66,7 +66,7 @@ impl FileSystem {
     ) -> FsResult<(Entry, Opened)> {
         self.check_writable()?;
         let parent = self.directory(parent)?;
-        check_control(&parent, name)?;
+        check_control(self, &parent, name)?;
         let name = self.new_name(&parent, name).await?;
         match self.resolve(&parent, &name).await? {
             None => self.create_new(&parent, &name, maker, exclusive),
@@ -231,7 +231,7 @@ impl FileSystem {
     ) -> FsResult<(Arc<Inode>, Name)> {
         self.check_writable()?;
         let parent = self.directory(parent)?;
-        check_control(&parent, name)?;
+        check_control(self, &parent, name)?;
         let name = self.new_name(&parent, name).await?;
         self.check_key(&parent, &name, kind)?;
         match self.resolve(&parent, &name).await? {
@@ -267,7 +267,7 @@ impl FileSystem {
 }
 
 /// The control directory exists.
-fn check_control(parent: &Inode, name: &OsStr) -> FsResult<()> {
-    let exists = crate::fs::control::is_name(parent.ino, name);
+fn check_control(fs: &FileSystem, parent: &Inode, name: &OsStr) -> FsResult<()> {
+    let exists = crate::fs::control::is_name(fs, parent.ino, name);
     if exists { Err(Meaning::Exists.into()) } else { Ok(()) }
 }

@@ -152,7 +152,7 @@ impl FileSystem {
                 let data = reader.try_read(offset, len)?;
                 Some(Ok(data.into_contiguous()))
             }
-            Handle::Directory(_) => Some(Err(Meaning::IsDirectory.into())),
+            Handle::Directory(_) | Handle::Uploads(_) => Some(Err(Meaning::IsDirectory.into())),
         }
     }
 

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::fs::attr::{Attr, Kind, is_symlink};
+use crate::fs::control::uploads;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::name::{Name, TreePath};
@@ -46,6 +47,9 @@ impl FileSystem {
         if let Some(entry) = control::lookup(self, parent, name) {
             return Some(entry);
         }
+        if uploads::is_node(parent) {
+            return None;
+        }
         let answer = (|| {
             let parent = self.directory(parent)?;
             let known = self.recall_name(&parent, name)?;
@@ -61,6 +65,9 @@ impl FileSystem {
     /// Finds a name in a directory and counts one lookup, to be paid back by
     /// [`forget`](Self::forget). An absent name is [`Meaning::NotFound`].
     pub async fn lookup(&self, parent: InodeNo, name: &OsStr) -> FsResult<Entry> {
+        if uploads::is_node(parent) {
+            return uploads::lookup(self, parent, name).await;
+        }
         let parent = self.directory(parent)?;
         let name = self.name(&parent, name).await?.ok_or(Meaning::NotFound)?;
         for _ in 0..ROUNDS {
@@ -89,6 +96,9 @@ impl FileSystem {
 
     /// Pays lookups back.
     pub fn forget(&self, ino: InodeNo, count: u64) {
+        if uploads::is_node(ino) {
+            return self.upload_nodes.forget(ino, count);
+        }
         self.inodes.forget(ino, count);
     }
 
@@ -102,6 +112,9 @@ impl FileSystem {
         if let Some(entry) = control::entry(self, ino) {
             return Some(Ok(entry));
         }
+        if uploads::is_node(ino) {
+            return uploads::try_getattr(self, ino);
+        }
         let inode = match self.inode(ino) {
             Ok(inode) => inode,
             Err(error) => return Some(Err(error)),
@@ -113,6 +126,9 @@ impl FileSystem {
     /// Attributes of an inode. One whose object is gone is [`Meaning::NotFound`]… unless it is open,
     /// then the last known attributes are told, as for an unlinked file on a local disk.
     pub async fn getattr(&self, ino: InodeNo) -> FsResult<Entry> {
+        if uploads::is_node(ino) {
+            return uploads::getattr(self, ino).await;
+        }
         let inode = self.inode(ino)?;
         self.revalidate(&inode, self.ttl()).await?;
         Ok(self.entry(&inode))

@@ -8,6 +8,7 @@ use tracing::{error, warn};
 
 use crate::crash;
 use crate::fs::attr::Kind;
+use crate::fs::control::uploads;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
 use crate::fs::holders::process_of;
@@ -47,6 +48,9 @@ impl FileSystem {
         if let Some(opened) = control::open(self, ino, mode) {
             return Some(opened);
         }
+        if uploads::is_node(ino) {
+            return None;
+        }
         let inode = match self.inode(ino) {
             Ok(inode) => inode,
             Err(error) => return Some(Err(error)),
@@ -72,6 +76,9 @@ impl FileSystem {
         mode: OpenMode,
         caller: u32,
     ) -> FsResult<Opened> {
+        if uploads::is_node(ino) {
+            return uploads::open(self, ino, mode).await;
+        }
         let inode = self.inode(ino)?;
         // O_TRUNC is a change, also with O_RDONLY.
         let mode = OpenMode { write: mode.write || mode.truncate, ..mode };

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::crash;
 use crate::fs::attr::Kind;
+use crate::fs::control::uploads;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, State};
 use crate::fs::name::TreePath;
@@ -17,7 +18,10 @@ impl FileSystem {
     /// from now on is never published.
     pub async fn unlink(self: &Arc<Self>, parent: InodeNo, name: &OsStr) -> FsResult<()> {
         self.check_writable()?;
-        control::refuse(parent, name)?;
+        control::refuse(self, parent, name)?;
+        if uploads::is_node(parent) {
+            return self.unlink_upload(parent, name).await;
+        }
         let parent = self.directory(parent)?;
         let _entered = self.enter(&[parent.ino]).await;
         let name = self.name(&parent, name).await?.ok_or(Meaning::NotFound)?;
@@ -79,7 +83,10 @@ impl FileSystem {
     /// Removes an empty directory.
     pub async fn rmdir(self: &Arc<Self>, parent: InodeNo, name: &OsStr) -> FsResult<()> {
         self.check_writable()?;
-        control::refuse(parent, name)?;
+        control::refuse(self, parent, name)?;
+        if uploads::is_node(parent) {
+            return self.rmdir_uploads(parent, name).await;
+        }
         let parent = self.directory(parent)?;
         let _entered = self.enter(&[parent.ino]).await;
         let name = self.name(&parent, name).await?.ok_or(Meaning::NotFound)?;
@@ -155,7 +162,7 @@ impl FileSystem {
 /// Keeps the writer of a file that is to be removed or replaced from publishing meanwhile: the turn of the file
 /// is not enough, because the bytes of an upload are published when they are read back, and a Complete that
 /// was given up may still be on its way.
-pub(super) async fn hold_writer(inode: &Inode) -> Option<Held> {
+pub(in crate::fs) async fn hold_writer(inode: &Inode) -> Option<Held> {
     let writer = inode.state().writer.clone()?;
     Some(writer.hold().await)
 }

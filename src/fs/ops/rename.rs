@@ -10,6 +10,7 @@ use tracing::{info, warn};
 
 use crate::crash;
 use crate::fs::attr::Kind;
+use crate::fs::control::uploads;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, Object};
 use crate::fs::name::{Name, TreePath};
@@ -44,9 +45,12 @@ impl FileSystem {
         if flags.unsupported {
             return Err(Meaning::Invalid.into());
         }
+        control::refuse(self, from.0, from.1)?;
+        control::refuse(self, to.0, to.1)?;
+        if uploads::is_node(from.0) {
+            return self.rename_upload(from, to, flags.no_replace).await;
+        }
         let (old_parent, new_parent) = (self.directory(from.0)?, self.directory(to.0)?);
-        control::refuse(old_parent.ino, from.1)?;
-        control::refuse(new_parent.ino, to.1)?;
         let _entered = self.enter(&[old_parent.ino, new_parent.ino]).await;
         let old_name = self.name(&old_parent, from.1).await?.ok_or(Meaning::NotFound)?;
         let source = self.resolve(&old_parent, &old_name).await?.ok_or(Meaning::NotFound)?;

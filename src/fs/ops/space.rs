@@ -69,7 +69,9 @@ impl FileSystem {
                 state.attr.size
             }
             Handle::Control(content) => content.len() as u64,
-            Handle::Directory(_) => return Some(Err(Meaning::IsDirectory.into())),
+            Handle::Directory(_) | Handle::Uploads(_) => {
+                return Some(Err(Meaning::IsDirectory.into()));
+            }
         };
         let found = if hole { size } else { offset };
         Some(if offset < size { Ok(found) } else { Err(Meaning::BeyondEnd.into()) })

@@ -134,9 +134,11 @@ impl FaultStore {
         gate
     }
 
-    /// Listings are not cut at the `/` any more.
+    /// Listings of objects and of uploads are not cut at the `/` any more.
     pub fn list_flat(&self) {
-        self.add(Rule { count: u32::MAX, ..Rule::next(Operation::List, Fault::Flat) });
+        for operation in [Operation::List, Operation::ListUploads] {
+            self.add(Rule { count: u32::MAX, ..Rule::next(operation, Fault::Flat) });
+        }
     }
 
     /// No call fails any more by a rule.
@@ -422,6 +424,8 @@ impl ObjectStore for FaultStore {
 
     async fn list_uploads(&self, request: &UploadsRequest) -> StoreResult<UploadsPage> {
         let run = self.run(Operation::ListUploads, None, None, None);
+        let by_directory = request.by_directory && !run.is_flat();
+        let request = UploadsRequest { by_directory, ..request.clone() };
         run.end(|store| {
             let request = request.clone();
             async move { store.list_uploads(&request).await }

@@ -24,5 +24,6 @@ mod times;
 mod truncation;
 mod two_mounts;
 mod unlinked;
+mod uploads;
 mod writes;
 mod xattr;

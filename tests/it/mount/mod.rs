@@ -23,6 +23,7 @@ mod scripts;
 mod synchronizing;
 mod tree;
 mod trees;
+mod uploads;
 mod users;
 mod writes;
 mod xattr;

@@ -119,6 +119,8 @@ impl World {
             attr_ttl: Duration::from_secs(60),
             settle_delay: Duration::from_millis(20),
             read_only: false,
+            control_dir: true,
+            abort_busy_uploads: false,
             write: WriteConfig {
                 journal: None,
                 part_bytes,

@@ -81,6 +81,10 @@ pub struct Setup {
     pub allow_other: bool,
     /// Files that are written as appendable objects.
     pub append_objects: Vec<NamePattern>,
+    /// Whether there is `.partfs`.
+    pub control_dir: bool,
+    /// Whether uploads of the mount can be aborted by hand.
+    pub abort_busy_uploads: bool,
 }
 
 impl Default for Setup {
@@ -98,6 +102,8 @@ impl Default for Setup {
             timing: Timing::default(),
             allow_other: false,
             append_objects: Vec::new(),
+            control_dir: true,
+            abort_busy_uploads: false,
         }
     }
 }
@@ -153,7 +159,8 @@ impl Mounted {
         Some(mounted)
     }
 
-    fn store(&self) -> Arc<dyn ObjectStore> {
+    /// Another client of the same bucket.
+    pub fn client(&self) -> Arc<dyn ObjectStore> {
         connect(Connection {
             properties: self.setup.properties.clone(),
             ..connection(&self.server, &self.config, None, self.setup.timing)
@@ -175,6 +182,8 @@ impl Mounted {
             attr_ttl: self.setup.attr_ttl,
             settle_delay: self.setup.settle_delay,
             read_only: false,
+            control_dir: self.setup.control_dir,
+            abort_busy_uploads: self.setup.abort_busy_uploads,
             write: WriteConfig {
                 part_bytes: self.setup.part_bytes,
                 close_timeout: self.setup.close_timeout,
@@ -188,7 +197,7 @@ impl Mounted {
         };
         let clock: Arc<dyn Clock> = Arc::new(SystemClock);
         let runtime = self.runtime.handle().clone();
-        let fs = FileSystem::new(self.store(), budget, clock, config, runtime.clone());
+        let fs = FileSystem::new(self.client(), budget, clock, config, runtime.clone());
         let options = SessionOptions {
             source: "mock:".to_owned(),
             allow_other: self.setup.allow_other,

@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use crate::crash;
 use crate::fs::attr::Kind;
+use crate::fs::control::uploads;
 use crate::fs::error::{FsResult, Meaning};
 use crate::fs::handle::{DirHandle, Handle, HandleNo};
 use crate::fs::inode::InodeNo;
@@ -43,7 +44,7 @@ impl FileSystem {
     pub fn opendir(&self, ino: InodeNo) -> FsResult<HandleNo> {
         crash::point("opendir.begin");
         if let Some(handle) = control::opendir(self, ino) {
-            return Ok(handle);
+            return handle;
         }
         let inode = self.directory(ino)?;
         let pin = self.inodes.pin(&inode);
@@ -67,8 +68,12 @@ impl FileSystem {
     ) -> FsResult<Vec<DirItem>> {
         crash::point("readdir.begin");
         let handle = self.handles.get(handle)?;
-        if let Handle::Control(_) = &*handle {
-            return Ok(control::readdir(self, offset));
+        match &*handle {
+            Handle::Control(_) => return Ok(control::readdir(self, offset)),
+            Handle::Uploads(folder) => {
+                return uploads::readdir(self, folder, offset, attributes).await;
+            }
+            Handle::Directory(_) | Handle::File(_) => {}
         }
         let directory = handle.directory()?;
         let inode = directory.pin.inode();
