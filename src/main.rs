@@ -22,6 +22,7 @@ fn main() -> ExitCode {
     let result = match command {
         Command::Mount(config) => mount::run(&config),
         Command::Check(config) => mount::check::run(&config),
+        Command::Uploads(config) => mount::uploads::run(&config),
         Command::Link(config) => mount::link::run(&config),
         Command::Umount(config) => mount::umount::run(&config),
         Command::Mock(command) => return serve_mock(command),

@@ -30,6 +30,9 @@ pub(super) enum TypedCommand {
     Umount(UmountArgs),
     /// Try what a mount would do, and name the mistake if it would fail
     Check(CheckArgs),
+    /// Show multipart uploads that were never completed, or abort them
+    #[command(subcommand)]
+    Uploads(UploadsCommand),
     /// Print an address with which anybody may read one object for some time
     Link(LinkArgs),
     /// Serve an object store on this machine for tests and trials
@@ -100,6 +103,65 @@ pub(super) struct LinkArgs {
     /// How long the address is good, such as 30m, 12h or 7d; 7 days at most
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = validity)]
     pub(super) valid: Duration,
+    /// Read options from a TOML file
+    #[arg(long, value_name = "FILE")]
+    pub(super) config: Option<PathBuf>,
+    /// Options as in fstab: -o name=value,name,…
+    #[arg(short = 'o', value_name = "OPTIONS")]
+    pub(super) mount_options: Vec<String>,
+    #[command(flatten)]
+    pub(super) options: TypedOptions,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum UploadsCommand {
+    /// Show the uploads in progress: when they were begun, what they hold, and their names
+    List(ListArgs),
+    /// Abort uploads in progress; what they hold is gone then
+    Abort(AbortArgs),
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Of a mount, the uploads are those of .partfs/uploads; of a bucket, those below the URL's prefix. \
+    Takes the options of partfs mount, from the same places."
+)]
+pub(super) struct ListArgs {
+    /// A URL as for partfs mount, or the directory where it is mounted
+    #[arg(value_name = "URL|MOUNTPOINT")]
+    pub(super) target: String,
+    /// Only those that were begun so long ago, such as 12h or 7d
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) older_than: Option<Duration>,
+    /// As JSON: a list of objects with key, upload_id, initiated, parts and bytes
+    #[arg(long)]
+    pub(super) json: bool,
+    #[command(flatten)]
+    pub(super) at: TypedPlace,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "An upload that somebody is still writing fails for him when it is aborted: give --older-than a time \
+    longer than the longest upload takes. What a mount is writing itself it does not abort."
+)]
+pub(super) struct AbortArgs {
+    /// A URL as for partfs mount, or the directory where it is mounted
+    #[arg(value_name = "URL|MOUNTPOINT")]
+    pub(super) target: String,
+    /// Uploads of these keys, or KEY@UPLOADID as list shows them
+    #[arg(value_name = "KEY")]
+    pub(super) keys: Vec<String>,
+    /// Those that were begun so long ago, such as 12h or 7d; of any key, or of these
+    #[arg(long, value_name = "TIME", value_parser = time)]
+    pub(super) older_than: Option<Duration>,
+    #[command(flatten)]
+    pub(super) at: TypedPlace,
+}
+
+/// The options of a mount, for whoever asks the bucket itself.
+#[derive(Debug, Args)]
+pub(super) struct TypedPlace {
     /// Read options from a TOML file
     #[arg(long, value_name = "FILE")]
     pub(super) config: Option<PathBuf>,

@@ -16,6 +16,7 @@ mod reference;
 mod resolve;
 mod settings;
 mod source_url;
+mod uploads;
 
 use std::ffi::OsString;
 use std::fmt;
@@ -25,7 +26,7 @@ use clap::Parser;
 
 use crate::crash;
 use crate::mock::{FaultRule, MockConfig};
-use crate::mount::{CheckConfig, LinkConfig, MountConfig, UmountConfig};
+use crate::mount::{CheckConfig, LinkConfig, MountConfig, UmountConfig, UploadsConfig};
 
 pub use reference::configuration_reference;
 
@@ -38,6 +39,8 @@ pub enum Command {
     Umount(UmountConfig),
     /// Check a bucket.
     Check(Box<CheckConfig>),
+    /// Show or abort uploads in progress.
+    Uploads(Box<UploadsConfig>),
     /// Make a link to an object.
     Link(Box<LinkConfig>),
     /// Serve the mock.
@@ -111,6 +114,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         args::TypedCommand::Umount(args) => resolve::umount(args).map(Command::Umount),
         args::TypedCommand::Check(args) => {
             resolve::check(args, environment).map(|config| Command::Check(Box::new(config)))
+        }
+        args::TypedCommand::Uploads(command) => {
+            uploads::uploads(command, environment).map(|config| Command::Uploads(Box::new(config)))
         }
         args::TypedCommand::Link(args) => {
             link::link(args, environment).map(|config| Command::Link(Box::new(config)))

@@ -35,7 +35,7 @@ Besides these, `partfs mount` has `--foreground` (`-f`), which keeps it in the f
 log to standard error. With `--foreground` under systemd (`NOTIFY_SOCKET`), readiness and stopping are
 reported to systemd.
 
-`partfs check URL` and `partfs link URL` take the same options from the same places. `partfs link` prints an
+`partfs check URL`, `partfs link URL` and `partfs uploads list|abort URL` take the same options from the same places. `partfs link` prints an
 address of one object (its `URL` is `cos://BUCKET-APPID/KEY` and so on, with the whole key as it is, not
 percent-encoded) with which anybody may read it for the time of `--valid`: an hour, or what is given, at
 most 7 days. Of the options, those that say where the bucket is and which keys are used matter to it; with

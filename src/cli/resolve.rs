@@ -205,7 +205,7 @@ pub(super) fn prefix(settings: &Settings) -> Result<String, Refusal> {
     }
 }
 
-fn source(url: &str, settings: &Settings) -> Result<(Source, String), Refusal> {
+pub(super) fn source(url: &str, settings: &Settings) -> Result<(Source, String), Refusal> {
     let prefix = prefix(settings)?;
     match SourceUrl::parse(url)? {
         SourceUrl::Mock { dialect, dir } => {
@@ -327,7 +327,7 @@ fn log(settings: &Settings, start: &Start) -> Result<LogConfig, Refusal> {
 }
 
 /// Paths are made absolute here because the daemon leaves the directory it was started in.
-fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
+pub(super) fn absolute(path: &Path) -> Result<PathBuf, Refusal> {
     std::path::absolute(path).map_err(|error| Refusal::new(format!("{}: {error}", path.display())))
 }
 

@@ -131,6 +131,46 @@ pub enum Start {
     BackgroundChild,
 }
 
+/// Which uploads, and what is done about them.
+#[derive(Debug, Clone)]
+pub struct UploadsConfig {
+    /// Where they are.
+    pub place: UploadsPlace,
+    /// Only those that were begun so long ago.
+    pub older_than: Option<Duration>,
+    /// What is done.
+    pub action: UploadsAction,
+}
+
+/// Where uploads are looked for.
+#[derive(Debug, Clone)]
+pub enum UploadsPlace {
+    /// In a bucket.
+    Bucket {
+        /// The bucket.
+        source: Source,
+        /// Keys below this only: empty, or ending in `/`.
+        prefix: String,
+    },
+    /// In the control directory of a mount, which is here: absolute, but not yet looked at.
+    Mountpoint(PathBuf),
+}
+
+/// What is done about uploads.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UploadsAction {
+    /// They are shown.
+    List {
+        /// For programs.
+        json: bool,
+    },
+    /// They are aborted.
+    Abort {
+        /// Only those of these keys, or `KEY@UPLOADID`; of any key when empty.
+        keys: Vec<String>,
+    },
+}
+
 /// One unmount.
 #[derive(Debug, Clone)]
 pub struct UmountConfig {

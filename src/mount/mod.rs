@@ -17,6 +17,7 @@ mod staging;
 mod state;
 mod systemd;
 pub mod umount;
+pub mod uploads;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -34,6 +35,7 @@ use crate::{fuse, panics, telemetry};
 
 pub use config::{
     CheckConfig, LinkConfig, MountConfig, OnWriterKilled, Source, Start, StateDir, UmountConfig,
+    UploadsAction, UploadsConfig, UploadsPlace,
 };
 pub use layers::random_keys;
 pub use signals::StopSignals;

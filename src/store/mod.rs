@@ -22,6 +22,7 @@ mod range;
 mod replaces;
 mod standard_headers;
 mod version;
+mod whole;
 
 use std::fmt::Debug;
 use std::time::SystemTime;
@@ -43,6 +44,7 @@ pub use range::ByteRange;
 pub use replaces::Replaces;
 pub use standard_headers::StandardHeaders;
 pub use version::{ETag, ObjectInfo, ObjectVersion};
+pub use whole::{all_parts, all_uploads, moves_on};
 
 /// The result of every store operation.
 pub type StoreResult<T> = Result<T, StoreError>;

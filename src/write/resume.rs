@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::store::{
-    ETag, ErrorKind, ObjectStore, PartNumber, PartReceipt, Payload, PutOptions, StoreResult, Upload,
+    ETag, ErrorKind, ObjectStore, PartNumber, PartReceipt, Payload, PutOptions, Upload, all_parts,
 };
 use crate::write::journal::Entry;
 use crate::write::leftovers::Leftovers;
@@ -74,8 +74,8 @@ pub(super) async fn find(
             leftovers.keep(entry);
             continue;
         }
-        let parts = match parts(store, &upload).await {
-            Ok(parts) => parts,
+        let parts: BTreeMap<_, _> = match all_parts(store, &upload).await {
+            Ok(parts) => parts.into_iter().map(|part| (part.number, part)).collect(),
             Err(error) if error.kind == ErrorKind::NoSuchUpload => {
                 entry.remove();
                 continue;
@@ -100,23 +100,6 @@ pub(super) async fn find(
         }
     }
     Candidates { found, unwanted }
-}
-
-async fn parts(
-    store: &dyn ObjectStore,
-    upload: &Upload,
-) -> StoreResult<BTreeMap<PartNumber, PartReceipt>> {
-    let mut parts = BTreeMap::new();
-    let mut after = None;
-    loop {
-        let page = store.list_parts(upload, after).await?;
-        let last = page.parts.last().map(|part| part.number);
-        parts.extend(page.parts.into_iter().map(|part| (part.number, part)));
-        if !page.more || last <= after {
-            return Ok(parts);
-        }
-        after = last;
-    }
 }
 
 /// Whether a part that the service holds has these bytes.

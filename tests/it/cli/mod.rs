@@ -12,6 +12,7 @@ pub(crate) mod place;
 mod refusals;
 pub(crate) mod server;
 mod unit_file;
+mod uploads;
 mod users;
 
 use std::ffi::OsStr;

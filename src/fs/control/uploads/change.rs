@@ -5,14 +5,13 @@ use std::sync::Arc;
 
 use tracing::info;
 
-use super::listing;
 use super::nodes::Node;
 use crate::fs::FileSystem;
 use crate::fs::attr::Kind;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::InodeNo;
 use crate::fs::ops::remove::hold_writer;
-use crate::store::{ErrorKind, Expected, Replaces, Upload};
+use crate::store::{ErrorKind, Expected, Replaces, Upload, all_parts};
 
 /// How often an upload that holds parts after it was aborted is aborted again.
 const ABORTS: usize = 3;
@@ -72,7 +71,7 @@ pub(super) async fn complete(
         Some(target) => hold_writer(target).await,
         None => None,
     };
-    let parts = match listing::parts(fs, upload).await {
+    let parts = match all_parts(&*fs.store, upload).await {
         Err(error) if error.kind == ErrorKind::NoSuchUpload => return Err(Meaning::NotFound.into()),
         parts => parts?,
     };

@@ -11,7 +11,7 @@ use super::nodes::{Facts, Node};
 use crate::fs::FileSystem;
 use crate::fs::error::FsResult;
 use crate::store::{
-    ErrorKind, ListedUpload, PartReceipt, StoreResult, Upload, UploadCursor, UploadsRequest,
+    ErrorKind, ListedUpload, Upload, UploadCursor, UploadsRequest, all_parts, moves_on,
 };
 
 /// So many uploads are asked for their parts at a time.
@@ -38,6 +38,7 @@ pub(super) async fn page(
     let prefix = format!("{folder}{beginning}");
     let request = UploadsRequest { prefix, by_directory: true, after };
     let page = fs.store.list_uploads(&request).await?;
+    let next = moves_on(request.after.as_ref(), page.next);
     let mut listed = Vec::with_capacity(page.prefixes.len() + page.uploads.len());
     let mut folders = HashSet::new();
     let mut add_folder = |listed: &mut Vec<Listed>, element: &str| {
@@ -64,7 +65,7 @@ pub(super) async fn page(
             }),
         }
     }
-    Ok((listed, page.next))
+    Ok((listed, next))
 }
 
 /// The entry of this name, if there is one. Asks for pages until it is found.
@@ -81,20 +82,6 @@ pub(super) async fn find(fs: &FileSystem, folder: &str, name: &str) -> FsResult<
     }
 }
 
-/// All parts of an upload. One that is gone is [`ErrorKind::NoSuchUpload`].
-pub(super) async fn parts(fs: &FileSystem, upload: &Upload) -> StoreResult<Vec<PartReceipt>> {
-    let mut parts: Vec<PartReceipt> = Vec::new();
-    loop {
-        let after = parts.last().map(|part| part.number);
-        let page = fs.store.list_parts(upload, after).await?;
-        let ends = !page.more || page.parts.is_empty();
-        parts.extend(page.parts);
-        if ends {
-            return Ok(parts);
-        }
-    }
-}
-
 /// What an upload holds; `None` when it is gone.
 pub(super) async fn facts(
     fs: &FileSystem,
@@ -102,7 +89,7 @@ pub(super) async fn facts(
     initiated: SystemTime,
 ) -> FsResult<Option<Facts>> {
     let asked = Instant::now();
-    match parts(fs, upload).await {
+    match all_parts(&*fs.store, upload).await {
         Ok(parts) => {
             let bytes = parts.iter().map(|part| part.size).sum();
             Ok(Some(Facts { initiated, bytes, asked }))

@@ -30,7 +30,7 @@ use crate::fs::ops::dir::DirItem;
 use crate::fs::ops::lookup::Entry;
 use crate::fs::ops::open::{OpenMode, Opened};
 use crate::fs::shown::{self, Meant};
-use crate::store::{ErrorKind, Upload, UploadCursor};
+use crate::store::{ErrorKind, Upload, UploadCursor, all_parts};
 
 /// Entries of one answer to readdir whose sizes are asked for together.
 const ENTRIES: usize = 64;
@@ -249,7 +249,7 @@ pub(in crate::fs) async fn open(fs: &FileSystem, ino: InodeNo, mode: OpenMode) -
 
 /// An upload in words: a head, and a line for each part.
 async fn text(fs: &FileSystem, upload: &Upload, initiated: Option<SystemTime>) -> FsResult<Bytes> {
-    let parts = match listing::parts(fs, upload).await {
+    let parts = match all_parts(&*fs.store, upload).await {
         Err(error) if error.kind == ErrorKind::NoSuchUpload => return Err(Meaning::Stale.into()),
         parts => parts?,
     };
