@@ -1,7 +1,7 @@
 //! The folder that remembers uploads: one below the state directory for each bucket and prefix, so that a
 //! record is never used for another one.
 
-use std::fs::{self, DirBuilder};
+use std::fs::{self, DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
@@ -67,13 +67,27 @@ fn sum(text: &str) -> String {
     format!("{:016x}", ChecksumKind::Crc64Xz.of(text.as_bytes()).value)
 }
 
+/// A folder that was made now outlives a power failure, with those above it that were. One that cannot be opened
+/// was not made by us.
+fn sync_parents(dir: &Path) {
+    for parent in dir.ancestors().skip(1) {
+        if File::open(parent).and_then(|parent| parent.sync_all()).is_err() {
+            return;
+        }
+    }
+}
+
 fn make(dir: &Path, with_parents: bool) -> Result<PathBuf, String> {
+    let is_new = !dir.exists();
     let made = match DirBuilder::new().recursive(with_parents).mode(0o700).create(dir) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
         made => made,
     };
     let real = made.and_then(|()| fs::canonicalize(dir)).map_err(|error| error.to_string())?;
     private(&real)?;
+    if is_new {
+        sync_parents(&real);
+    }
     // Records are made, locked and read there.
     let probe = || -> io::Result<()> { tempfile::tempfile_in(&real).map(drop) };
     probe().map_err(|error| error.to_string())?;
