@@ -24,6 +24,7 @@
 //!
 //! `docs/ARCHITECTURE.md` tells who may import whom, and what was decided for good.
 
+pub mod blocking;
 pub mod budget;
 pub mod cli;
 pub mod clock;

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use md5::{Digest, Md5};
 
+use crate::blocking;
 use crate::store::{Checksum, RunningChecksum};
 
 /// Bytes that are not in memory. They must not change while a payload of them exists.
@@ -102,7 +103,7 @@ impl Payload {
         let mut sum = self.checksum.map(|checksum| RunningChecksum::new(checksum.kind));
         let mut pieces = self.pieces();
         while let Some(piece) = pieces.next().await? {
-            let hashed = tokio::task::spawn_blocking(move || {
+            let hashed = blocking::spawn(move || {
                 md5.update(&piece);
                 if let Some(sum) = &mut sum {
                     sum.update(&piece);
@@ -148,7 +149,7 @@ impl Pieces {
         if len == 0 {
             return Ok(None);
         }
-        let read = tokio::task::spawn_blocking(move || source.read_at(offset, len)).await;
+        let read = blocking::spawn(move || source.read_at(offset, len)).await;
         let piece = read.map_err(io::Error::other)??;
         if piece.len() != len {
             return Err(io::ErrorKind::UnexpectedEof.into());

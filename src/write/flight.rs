@@ -5,9 +5,10 @@ use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tokio::runtime::RuntimeFlavor;
 use tokio::sync::futures::Notified;
 use tokio::sync::{Notify, watch};
+
+use crate::blocking;
 
 /// Bytes of request bodies, for the whole mount.
 #[derive(Debug, Default)]
@@ -94,9 +95,7 @@ impl Tasks {
         })
     }
 
-    /// Runs file I/O where it may block, to its end. A runtime of one thread does it itself, as one more
-    /// task: that is the runtime of simulations, in which no other thread may have a part in the order of
-    /// events. A mount has more.
+    /// Runs file I/O where it may block ([`blocking`]), to its end.
     pub(super) fn spawn_blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -107,10 +106,7 @@ impl Tasks {
             drop(guard);
             output
         };
-        match self.runtime.runtime_flavor() {
-            RuntimeFlavor::CurrentThread => self.runtime.spawn(async move { work() }),
-            _ => self.runtime.spawn_blocking(work),
-        }
+        blocking::spawn_on(&self.runtime, work)
     }
 
     /// Ends when no task runs.

@@ -20,6 +20,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
+use crate::blocking;
 use crate::clock::Clock;
 use crate::store::{
     ErrorKind, Key, ListedUpload, ObjectStore, Operation, PutOptions, Started, StoreError,
@@ -522,7 +523,7 @@ impl Leftovers {
             return Ok(Vec::new());
         }
         let dir = self.config.dir.clone();
-        let known = tokio::task::spawn_blocking(move || journal::ids(&dir)).await;
+        let known = blocking::spawn(move || journal::ids(&dir)).await;
         let known = known.map_err(io::Error::other).flatten().map_err(|error| {
             StoreError::new(ErrorKind::Unreadable, Operation::ListUploads, error.to_string())
         })?;

@@ -10,6 +10,7 @@ use bytes::Bytes;
 use md5::{Digest, Md5};
 
 use super::blob::{Blob, DataFile, Segment};
+use crate::blocking;
 use crate::store::{Checksum, ChecksumKind, RunningChecksum};
 
 /// MD5 takes 2 ms per MiB: that much is collected before a blocking thread is asked to do it.
@@ -141,7 +142,7 @@ impl Incoming {
             return Ok(());
         }
         let mut work = self.work.take().ok_or_else(lost)?;
-        let done = tokio::task::spawn_blocking(move || {
+        let done = blocking::spawn(move || {
             work.take_in(chunks)?;
             Ok::<_, io::Error>(work)
         });
