@@ -25,6 +25,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use sha2::{Digest, Sha512};
 use thiserror::Error;
 
 use crate::clock::Clock;
@@ -105,12 +106,15 @@ pub struct BucketOptions {
     pub crc64nvme: bool,
     /// Gives modification times, cut to whole seconds as services do.
     pub clock: Arc<dyn Clock>,
+    /// From which seed the ids of uploads are made, for what has to be the same each time. `None`: nobody can guess
+    /// them.
+    pub ids: Option<u64>,
 }
 
 impl BucketOptions {
     /// ETags as COS makes them, and no second checksum.
     pub fn new(etags: EtagMode, clock: Arc<dyn Clock>) -> Self {
-        Self { etags, etag_style: EtagStyle::Unpredictable, crc64nvme: false, clock }
+        Self { etags, etag_style: EtagStyle::Unpredictable, crc64nvme: false, clock, ids: None }
     }
 }
 
@@ -128,6 +132,8 @@ pub struct MemoryBucket {
 struct State {
     objects: BTreeMap<Box<str>, Arc<Object>>,
     uploads: Uploads,
+    /// Uploads that were opened.
+    opened: u64,
 }
 
 impl MemoryBucket {
@@ -150,7 +156,7 @@ impl MemoryBucket {
 
     fn with(options: BucketOptions, folder: Option<Folder>, objects: Vec<Object>) -> Arc<Self> {
         let objects = objects.into_iter().map(|object| (object.key.as_str().into(), object.into()));
-        let state = State { objects: objects.collect(), uploads: Uploads::default() };
+        let state = State { objects: objects.collect(), uploads: Uploads::default(), opened: 0 };
         Arc::new(Self {
             options,
             folder,
@@ -415,10 +421,14 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
 }
 
-/// A new upload id, as long as those of COS.
-fn new_upload_id(now: SystemTime) -> io::Result<UploadId> {
+/// A new upload id, as long as those of COS. `seed`: of the how manieth upload of which seed.
+fn new_upload_id(now: SystemTime, seed: Option<(u64, u64)>) -> io::Result<UploadId> {
     let seconds = now.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
-    Ok(UploadId::new(format!("{seconds}{}", random_hex::<35>()?)))
+    let rest = match seed {
+        None => random_hex::<35>()?,
+        Some(seed) => object::hex(&Sha512::digest(format!("{seed:?}"))[..35]),
+    };
+    Ok(UploadId::new(format!("{seconds}{rest}")))
 }
 
 #[cfg(test)]

@@ -132,7 +132,13 @@ impl MemoryBucket {
             return Err(BucketError::AlreadyExists);
         }
         let initiated = self.now();
-        let upload = Upload { key: key.clone(), id: new_upload_id(initiated)? };
+        let count = {
+            let mut state = lock(&self.state);
+            state.opened += 1;
+            state.opened
+        };
+        let seed = self.options.ids.map(|seed| (seed, count));
+        let upload = Upload { key: key.clone(), id: new_upload_id(initiated, seed)? };
         let state = UploadState { initiated, properties, create_only, parts: BTreeMap::new() };
         let effect =
             Effect { upload: Some(upload.id.clone()), ..self.effect(Operation::StartUpload, key) };

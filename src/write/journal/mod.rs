@@ -137,7 +137,7 @@ impl Entry {
 }
 
 /// Takes over what dead mounts have left in `dir`: the records that nobody works on are ours now. What cannot
-/// be read is set aside, with a line in the log; a folder that does not exist holds nothing.
+/// be read is set aside, with a line in the log; a folder that does not exist holds nothing. The oldest is first.
 ///
 /// # Errors
 /// The folder cannot be read.
@@ -163,6 +163,8 @@ pub(super) fn take_over(dir: &Path) -> io::Result<Vec<Entry>> {
             }
         }
     }
+    // The order of a folder is nobody's.
+    entries.sort_by_key(Entry::begun);
     Ok(entries)
 }
 
