@@ -189,3 +189,40 @@ async fn a_call_that_is_given_up_is_in_the_log() {
     assert!(matches!(world.store.events().last().unwrap().what, What::Dropped));
     assert_eq!(world.size(), None);
 }
+
+/// What a client that has died had on its way arrives, or not; what it was told to come later does.
+#[test]
+fn calls_outlive_their_client() {
+    let world = world();
+    let store = Arc::new(world.store.with_mortal_clients());
+    let runtime = || {
+        let mut builder = tokio::runtime::Builder::new_current_thread();
+        builder.enable_all().start_paused(true).build().unwrap()
+    };
+    let first = runtime();
+    first.block_on(async {
+        store.client_begins();
+        let slow = Fault::Slow { before: Duration::from_secs(60), after: Duration::ZERO };
+        store.add(Rule { count: u32::MAX, ..Rule::next(Operation::Put, slow) });
+        for _ in 0..20 {
+            let store = Arc::clone(&store);
+            tokio::spawn(async move {
+                let body = Payload::from(Bytes::from_static(b"x"));
+                store.put(&key(), body, &PutOptions::default()).await
+            });
+        }
+        tokio::time::sleep(Duration::from_secs(10)).await;
+        store.client_dies(7);
+    });
+    drop(first);
+    assert_eq!(world.bucket.effects().len(), 0);
+    runtime().block_on(async {
+        store.client_begins();
+        assert_eq!(store.elapsed(), Duration::from_secs(10));
+        tokio::time::sleep(Duration::from_secs(130)).await;
+    });
+    let arrived = world.bucket.effects().len();
+    assert!((1..20).contains(&arrived), "{arrived} of 20");
+    let late = store.events().into_iter().filter(|event| matches!(event.what, What::Late(None)));
+    assert_eq!(late.count(), arrived);
+}

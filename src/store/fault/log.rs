@@ -54,18 +54,29 @@ pub(super) struct Call {
 
 #[derive(Debug)]
 pub(super) struct Log {
-    start: Instant,
+    /// Since when time is counted, and what had passed before.
+    start: Mutex<(Instant, Duration)>,
     events: Mutex<VecDeque<Event>>,
 }
 
 impl Log {
     pub(super) fn new() -> Self {
-        Self { start: Instant::now(), events: Mutex::default() }
+        Self { start: Mutex::new((Instant::now(), Duration::ZERO)), events: Mutex::default() }
+    }
+
+    pub(super) fn elapsed(&self) -> Duration {
+        let (start, before) = *self.start.lock();
+        before + start.elapsed()
+    }
+
+    /// Time is counted on another clock, from `at` on.
+    pub(super) fn go_on(&self, at: Duration) {
+        *self.start.lock() = (Instant::now(), at);
     }
 
     pub(super) fn add(&self, call: &Call, what: What) {
         let Call { number, operation, key, part } = call.clone();
-        let at = self.start.elapsed();
+        let at = self.elapsed();
         let mut events = self.events.lock();
         if events.len() == MOST_EVENTS {
             events.pop_front();

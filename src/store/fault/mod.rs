@@ -12,12 +12,14 @@ mod log;
 mod random;
 mod rules;
 mod run;
+mod survivors;
 mod told;
 
 use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -37,6 +39,7 @@ pub use rules::{Claim, Done, Fault, Rule};
 
 use log::Log;
 use run::Run;
+use survivors::{Death, Job};
 
 /// A change of the bucket that was just carried out.
 #[derive(Debug, Clone, Copy)]
@@ -57,6 +60,7 @@ pub struct FaultStore {
     limits: Limits,
     shared: Arc<Shared>,
     bodies_in_place: bool,
+    mortal: bool,
 }
 
 /// What calls need that go on after they were answered.
@@ -67,6 +71,8 @@ struct Shared {
     calls: AtomicU64,
     left: Mutex<BTreeSet<UploadId>>,
     observer: OnceLock<Observer>,
+    death: Mutex<Option<Death>>,
+    survivors: Mutex<Vec<Job>>,
 }
 
 impl FaultStore {
@@ -79,9 +85,11 @@ impl FaultStore {
             calls: AtomicU64::new(0),
             left: Mutex::default(),
             observer: OnceLock::new(),
+            death: Mutex::default(),
+            survivors: Mutex::default(),
         };
         let limits = inner.limits().clone();
-        Self { inner, limits, shared: Arc::new(shared), bodies_in_place: false }
+        Self { inner, limits, shared: Arc::new(shared), bodies_in_place: false, mortal: false }
     }
 
     /// Says that it allows this: for a store that allows more than it says, such as smaller parts.
@@ -93,6 +101,35 @@ impl FaultStore {
     /// the way, half after. Then the order of events does not depend on other threads.
     pub fn with_bodies_in_place(self) -> Self {
         Self { bodies_in_place: true, ..self }
+    }
+
+    /// Says that its client can die while calls are on their way ([`client_dies`](Self::client_dies)).
+    pub fn with_mortal_clients(self) -> Self {
+        Self { mortal: true, ..self }
+    }
+
+    /// The client dies now: its runtime is dropped next. Of the calls that are on their way some arrive later, by
+    /// `seed`, and nobody gets the answers. Called on the runtime that ends.
+    pub fn client_dies(&self, seed: u64) {
+        *self.shared.death.lock() = Some(Death { at: self.elapsed(), seed });
+    }
+
+    /// Another client begins, on a runtime of its own, on which this is called. Time goes on where the last client
+    /// died.
+    pub fn client_begins(&self) {
+        let death = self.shared.death.lock().take();
+        self.shared.log.go_on(death.map_or(Duration::ZERO, |death| death.at));
+        survivors::go_on(&self.shared);
+    }
+
+    /// How long this store has been there, on the runtimes of its clients: what [`Event::at`] counts.
+    pub fn elapsed(&self) -> Duration {
+        self.shared.log.elapsed()
+    }
+
+    /// Calls so far.
+    pub fn calls(&self) -> u64 {
+        self.shared.calls.load(Ordering::Relaxed)
     }
 
     /// Calls `observer` after each change of an object, before anybody else can change it, where the store
@@ -166,7 +203,9 @@ impl FaultStore {
     ) -> Run {
         let number = self.shared.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let (key, inner) = (key.cloned(), Arc::clone(&self.inner));
-        Run::new(Arc::clone(&self.shared), inner, number, operation, key, part, upload.cloned())
+        let shared = Arc::clone(&self.shared);
+        let run = Run::new(shared, inner, number, operation, key, part, upload.cloned());
+        if self.mortal { run.of_mortal() } else { run }
     }
 
     /// The bytes of a body as they are sent.
@@ -189,6 +228,13 @@ impl Shared {
             faults.extend(random.strike(operation));
         }
         faults
+    }
+
+    /// Nobody was told of an upload, or its abort has failed.
+    fn leave(&self, upload: Option<&Upload>) {
+        if let Some(upload) = upload {
+            self.left.lock().insert(upload.id.clone());
+        }
     }
 
     fn observe(&self, operation: Operation, key: Option<&Key>, late: bool) {

@@ -9,6 +9,7 @@ use bytes::Bytes;
 use tokio::time::sleep;
 
 use crate::store::fault::log::Call;
+use crate::store::fault::survivors::{Job, Surviving};
 use crate::store::fault::told::Told;
 use crate::store::fault::{Claim, Done, Fault, Gate, Shared, What};
 use crate::store::{
@@ -39,6 +40,7 @@ pub(super) struct Run {
     wrong: Vec<Claim>,
     aborted: bool,
     flat: bool,
+    mortal: bool,
     answered: bool,
 }
 
@@ -72,6 +74,7 @@ impl Run {
             wrong: Vec::new(),
             aborted: false,
             flat: false,
+            mortal: false,
             answered: false,
         };
         faults.into_iter().for_each(|fault| run.take(fault));
@@ -96,6 +99,12 @@ impl Run {
             Fault::Aborted => self.aborted = true,
             Fault::Flat => self.flat = true,
         }
+    }
+
+    /// Its client can die while it is on its way.
+    pub(super) fn of_mortal(mut self) -> Self {
+        self.mortal = true;
+        self
     }
 
     /// Whether a listing by directory is answered with all keys.
@@ -158,6 +167,12 @@ impl Run {
         F: Fn(Arc<dyn ObjectStore>) -> R + Send + Sync,
         R: Future<Output = StoreResult<T>> + Send + 'static,
     {
+        // Until the bucket carries it out or refuses.
+        let on_its_way = (self.mortal && !matches!(self.fails, Some((_, Done::No)))).then(|| {
+            let work = work(Arc::clone(&self.inner));
+            let job = Job::new(self.call.clone(), self.key.clone(), None, work);
+            Surviving::new(&self.shared, job)
+        });
         let injected = match self.fails {
             // As a client that never gets as far as the bucket.
             Some((kind, Done::No)) => {
@@ -166,16 +181,19 @@ impl Run {
             }
             Some((kind, Done::Yes)) => {
                 self.wait_before().await;
+                drop(on_its_way);
                 self.abort_first().await;
                 self.carry_out(work(Arc::clone(&self.inner)), true).await.ok();
                 Err((kind, None))
             }
             Some((kind, Done::Later(time))) => {
                 self.wait_before().await;
+                drop(on_its_way);
                 Err((kind, Some(time)))
             }
             None => {
                 self.wait_before().await;
+                drop(on_its_way);
                 self.abort_first().await;
                 if self.twice {
                     self.carry_out(work(Arc::clone(&self.inner)), true).await.ok();
@@ -210,7 +228,7 @@ impl Run {
         let error = told.as_ref().err().map(|error| error.kind);
         self.shared.log.add(&self.call, What::Answered(error));
         if error.is_some() && self.call.operation == Operation::AbortUpload {
-            self.leave(self.upload.as_ref());
+            self.shared.leave(self.upload.as_ref());
         }
         told
     }
@@ -237,16 +255,10 @@ impl Run {
         if let Ok(told) = &answer {
             self.shared.observe(self.call.operation, self.key.as_ref(), false);
             if untold {
-                self.leave(told.upload());
+                self.shared.leave(told.upload());
             }
         }
         answer
-    }
-
-    fn leave(&self, upload: Option<&Upload>) {
-        if let Some(upload) = upload {
-            self.shared.left.lock().insert(upload.id.clone());
-        }
     }
 
     /// Lets the bucket do it later.
@@ -255,18 +267,9 @@ impl Run {
         time: Duration,
         work: impl Future<Output = StoreResult<T>> + Send + 'static,
     ) {
-        let (shared, call, key) = (Arc::clone(&self.shared), self.call.clone(), self.key.clone());
-        tokio::spawn(async move {
-            sleep(time).await;
-            let error = match work.await {
-                Ok(_) => {
-                    shared.observe(call.operation, key.as_ref(), true);
-                    None
-                }
-                Err(error) => Some(error.kind),
-            };
-            shared.log.add(&call, What::Late(error));
-        });
+        let due = Some(self.shared.log.elapsed() + time);
+        let job = Job::new(self.call.clone(), self.key.clone(), due, work);
+        tokio::spawn(Surviving::new(&self.shared, job).run());
     }
 
     fn error(&self, kind: ErrorKind, message: impl Into<Box<str>>) -> StoreError {
