@@ -7,7 +7,8 @@
 //! An Initiate whose answer was lost may have opened an upload of whose id there is no record. It is found by
 //! its key and time, and it holds no part, because nobody has its id. Another program may open an
 //! upload of the same key in these minutes, so one is aborted only when it was without a part twice, an
-//! hour apart. It costs nothing until then.
+//! hour apart. It costs nothing until then. An Initiate may arrive after whoever sent it has died, so what is not
+//! there is looked for again, too, if it was just sent.
 
 use std::collections::{BTreeMap, HashSet};
 use std::io;
@@ -482,16 +483,12 @@ impl Leftovers {
             Err(error) if error.kind == ErrorKind::AccessDenied => Vec::new(),
             Err(_) => return Some(strays),
         };
-        let Some((_, seen)) = &strays.seen else {
-            if found.is_empty() {
-                strays.entry.into_iter().for_each(Entry::remove);
-                return None;
-            }
-            let seen = found.into_iter().map(|upload| upload.id).collect();
-            return Some(Strays { seen: Some((Instant::now(), seen)), ..strays });
-        };
+        let before = strays.seen.as_ref().map(|(_, seen)| seen.as_slice());
+        let (known, new): (Vec<_>, Vec<_>) = found
+            .into_iter()
+            .partition(|upload| before.is_some_and(|before| before.contains(&upload.id)));
         let mut gone = true;
-        for upload in found.iter().filter(|upload| seen.contains(&upload.id)) {
+        for upload in &known {
             tracing::info!(key = %upload.key, upload = %upload.id,
                 "aborts an upload that a lost answer has left behind");
             gone &= abort(store, upload).await;
@@ -499,8 +496,15 @@ impl Leftovers {
         if !gone {
             return Some(strays);
         }
-        strays.entry.into_iter().for_each(Entry::remove);
-        None
+        // The Initiate of a moment ago may be on its way still.
+        let age = self.clock.now().duration_since(strays.begun);
+        let is_young = before.is_none() && age.is_ok_and(|age| age < STRAY_WINDOW);
+        if new.is_empty() && !is_young {
+            strays.entry.into_iter().for_each(Entry::remove);
+            return None;
+        }
+        let seen = new.into_iter().map(|upload| upload.id).collect();
+        Some(Strays { seen: Some((Instant::now(), seen)), ..strays })
     }
 
     /// Uploads of the key that nobody is known to fill, opened at about the time, without a part.

@@ -343,6 +343,32 @@ fn an_upload_whose_id_nobody_was_told_is_aborted() {
 }
 
 #[test]
+fn an_initiate_that_arrives_after_the_first_look_is_not_forgotten() {
+    let place = Place::new();
+    let record = |begun: SystemTime| {
+        let (dir, options) = (&place.journal.dir, PutOptions::default());
+        drop(journal::Entry::create(dir, &key(), &options, "", begun).unwrap());
+    };
+    record(place.clock.now());
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = MemoryStore::new(Arc::clone(&place.bucket), limits(1000, 10_000));
+        let leftovers = Leftovers::open(place.journal.clone(), place.clock.clone());
+        leftovers.clean(&store).await;
+        let _stray = open(&place, key().as_str());
+        for _ in 0..2 {
+            tokio::time::sleep(2 * place.journal.stray_pause).await;
+            leftovers.clean(&store).await;
+        }
+    });
+    assert!(place.uploads().is_empty() && place.records() == 0);
+    // One that is old has been carried out, or never will be.
+    record(place.clock.now() - Duration::from_secs(3600));
+    place.clean(1);
+    assert_eq!(place.records(), 0);
+}
+
+#[test]
 fn what_may_be_of_others_stays() {
     let mut place = Place::new();
     place.journal.stray_pause = Duration::from_secs(3600);
