@@ -385,11 +385,11 @@ impl Driver {
 
     /// The upload is completed, or gone.
     fn forget(&self, upload: &OpenUpload) {
-        if let Some(leftovers) = &self.shared.leftovers {
-            leftovers.closed(&upload.id);
-        }
+        let Some(leftovers) = &self.shared.leftovers else { return };
+        leftovers.closed(&upload.id);
         if let Some(entry) = self.record().entry.take() {
-            self.shared.tasks.spawn_blocking(move || entry.remove());
+            let leftovers = Arc::clone(leftovers);
+            self.shared.tasks.spawn_blocking(move || leftovers.forget(entry));
         }
     }
 

@@ -124,7 +124,7 @@ struct State {
 struct Strays {
     key: Key,
     begun: SystemTime,
-    /// The record, if it has nothing else to tell.
+    /// The record, when it has nothing else to tell.
     entry: Option<Entry>,
     /// Uploads without a part when it was looked first, and when that was.
     seen: Option<(Instant, Vec<UploadId>)>,
@@ -286,10 +286,27 @@ impl Leftovers {
                 false
             }
             _ => {
-                entry.remove();
+                self.forget(entry);
                 true
             }
         }
+    }
+
+    /// The upload of a record is completed, or gone. Where an Initiate may have left a stray beside it the record
+    /// stays until that is looked for. Blocks.
+    pub(super) fn forget(&self, entry: Entry) {
+        if !entry.has_strays() {
+            return entry.remove();
+        }
+        let (key, begun) = (entry.key().clone(), entry.begun());
+        let mut state = self.state();
+        let mut others = state.strays.iter_mut().filter(|strays| strays.entry.is_none());
+        match others.find(|strays| strays.key == key && strays.begun == begun) {
+            Some(strays) => strays.entry = Some(entry),
+            None => state.strays.push(Strays { key, begun, entry: Some(entry), seen: None }),
+        }
+        drop(state);
+        self.work.notify_one();
     }
 
     /// An upload of this key has failed and waits for its requests.
@@ -420,7 +437,7 @@ pub(super) async fn tend(leftovers: Weak<Leftovers>, store: Weak<dyn ObjectStore
 }
 
 impl Leftovers {
-    async fn forget_gone(&self, store: &dyn ObjectStore) {
+    pub(super) async fn forget_gone(&self, store: &dyn ObjectStore) {
         let uploads: Vec<Upload> =
             self.state().by_key.values().flatten().filter_map(Entry::upload).collect();
         for upload in uploads {
@@ -428,7 +445,7 @@ impl Leftovers {
             if parts.is_err_and(|error| error.kind == ErrorKind::NoSuchUpload) {
                 let gone = |entry: &Entry| entry.upload().as_ref() == Some(&upload);
                 let gone = self.state().take_if(gone);
-                gone.into_iter().for_each(Entry::remove);
+                gone.into_iter().for_each(|entry| self.forget(entry));
             }
         }
     }

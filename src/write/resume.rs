@@ -77,7 +77,7 @@ pub(super) async fn find(
         let parts: BTreeMap<_, _> = match all_parts(store, &upload).await {
             Ok(parts) => parts.into_iter().map(|part| (part.number, part)).collect(),
             Err(error) if error.kind == ErrorKind::NoSuchUpload => {
-                entry.remove();
+                leftovers.forget(entry);
                 continue;
             }
             Err(_) => {

@@ -368,6 +368,40 @@ fn an_initiate_that_arrives_after_the_first_look_is_not_forgotten() {
     assert_eq!(place.records(), 0);
 }
 
+/// An Initiate was answered at the second attempt, and the upload is over before the stray of the first is gone.
+#[test]
+fn a_stray_is_not_forgotten_with_the_upload_that_was_opened_beside_it() {
+    let place = Place::new();
+    let _stray = open(&place, key().as_str());
+    let upload = open(&place, key().as_str());
+    let (dir, options) = (&place.journal.dir, PutOptions::default());
+    let begun = place.clock.now();
+    let mut entry = journal::Entry::create(dir, &key(), &options, "", begun).unwrap();
+    entry.opened(&crate::store::Started { upload, strays: true }).unwrap();
+    drop(entry);
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = MemoryStore::new(Arc::clone(&place.bucket), limits(1000, 10_000));
+        let leftovers = Leftovers::open(place.journal.clone(), place.clock.clone());
+        for entry in leftovers.take(&key()).await {
+            leftovers.end(&store, entry).await;
+        }
+    });
+    assert_eq!((place.uploads().len(), place.records()), (1, 1));
+    let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let store = MemoryStore::new(Arc::clone(&place.bucket), limits(1000, 10_000));
+        let leftovers = Leftovers::open(place.journal.clone(), place.clock.clone());
+        leftovers.forget_gone(&store).await;
+        assert_eq!(leftovers.count(), 0);
+        leftovers.clean(&store).await;
+        assert_eq!((place.uploads().len(), place.records()), (1, 1), "it is looked for twice");
+        tokio::time::sleep(2 * place.journal.stray_pause).await;
+        leftovers.clean(&store).await;
+    });
+    assert!(place.uploads().is_empty() && place.records() == 0);
+}
+
 #[test]
 fn what_may_be_of_others_stays() {
     let mut place = Place::new();
