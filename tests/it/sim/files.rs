@@ -11,7 +11,8 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::harness::{CLOSE_TIMEOUT, World};
 use super::oracle::{Edit, Moment, content, short};
-use super::plan::{FilePlan, Op, Step};
+use super::plan::{Again, FilePlan, Op, Step};
+use super::resumed;
 use crate::world::pattern;
 
 /// What became of a file whose step failed.
@@ -36,6 +37,8 @@ pub struct File {
     unawaited: Option<u64>,
     /// Makes the bytes of each write differ.
     salt: u64,
+    /// What the daemon that died before was writing.
+    cut_off: Arc<[u8]>,
 }
 
 impl File {
@@ -44,10 +47,34 @@ impl File {
         let model: Arc<[u8]> = content(&world.bucket, &key).unwrap_or_default().into();
         let file = open(&world, &key, plan.appends, plan.before.is_none());
         let appends = plan.appends;
-        let (aside, unawaited) = (Vec::new(), None);
-        let mut new = Self { world, key, appends, file, writer: 1, model, aside, unawaited, salt };
+        let writer = world.oracle.next_writer(&key);
+        let mut new = Self {
+            world,
+            key,
+            appends,
+            file,
+            writer,
+            model,
+            aside: Vec::new(),
+            unawaited: None,
+            salt: salt + ((writer - 1) << 20),
+            cut_off: Arc::default(),
+        };
         new.rest();
         new
+    }
+
+    /// The file as the next daemon finds it. `cut_off`: what was being written when the last one died.
+    pub fn after_death(
+        world: Arc<World>,
+        key: Key,
+        plan: &FilePlan,
+        salt: u64,
+        cut_off: Arc<[u8]>,
+    ) -> Self {
+        let is_there = world.bucket.head(&key).is_ok();
+        let plan = FilePlan { before: is_there.then_some(0), ..plan.clone() };
+        Self { cut_off, ..Self::new(world, key, &plan, salt) }
     }
 
     /// Carries out all steps, and closes it.
@@ -127,6 +154,13 @@ impl File {
                 self.reopen(false).await;
                 After::Same
             }
+            Op::Abandon { again } => {
+                let content = Arc::clone(&self.model);
+                self.join().await;
+                self.file.abandon().await;
+                self.again(content, again).await
+            }
+            Op::Again(again) => self.again(Arc::clone(&self.cut_off), again).await,
         };
         if let After::Over = after {
             self.check_sticky().await;
@@ -173,6 +207,31 @@ impl File {
     /// Nobody is at anything.
     fn rest(&mut self) {
         self.begin(Edit::Nothing);
+    }
+
+    /// Writes content from the start as programs that are run again do, and closes it.
+    async fn again(&mut self, content: Arc<[u8]>, again: Again) -> After {
+        self.reopen(true).await;
+        let mut content = content.to_vec();
+        if let Some(thousandth) = again.differs {
+            let at = content.len() * thousandth as usize / 1000;
+            // Nothing that is written has this byte.
+            content.get_mut(at).into_iter().for_each(|byte| *byte = 2);
+        }
+        content.extend_from_slice(&self.bytes(again.more));
+        let watch = resumed::Watch::begin(&self.world, &self.key);
+        for piece in content.chunks(again.len) {
+            if let After::Over = self.write(self.model.len() as u64, piece.into()).await {
+                return After::Over;
+            }
+        }
+        if let After::Over = self.commit().await {
+            return After::Over;
+        }
+        if self.model.len() == content.len() {
+            watch.end(&content).unwrap_or_else(|what| self.wrong(what));
+        }
+        After::Same
     }
 
     /// Says what is to be done to the content.
@@ -271,9 +330,9 @@ impl File {
         After::Same
     }
 
-    /// Whether more than `late` objects have appeared too late, as nobody can help where an abort failed.
+    /// Whether more than `late` objects have appeared too late, as nobody can help.
     fn is_overtaken(&self, late: u64) -> bool {
-        self.world.oracle.late_at(&self.key) > late && self.world.has_failed_to_abort(&self.key)
+        self.world.oracle.late_at(&self.key) > late && self.world.excuses_late(&self.key)
     }
 
     fn commit_aside(&mut self) {
@@ -338,7 +397,7 @@ impl File {
         let empty = empty || found.is_none();
         self.file = open(&self.world, &self.key, self.appends, empty);
         self.model = found.filter(|_| !empty).unwrap_or_default().into();
-        self.writer += 1;
+        self.writer = self.world.oracle.next_writer(&self.key);
         self.unawaited = None;
         self.rest();
         self.world.count(|outcome| outcome.reopened += 1);

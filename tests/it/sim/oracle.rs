@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 use partfs::store::fault::Change;
-use partfs::store::memory::{MemoryBucket, Segment};
+use partfs::store::memory::{Blob, MemoryBucket, Segment};
 use partfs::store::{Key, Operation};
 
 /// A change of content that is under way, or was.
@@ -36,6 +36,10 @@ struct Known {
     /// Of which writer the store has confirmed something last.
     confirmed: Option<u64>,
     may_delete: bool,
+    /// A daemon died while it might have removed it.
+    may_have_deleted: bool,
+    /// Writers so far.
+    writers: u64,
     /// Somebody else changed it so often.
     foreign: u64,
     late: u64,
@@ -123,7 +127,9 @@ impl Oracle {
         };
         let what = format!("{:?} of {}", change.operation, change.key);
         if change.operation == Operation::Delete {
-            if !known.may_delete {
+            if change.late && known.may_have_deleted {
+                known.late += 1;
+            } else if !known.may_delete {
                 self.wrong(format!("{what}: nobody removed it"));
             }
             return;
@@ -167,6 +173,22 @@ impl Oracle {
         let known = known.entry(key.clone()).or_default();
         known.past.extend(known.now.take());
         known.now = now;
+    }
+
+    /// The number of a new writer.
+    pub fn next_writer(&self, key: &Key) -> u64 {
+        let mut known = self.known.lock().unwrap();
+        let known = known.entry(key.clone()).or_default();
+        known.writers += 1;
+        known.writers
+    }
+
+    /// The daemon has died: nobody writes any more.
+    pub fn all_died(&self) {
+        for known in self.known.lock().unwrap().values_mut() {
+            known.past.extend(known.now.take());
+            known.may_have_deleted |= std::mem::take(&mut known.may_delete);
+        }
     }
 
     /// What the writer is at.
@@ -229,15 +251,19 @@ impl Oracle {
 
 /// The bytes of an object, at once.
 pub fn content(bucket: &MemoryBucket, key: &Key) -> Option<Vec<u8>> {
-    let object = bucket.head(key).ok()?;
+    bucket.head(key).ok().map(|object| bytes_of(&object.blob))
+}
+
+/// The bytes that the bucket holds, at once.
+pub fn bytes_of(blob: &Blob) -> Vec<u8> {
     let mut bytes = Vec::new();
-    for segment in object.blob.slice(0, object.size()) {
+    for segment in blob.slice(0, blob.len()) {
         match segment {
             Segment::Memory(piece) => bytes.extend_from_slice(&piece),
             Segment::File { .. } => panic!("a bucket in memory has no files"),
         }
     }
-    Some(bytes)
+    bytes
 }
 
 pub fn short(edit: &Edit) -> String {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use partfs::store::fault::{Chances, Dice};
 use partfs::store::memory::SMALL_LIMITS;
 use partfs::store::{AppendLimits, ChecksumKind, Limits};
+use partfs::write::OnLeftover;
 
 /// All that happens in a run.
 #[derive(Debug, Clone)]
@@ -20,6 +21,32 @@ pub struct Plan {
     pub files: Vec<FilePlan>,
     /// Somebody who takes memory now and then.
     pub squeezes: Vec<Squeeze>,
+    /// `None`: uploads are not written down, and the daemon does not die.
+    pub journal: Option<JournalPlan>,
+}
+
+/// Uploads are written down.
+#[derive(Debug, Clone)]
+pub struct JournalPlan {
+    /// What becomes of leftovers in the first life of the daemon.
+    pub on_leftover: OnLeftover,
+    /// How its lives end but the last.
+    pub deaths: Vec<Death>,
+}
+
+/// The daemon is killed, and another one begins.
+#[derive(Debug, Clone)]
+pub struct Death {
+    /// So many calls are let through by the daemon before, or fewer when it has no more to do.
+    pub calls: u32,
+    /// At the next one: whether the bucket has carried it out.
+    pub after: bool,
+    /// Decides which of the calls on their way arrive.
+    pub seed: u64,
+    /// What becomes of leftovers in the next life.
+    pub on_leftover: OnLeftover,
+    /// For each file, what is done to it in the next life.
+    pub steps: Vec<Vec<Step>>,
 }
 
 /// What happens to one file.
@@ -84,6 +111,23 @@ pub enum Op {
     },
     /// Its writer was killed: given up, and opened anew.
     Discard,
+    /// Its writer was killed, and what it had sent is kept; the same is written again from the start.
+    Abandon {
+        again: Again,
+    },
+    /// The first in a life of the daemon: what the dead one was writing is written again from the start.
+    Again(Again),
+}
+
+/// Content is written from the start that was being written before.
+#[derive(Debug, Clone, Copy)]
+pub struct Again {
+    /// So many bytes at a time.
+    pub len: usize,
+    /// Which of a thousand equal pieces has another byte.
+    pub differs: Option<u64>,
+    /// How many bytes are added behind.
+    pub more: usize,
 }
 
 /// Memory that is taken from a moment on, for a while.
@@ -107,7 +151,29 @@ pub const OTHER_LEN: u64 = 3000;
 const HALF_A_MINUTE: Duration = Duration::from_secs(30);
 
 impl Plan {
+    /// Every other seed has a journal.
     pub fn of(seed: u64) -> Self {
+        let plan = Self::without_journal(seed);
+        if seed % 2 == 0 {
+            return plan;
+        }
+        let dice = &mut Dice::new(!seed);
+        let most = plan.most();
+        let deaths = (0..dice.one_of(&[0, 1, 1, 2, 3])).map(|_| Death::draw(dice, &plan, most));
+        let deaths = deaths.collect();
+        let mut plan =
+            Self { journal: Some(JournalPlan { on_leftover: on_leftover(dice), deaths }), ..plan };
+        // Without a journal this is a discard.
+        for step in plan.files.iter_mut().flat_map(|file| &mut file.steps) {
+            if matches!(step.op, Op::Discard) && dice.hits(700) {
+                step.op = Op::Abandon { again: Again::draw(dice, most) };
+            }
+        }
+        plan
+    }
+
+    /// The plan of a seed with all but the journal, and what only happens with it.
+    pub fn without_journal(seed: u64) -> Self {
         let mut dice = Dice::new(seed);
         let dice = &mut dice;
         let part_bytes = dice.one_of(&[64, 100, 1000, 4096, 8192]);
@@ -120,7 +186,7 @@ impl Plan {
             ..SMALL_LIMITS
         };
         let chances = chances(dice);
-        let most = if part_bytes < 4096 { 9000 } else { 60_000 };
+        let most = most(part_bytes);
         let files = (0..1 + dice.below(3)).map(|_| FilePlan::draw(dice, most)).collect();
         let squeezes = (0..dice.below(4)).map(|_| Squeeze {
             pause: dice.time_up_to(HALF_A_MINUTE),
@@ -138,7 +204,53 @@ impl Plan {
             limits,
             chances,
             files,
+            journal: None,
         }
+    }
+
+    fn most(&self) -> u64 {
+        most(self.part_bytes)
+    }
+}
+
+/// About how long files become.
+fn most(part_bytes: u64) -> u64 {
+    if part_bytes < 4096 { 9000 } else { 60_000 }
+}
+
+fn on_leftover(dice: &mut Dice) -> OnLeftover {
+    let usual = OnLeftover::Resume;
+    dice.one_of(&[usual, usual, usual, usual, OnLeftover::Abort, OnLeftover::Keep])
+}
+
+impl Death {
+    fn draw(dice: &mut Dice, plan: &Plan, most: u64) -> Self {
+        let steps = plan.files.iter().map(|_| {
+            let mut steps: Vec<_> = (0..dice.below(8)).map(|_| Step::draw(dice, most)).collect();
+            if dice.hits(800) {
+                let pause = dice.time_up_to(Duration::from_secs(60));
+                steps.insert(0, Step { pause, op: Op::Again(Again::draw(dice, most)) });
+            }
+            steps
+        });
+        let steps = steps.collect();
+        // Early calls as often as late ones.
+        let magnitude = 1 << dice.below(8);
+        Self {
+            calls: dice.below(magnitude) as u32,
+            after: dice.hits(500),
+            seed: dice.number(),
+            on_leftover: on_leftover(dice),
+            steps,
+        }
+    }
+}
+
+impl Again {
+    fn draw(dice: &mut Dice, most: u64) -> Self {
+        let differs = dice.hits(300).then(|| dice.below(1000));
+        let more = if dice.hits(500) { 1 + dice.below(most / 2) as usize } else { 0 };
+        Self { len: 1 + dice.below(most / 4) as usize, differs, more }
     }
 }
 
