@@ -128,6 +128,8 @@ struct Strays {
     entry: Option<Entry>,
     /// Uploads without a part when it was looked first, and when that was.
     seen: Option<(Instant, Vec<UploadId>)>,
+    /// The last look has failed, or an abort.
+    failed: bool,
 }
 
 /// While it lives, an upload of its key waits: one that failed may soon be there to go on with.
@@ -226,7 +228,7 @@ impl Leftovers {
         let (key, begun) = (entry.key().clone(), entry.begun());
         let started = started.clone();
         if started.strays {
-            self.look_for(Strays { key, begun, entry: None, seen: None });
+            self.look_for(Strays { key, begun, entry: None, seen: None, failed: false });
         }
         let written = tasks.spawn_blocking(move || {
             let written = entry.opened(&started);
@@ -244,7 +246,7 @@ impl Leftovers {
             return entry.remove();
         }
         let (key, begun) = (entry.key().clone(), entry.begun());
-        self.look_for(Strays { key, begun, entry: Some(entry), seen: None });
+        self.look_for(Strays { key, begun, entry: Some(entry), seen: None, failed: false });
     }
 
     /// Tells the log, once, what cannot be written.
@@ -303,7 +305,13 @@ impl Leftovers {
         let mut others = state.strays.iter_mut().filter(|strays| strays.entry.is_none());
         match others.find(|strays| strays.key == key && strays.begun == begun) {
             Some(strays) => strays.entry = Some(entry),
-            None => state.strays.push(Strays { key, begun, entry: Some(entry), seen: None }),
+            None => state.strays.push(Strays {
+                key,
+                begun,
+                entry: Some(entry),
+                seen: None,
+                failed: false,
+            }),
         }
         drop(state);
         self.work.notify_one();
@@ -344,10 +352,16 @@ impl State {
     fn find(&mut self, entry: Entry) {
         let (key, begun) = (entry.key().clone(), entry.begun());
         if entry.upload().is_none() {
-            return self.strays.push(Strays { key, begun, entry: Some(entry), seen: None });
+            return self.strays.push(Strays {
+                key,
+                begun,
+                entry: Some(entry),
+                seen: None,
+                failed: false,
+            });
         }
         if entry.has_strays() {
-            self.strays.push(Strays { key, begun, entry: None, seen: None });
+            self.strays.push(Strays { key, begun, entry: None, seen: None, failed: false });
         }
         self.keep(entry);
     }
@@ -426,8 +440,9 @@ pub(super) async fn tend(leftovers: Weak<Leftovers>, store: Weak<dyn ObjectStore
             me.forget_gone(&*store).await;
         }
         let left = me.clean(&*store).await;
+        let pause = if left { again } else { ROUND };
         again = if left { (again * 2).min(ROUND) } else { AGAIN };
-        let (pause, work) = (me.pause().min(again), Arc::clone(&me.work));
+        let (pause, work) = (me.pause().min(pause), Arc::clone(&me.work));
         drop((me, store));
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
@@ -452,17 +467,20 @@ impl Leftovers {
 
     /// How long nothing will be to do, but for what could not be done.
     fn pause(&self) -> Duration {
-        let waits = self
-            .state()
-            .strays
-            .iter()
-            .map(|strays| match &strays.seen {
-                Some((seen, _)) => self.config.stray_pause.saturating_sub(seen.elapsed()),
-                None => AGAIN,
-            })
-            .min();
+        let state = self.state();
+        let waits = state.strays.iter().filter(|strays| !strays.failed);
+        let waits = waits.map(|strays| self.wait_for(strays)).min();
+        drop(state);
         let round = (self.config.leftover_age / 8).clamp(Duration::from_secs(1), ROUND);
         waits.unwrap_or(ROUND).min(round)
+    }
+
+    /// How long strays are not to be looked for.
+    fn wait_for(&self, strays: &Strays) -> Duration {
+        match &strays.seen {
+            Some((seen, _)) => self.config.stray_pause.saturating_sub(seen.elapsed()),
+            None => Duration::ZERO,
+        }
     }
 
     /// Removes what can go now. Returns whether something could not be removed.
@@ -481,24 +499,32 @@ impl Leftovers {
             self.try_end(store, entry).await;
         }
         let strays = std::mem::take(&mut self.state().strays);
+        let mut left = false;
         for strays in strays {
-            if let Some(more) = self.search(store, strays).await {
-                self.state().strays.push(more);
-            }
+            let more = match self.search(store, strays).await {
+                Ok(more) => more.map(|strays| Strays { failed: false, ..strays }),
+                Err(strays) => Some(Strays { failed: true, ..strays }),
+            };
+            left |= more.as_ref().is_some_and(|strays| strays.failed);
+            self.state().strays.extend(more);
         }
-        !self.state().unwanted.is_empty()
+        left || !self.state().unwanted.is_empty()
     }
 
-    /// Looks for strays once. What must be looked for again is returned.
-    async fn search(&self, store: &dyn ObjectStore, strays: Strays) -> Option<Strays> {
-        if strays.seen.as_ref().is_some_and(|(seen, _)| seen.elapsed() < self.config.stray_pause) {
-            return Some(strays);
+    /// Looks for strays once. What must be looked for again is returned; as an error, when it could not be done.
+    async fn search(
+        &self,
+        store: &dyn ObjectStore,
+        strays: Strays,
+    ) -> Result<Option<Strays>, Strays> {
+        if !self.wait_for(&strays).is_zero() {
+            return Ok(Some(strays));
         }
         let found = match self.empty_uploads(store, &strays).await {
             Ok(found) => found,
             // Who may not list cannot find any.
             Err(error) if error.kind == ErrorKind::AccessDenied => Vec::new(),
-            Err(_) => return Some(strays),
+            Err(_) => return Err(strays),
         };
         let before = strays.seen.as_ref().map(|(_, seen)| seen.as_slice());
         let (known, new): (Vec<_>, Vec<_>) = found
@@ -511,17 +537,17 @@ impl Leftovers {
             gone &= abort(store, upload).await;
         }
         if !gone {
-            return Some(strays);
+            return Err(strays);
         }
         // The Initiate of a moment ago may be on its way still.
         let age = self.clock.now().duration_since(strays.begun);
         let is_young = before.is_none() && age.is_ok_and(|age| age < STRAY_WINDOW);
         if new.is_empty() && !is_young {
             strays.entry.into_iter().for_each(Entry::remove);
-            return None;
+            return Ok(None);
         }
         let seen = new.into_iter().map(|upload| upload.id).collect();
-        Some(Strays { seen: Some((Instant::now(), seen)), ..strays })
+        Ok(Some(Strays { seen: Some((Instant::now(), seen)), ..strays }))
     }
 
     /// Uploads of the key that nobody is known to fill, opened at about the time, without a part.

@@ -10,10 +10,11 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::fake_tests::{FakeStore, limits};
 use super::journal;
-use super::leftovers::Leftovers;
+use super::leftovers::{Leftovers, tend};
 use super::writer_tests::{World, bytes, key};
 use super::*;
 use crate::clock::{Clock, ManualClock};
+use crate::store::fault::FaultStore;
 use crate::store::memory::{
     BucketOptions, Entry, EtagMode, MemoryBucket, MemoryStore, Properties, UploadsQuery,
 };
@@ -400,6 +401,44 @@ fn a_stray_is_not_forgotten_with_the_upload_that_was_opened_beside_it() {
         leftovers.clean(&store).await;
     });
     assert!(place.uploads().is_empty() && place.records() == 0);
+}
+
+/// Who may not abort, or cannot reach the service, does not ask again and again at once.
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_removed_is_asked_for_with_pauses() {
+    for (operation, kind) in [
+        (Operation::AbortUpload, ErrorKind::AccessDenied),
+        (Operation::ListUploads, ErrorKind::BucketMissing),
+    ] {
+        let mut place = Place::new();
+        place.journal.stray_pause = Duration::from_secs(3600);
+        let (dir, options) = (&place.journal.dir, PutOptions::default());
+        let begun = place.clock.now();
+        drop(journal::Entry::create(dir, &key(), &options, "", begun).unwrap());
+        let _stray = open(&place, key().as_str());
+        let store = MemoryStore::new(Arc::clone(&place.bucket), limits(1000, 10_000));
+        let store = Arc::new(FaultStore::new(Arc::new(store)));
+        let leftovers = Leftovers::open(place.journal.clone(), place.clock.clone());
+        let shared: Arc<dyn ObjectStore> = Arc::clone(&store) as _;
+        tokio::spawn(tend(Arc::downgrade(&leftovers), Arc::downgrade(&shared)));
+        // It is seen for the first time; the second time something goes wrong.
+        tokio::time::sleep(Duration::from_secs(1800)).await;
+        store.fail(operation, 0, kind);
+        tokio::time::sleep(Duration::from_secs(1800)).await;
+        // Whoever never waits does not let time pass.
+        for _ in 0..1000 {
+            tokio::task::yield_now().await;
+        }
+        assert!(store.calls() < 20, "{operation:?}: {} calls at once", store.calls());
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        assert!((20..120).contains(&store.calls()), "{operation:?}: {} calls", store.calls());
+        store.heal();
+        tokio::time::sleep(Duration::from_secs(3601)).await;
+        assert!(place.uploads().is_empty() && place.records() == 0, "{operation:?}");
+        let calls = store.calls();
+        tokio::time::sleep(Duration::from_secs(86_400)).await;
+        assert_eq!(store.calls(), calls, "nothing is left to ask for");
+    }
 }
 
 #[test]
