@@ -70,6 +70,13 @@ impl Watch {
                 if *held != number || !content[at..].starts_with(bytes) {
                     break;
                 }
+                // Memory was short, and the part was closed earlier than the one that is there.
+                if sent
+                    .iter()
+                    .any(|(upload, sent, len)| upload == id && sent == held && *len != bytes.len())
+                {
+                    break;
+                }
                 let again = sent
                     .iter()
                     .any(|(upload, sent, len)| upload == id && sent == held && *len == bytes.len());
