@@ -528,6 +528,8 @@ async fn interfere(world: Arc<World>, plain: Arc<MemoryStore>, key: Key, salt: u
         Some(len) => put(&plain, &key, salt, len).await,
         None => plain.delete(&key).await.expect("a bucket without faults"),
     }
+    // Hashes take a moment, so it happened only now.
+    world.oracle.foreign(&key);
 }
 
 async fn take_memory(budget: Budget, squeeze: Squeeze) {
