@@ -6,7 +6,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock, Weak};
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use crate::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Granularity in bytes: the semaphore counts in these, because its permits are 32-bit numbers.
 const UNIT_BYTES: u64 = 4096;

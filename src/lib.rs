@@ -38,5 +38,6 @@ pub mod mount;
 pub mod panics;
 pub mod read;
 pub mod store;
+mod sync;
 pub mod telemetry;
 pub mod write;

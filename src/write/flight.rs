@@ -3,12 +3,9 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use tokio::sync::futures::Notified;
-use tokio::sync::{Notify, watch};
 
 use crate::blocking;
+use crate::sync::{AtomicU64, Notified, Notify, Ordering, watch};
 
 /// Bytes of request bodies, for the whole mount.
 #[derive(Debug, Default)]

@@ -22,18 +22,10 @@ use crate::budget::Spare;
 use crate::write::driver::Driver;
 use crate::write::flight::Flight;
 use crate::write::part::PartBuffer;
+use crate::write::room::{LetsGo, Need};
 
 /// The number of the part that stays longest.
 const FIRST: u32 = 1;
-
-/// Who asks for room.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Need {
-    /// Somebody who can wait for what is in flight: the first parts stay.
-    Patient,
-    /// Somebody who has nothing to wait for.
-    Urgent,
-}
 
 /// What became of bytes that belong to parts that were sent.
 #[derive(Debug, PartialEq, Eq)]
@@ -94,9 +86,20 @@ impl Keep {
         KeptParts { keep: Arc::clone(self), file }
     }
 
-    /// Makes room of `bytes`, as far as `need` and what is kept allow. Returns how many bytes are free
-    /// now or were sent again and are free when they have landed.
-    pub(super) fn let_go(&self, bytes: u64, need: Need) -> u64 {
+    fn send_changed(&self, bytes: u64) {
+        let mut gone = Vec::new();
+        let mut state = self.lock();
+        state.send_changed(bytes, |_| true, &self.flight, &mut gone);
+        drop(state);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl LetsGo for Keep {
+    fn let_go(&self, bytes: u64, need: Need) -> u64 {
         let mut state = self.lock();
         let mut gone = Vec::new();
         let mut freed = state.drop_clean(bytes, |(_, number)| number != FIRST, &mut gone);
@@ -107,17 +110,6 @@ impl Keep {
         freed += state.send_changed(bytes.saturating_sub(freed), which, &self.flight, &mut gone);
         drop(state);
         freed
-    }
-
-    fn send_changed(&self, bytes: u64) {
-        let mut gone = Vec::new();
-        let mut state = self.lock();
-        state.send_changed(bytes, |_| true, &self.flight, &mut gone);
-        drop(state);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

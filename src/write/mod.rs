@@ -14,7 +14,7 @@
 //!   `driver`: runs its commands. `under_way`: those that are open. `sum`: what the object must be, pure.
 //! - `extents`: what content consists of, pure. `compose`: extents to parts, pure. `edit`: extents and
 //!   the temporary file.
-//! - `part`: blocks of memory. `keep`: parts that were sent and are still here. `staging`: the temporary
+//! - `room`: waiting for memory. `part`: blocks of it. `keep`: parts that were sent and are still here. `staging`: the temporary
 //!   file. `flight`: what is on its way.
 //! - `file_writer`: the public face; `content`: what a file consists of; `live`: content in
 //!   memory and parts; `slow_path`: whatever may wait; `change`: moves content to where it can be
@@ -56,6 +56,7 @@ mod part;
 mod plan;
 mod publish;
 mod resume;
+mod room;
 mod shared;
 mod slow_path;
 mod staging;

@@ -23,7 +23,6 @@ const IDLE_BYTES: u64 = 64 << 20;
 /// Full-size buffers between two uses. Fresh memory for every part would cost a page fault for each
 /// 4 KiB, which is more than the copy itself.
 pub(super) struct BlockPool {
-    budget: Budget,
     block_bytes: usize,
     idle_max: usize,
     idle: Mutex<Vec<Vec<u8>>>,
@@ -32,16 +31,10 @@ pub(super) struct BlockPool {
 impl BlockPool {
     /// A pool of blocks of `block_bytes`. Keeps at most 64 MiB idle, and at most a quarter of the
     /// budget, because idle buffers hold no permit.
-    pub(super) fn new(budget: Budget, block_bytes: usize) -> Arc<Self> {
+    pub(super) fn new(budget: &Budget, block_bytes: usize) -> Arc<Self> {
         let idle_bytes = IDLE_BYTES.min(budget.limit_bytes() / 4);
         let idle_max = (idle_bytes / block_bytes as u64) as usize;
-        Arc::new(Self { budget, block_bytes, idle_max, idle: Mutex::default() })
-    }
-
-    /// A block, if nobody holds the memory for it.
-    pub(super) fn try_block(self: &Arc<Self>, capacity: usize) -> Option<Block> {
-        let permit = self.budget.try_take_unheld(capacity as u64)?;
-        Some(self.block(capacity, permit))
+        Arc::new(Self { block_bytes, idle_max, idle: Mutex::default() })
     }
 
     /// A block paid for by `permit`.
@@ -287,15 +280,17 @@ mod tests {
     use crate::store::PayloadData;
 
     fn pool(budget: &Budget) -> Arc<BlockPool> {
-        BlockPool::new(budget.clone(), 1 << 20)
+        BlockPool::new(budget, 1 << 20)
     }
 
-    fn fill(part: &mut PartBuffer, mut data: &[u8]) {
+    fn fill(budget: &Budget, part: &mut PartBuffer, mut data: &[u8]) {
         while !data.is_empty() {
             let taken = part.append(data, u64::MAX);
             data = &data[taken..];
             if taken == 0 {
-                let block = part.pool.try_block(part.wanted_capacity(data.len())).unwrap();
+                let capacity = part.wanted_capacity(data.len());
+                let permit = budget.try_take_unheld(capacity as u64).unwrap();
+                let block = part.pool.block(capacity, permit);
                 part.add(block);
             }
         }
@@ -307,11 +302,11 @@ mod tests {
         let pool = pool(&budget);
         let mut part = PartBuffer::new(&pool, Some(ChecksumKind::Crc64Xz));
         let data: Vec<u8> = (0..3_000_000u32).map(|i| (i % 251) as u8).collect();
-        fill(&mut part, &data[..100]);
+        fill(&budget, &mut part, &data[..100]);
         assert_eq!(budget.limit_bytes() - budget.free_bytes(), 4 << 10);
-        fill(&mut part, &data[100..5000]);
+        fill(&budget, &mut part, &data[100..5000]);
         assert_eq!(budget.limit_bytes() - budget.free_bytes(), 64 << 10);
-        fill(&mut part, &data[5000..]);
+        fill(&budget, &mut part, &data[5000..]);
         assert_eq!(budget.limit_bytes() - budget.free_bytes(), 3 << 20);
 
         let flight = Arc::new(Flight::default());
@@ -329,9 +324,10 @@ mod tests {
 
     #[test]
     fn a_block_that_is_being_sent_is_not_changed() {
-        let pool = pool(&Budget::new(8 << 20));
+        let budget = Budget::new(8 << 20);
+        let pool = pool(&budget);
         let mut part = PartBuffer::new(&pool, Some(ChecksumKind::Crc64Nvme));
-        fill(&mut part, b"hello world");
+        fill(&budget, &mut part, b"hello world");
         let body = part.payload(&Arc::new(Flight::default()));
         assert!(!part.overwrite(0, b"J") && !part.truncate(3) && part.is_shared());
         assert_eq!(part.append(b"!", u64::MAX), 0);

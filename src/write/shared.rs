@@ -1,6 +1,5 @@
 //! What all writers of a mount share, and the two accounts of memory.
 
-use std::pin::pin;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::Semaphore;
@@ -9,10 +8,11 @@ use crate::budget::{Budget, Permit, Spare};
 use crate::clock::Clock;
 use crate::store::{ChecksumKind, ObjectStore, Payload, PayloadData};
 use crate::write::flight::{Flight, Tasks};
-use crate::write::keep::{Keep, Need};
+use crate::write::keep::Keep;
 use crate::write::leftovers::Leftovers;
 use crate::write::part::{Block, BlockPool};
 use crate::write::plan::Plan;
+use crate::write::room::Room;
 use crate::write::under_way::UnderWay;
 use crate::write::{WriteConfig, WriteStats};
 
@@ -83,7 +83,7 @@ impl Shared {
             config.journal.clone().map(|journal| Leftovers::open(journal, Arc::clone(clock)));
         let requests_max = config.max_requests.clamp(1, Semaphore::MAX_PERMITS);
         Arc::new(Self {
-            pool: BlockPool::new(budget.clone(), config.block_bytes),
+            pool: BlockPool::new(&budget, config.block_bytes),
             store,
             plan,
             memory_part_bytes,
@@ -147,56 +147,19 @@ impl Shared {
 
     /// A block, if memory is free now or kept by parts that can go.
     pub(super) fn try_block(&self, capacity: usize) -> Option<Block> {
-        let block = self.pool.try_block(capacity);
-        if block.is_some() || self.keep.let_go(capacity as u64, Need::Patient) == 0 {
-            return block;
-        }
-        self.pool.try_block(capacity)
+        let permit = self.room().try_take(capacity as u64)?;
+        Some(self.pool.block(capacity, permit))
     }
 
     /// A block; waits while memory is on its way back. `None`: nothing is in flight, nothing is kept
     /// and nothing is free, so waiting could last for ever.
     pub(super) async fn block(&self, capacity: usize) -> Option<Block> {
-        if let Some(block) = self.try_block(capacity) {
-            return Some(block);
-        }
-        let bytes = capacity as u64;
-        loop {
-            tokio::select! {
-                biased;
-                permit = self.take_what_lands(bytes) => {
-                    return Some(self.pool.block(capacity, permit));
-                }
-                () = self.flight.all_landed() => {}
-            }
-            // Nothing comes back by itself any more, so all that is kept goes.
-            let block = self.pool.try_block(capacity);
-            if block.is_some() || self.keep.let_go(bytes, Need::Urgent) == 0 {
-                return block;
-            }
-        }
+        let permit = self.room().take(capacity as u64).await?;
+        Some(self.pool.block(capacity, permit))
     }
 
-    /// Waits for memory; what has landed and is kept goes meanwhile.
-    async fn take_what_lands(&self, bytes: u64) -> Permit {
-        let mut taken = pin!(self.budget.take(bytes));
-        loop {
-            let mut landing = pin!(self.flight.next_landing());
-            landing.as_mut().enable();
-            tokio::select! {
-                biased;
-                permit = &mut taken => return permit,
-                () = std::future::ready(()) => {}
-            }
-            if self.keep.let_go(bytes, Need::Patient) > 0 {
-                continue;
-            }
-            tokio::select! {
-                biased;
-                permit = &mut taken => return permit,
-                () = landing => {}
-            }
-        }
+    fn room(&self) -> Room<'_, Keep> {
+        Room { budget: &self.budget, flight: &self.flight, keep: &self.keep }
     }
 
     pub(super) fn stats(&self) -> WriteStats {
