@@ -1,0 +1,44 @@
+//! What is in flight: whoever waits for it is woken, whenever it lands.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use shuttle::future::block_on;
+use shuttle::thread;
+
+use super::flight::Flight;
+use crate::explore::explore;
+
+#[test]
+fn whoever_waits_until_all_has_landed_is_woken() {
+    explore(|| {
+        let flight = Arc::new(Flight::default());
+        let guards = [1, 20, 300].map(|bytes| flight.enter(bytes));
+        let landings = guards.map(|guard| thread::spawn(move || drop(guard)));
+        let waiters = [(); 2].map(|()| {
+            let flight = Arc::clone(&flight);
+            thread::spawn(move || {
+                block_on(flight.all_landed());
+                assert_eq!(flight.bytes(), 0);
+            })
+        });
+        landings.into_iter().for_each(|landing| landing.join().unwrap());
+        waiters.into_iter().for_each(|waiter| waiter.join().unwrap());
+    });
+}
+
+#[test]
+fn each_landing_after_the_enabling_is_seen() {
+    explore(|| {
+        let flight = Arc::new(Flight::default());
+        let guard = flight.enter(1);
+        block_on(async {
+            let mut landing = pin!(flight.next_landing());
+            landing.as_mut().enable();
+            let landed = thread::spawn(move || drop(guard));
+            landing.await;
+            assert_eq!(flight.bytes(), 0);
+            landed.join().unwrap();
+        });
+    });
+}
