@@ -35,6 +35,11 @@ enum Phase {
     Aborted,
 }
 
+/// Each phase, without a journal and with one.
+fn phases() -> impl Iterator<Item = (Phase, World)> {
+    PHASES.into_iter().flat_map(|phase| [(phase, World::new()), (phase, World::with_journal())])
+}
+
 const PHASES: [Phase; 7] = [
     Phase::Held,
     Phase::Initiating,
@@ -55,8 +60,8 @@ struct Publishing {
 }
 
 impl Publishing {
-    async fn at(phase: Phase) -> Self {
-        let world = Arc::new(World::new());
+    async fn at((phase, world): (Phase, World)) -> Self {
+        let world = Arc::new(world);
         world.put("other", b"other").await.unwrap();
         let parts = if phase == Phase::Held { 0 } else { 5 };
         let content = pattern(1, (parts * PART + 20) as usize);
@@ -136,6 +141,7 @@ impl Publishing {
         self.world.fs.drain(Duration::from_secs(60)).await;
         let query = UploadsQuery { max: usize::MAX, ..UploadsQuery::default() };
         assert!(self.world.bucket.list_uploads(query).0.is_empty(), "no upload is left");
+        assert_eq!(self.world.records(), 0, "nothing is written down of it");
         (self.world, self.content, synced.is_ok() && closed.is_ok())
     }
 }
@@ -146,8 +152,8 @@ fn is_failing(phase: Phase) -> bool {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_unlinked_while_it_is_uploaded_does_not_come_back() {
-    for phase in PHASES {
-        let file = Publishing::at(phase).await;
+    for (phase, world) in phases() {
+        let file = Publishing::at((phase, world)).await;
         file.meanwhile(file.unlink()).await.unwrap();
         let (world, ..) = file.end().await;
         assert_eq!(keys(&world.bucket), ["other"], "{phase:?}");
@@ -156,8 +162,8 @@ async fn what_is_unlinked_while_it_is_uploaded_does_not_come_back() {
 
 #[tokio::test(start_paused = true)]
 async fn a_new_file_of_the_same_name_is_not_replaced_by_the_old_ones_upload() {
-    for phase in PHASES {
-        let file = Publishing::at(phase).await;
+    for (phase, world) in phases() {
+        let file = Publishing::at((phase, world)).await;
         let (world, unlink) = (Arc::clone(&file.world), file.unlink());
         file.meanwhile(async move {
             unlink.await?;
@@ -172,8 +178,8 @@ async fn a_new_file_of_the_same_name_is_not_replaced_by_the_old_ones_upload() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_written_after_a_failure_is_not_replaced_by_what_failed() {
-    for phase in [Phase::Unknown, Phase::Aborted] {
-        let file = Publishing::at(phase).await;
+    for (phase, world) in phases().filter(|(phase, _)| is_failing(*phase)) {
+        let file = Publishing::at((phase, world)).await;
         let Publishing { world, handle, synced, .. } = file;
         synced.await.unwrap().unwrap_err();
         world.close(handle).await.unwrap_err();
@@ -188,9 +194,9 @@ async fn what_is_written_after_a_failure_is_not_replaced_by_what_failed() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_is_renamed_while_it_is_uploaded_has_its_new_name_alone() {
-    for phase in PHASES {
-        for to in ["g", "other"] {
-            let file = Publishing::at(phase).await;
+    for to in ["g", "other"] {
+        for (phase, world) in phases() {
+            let file = Publishing::at((phase, world)).await;
             let renamed = file.meanwhile(file.rename("f", to)).await;
             let (world, content, went_well) = file.end().await;
             assert_eq!(went_well, !is_failing(phase), "{phase:?}");
@@ -211,8 +217,8 @@ async fn a_file_that_is_renamed_while_it_is_uploaded_has_its_new_name_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn a_file_that_is_replaced_while_it_is_uploaded_stays_replaced() {
-    for phase in PHASES {
-        let file = Publishing::at(phase).await;
+    for (phase, world) in phases() {
+        let file = Publishing::at((phase, world)).await;
         file.meanwhile(file.rename("other", "f")).await.unwrap();
         let (world, ..) = file.end().await;
         assert_eq!(world.object("f").await.unwrap(), b"other", "{phase:?}");

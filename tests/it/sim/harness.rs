@@ -19,9 +19,9 @@ use tokio::time::{sleep, timeout};
 use super::files::File;
 use super::oracle::{Oracle, content};
 use super::plan::{Death, Foreign, OTHER_LEN, Plan, Squeeze};
-use super::records::{Records, VirtualClock, folder};
+use super::records::{Records, VirtualClock};
 use super::resumed::open_uploads;
-use crate::world::{key, pattern};
+use crate::world::{folder, key, pattern};
 
 /// How long a commit may take.
 pub const CLOSE_TIMEOUT: Duration = Duration::from_secs(600);

@@ -7,7 +7,6 @@ use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
 
 use partfs::clock::Clock;
-use tempfile::TempDir;
 
 /// The records of uploads.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -43,13 +42,6 @@ impl Records {
         }
         records
     }
-}
-
-/// A folder for records; in memory, where there is such a place, as each of them is forced to disk.
-pub fn folder() -> TempDir {
-    let memory = Path::new("/dev/shm");
-    let in_memory = memory.is_dir().then(|| TempDir::new_in(memory).ok()).flatten();
-    in_memory.unwrap_or_else(|| TempDir::new().expect("a temporary folder"))
 }
 
 /// Virtual time, which goes on from one runtime to the next; and a millisecond on with each look at it, so that

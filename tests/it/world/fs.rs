@@ -12,7 +12,7 @@ use partfs::read::ReadConfig;
 use partfs::store::fault::FaultStore;
 use partfs::store::memory::{BucketOptions, EtagMode, MemoryBucket, MemoryStore, SMALL_LIMITS};
 use partfs::store::{AppendLimits, Limits, ObjectStore, Operation};
-use partfs::write::WriteConfig;
+use partfs::write::{JournalConfig, WriteConfig};
 use tempfile::TempDir;
 
 /// First part of a file, in bytes: so small that a few hundred bytes are an upload.
@@ -27,7 +27,12 @@ pub struct World {
     /// What is free of it when nothing is done.
     memory_bytes: u64,
     staging: TempDir,
+    /// Where uploads are written down. Other mounts of the bucket share it.
+    journal: Option<Arc<TempDir>>,
 }
+
+/// How long a close waits.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Who makes files in these tests. Process number 0 is "unknown" to the commit rule.
 pub const MAKER: Maker = Maker { uid: 1000, gid: 1000, pid: 0, mode: 0o640 };
@@ -36,6 +41,18 @@ impl World {
     pub fn new() -> Self {
         let options = BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock));
         Self::over(MemoryBucket::new(options), SMALL_LIMITS)
+    }
+
+    /// As [`new`](Self::new), with uploads written down.
+    pub fn with_journal() -> Self {
+        let options = BucketOptions::new(EtagMode::Md5, Arc::new(SystemClock));
+        Self::journalled(MemoryBucket::new(options), Arc::new(super::folder()))
+    }
+
+    fn journalled(bucket: Arc<MemoryBucket>, journal: Arc<TempDir>) -> Self {
+        let memory = MemoryStore::new(Arc::clone(&bucket), SMALL_LIMITS);
+        let store = FaultStore::new(Arc::new(memory));
+        Self::written_down(bucket, store, PART, 32, PATIENCE, Some(journal))
     }
 
     /// As [`new`](Self::new), of a service whose listings have pages of this many entries.
@@ -71,8 +88,11 @@ impl World {
         Self::over(Arc::clone(&other.bucket), limits)
     }
 
-    /// Another mount of the same bucket, with nothing in its memory.
+    /// Another mount of the same bucket, with nothing in its memory; over the same journal, if there is one.
     pub fn fresh(&self) -> Self {
+        if let Some(journal) = &self.journal {
+            return Self::journalled(Arc::clone(&self.bucket), Arc::clone(journal));
+        }
         Self::over(Arc::clone(&self.bucket), SMALL_LIMITS)
     }
 
@@ -94,8 +114,7 @@ impl World {
         part_bytes: u64,
         block_bytes: usize,
     ) -> Self {
-        let patience = Duration::from_secs(10);
-        Self::with(bucket, FaultStore::new(store), part_bytes, block_bytes, patience)
+        Self::with(bucket, FaultStore::new(store), part_bytes, block_bytes, PATIENCE)
     }
 
     /// As [`on`](Self::on), with a close that waits at most this long.
@@ -105,6 +124,17 @@ impl World {
         part_bytes: u64,
         block_bytes: usize,
         close_timeout: Duration,
+    ) -> Self {
+        Self::written_down(bucket, store, part_bytes, block_bytes, close_timeout, None)
+    }
+
+    fn written_down(
+        bucket: Arc<MemoryBucket>,
+        store: FaultStore,
+        part_bytes: u64,
+        block_bytes: usize,
+        close_timeout: Duration,
+        journal: Option<Arc<TempDir>>,
     ) -> Self {
         let store = Arc::new(store);
         let staging = TempDir::new().expect("a temporary folder");
@@ -122,7 +152,7 @@ impl World {
             control_dir: true,
             abort_busy_uploads: false,
             write: WriteConfig {
-                journal: None,
+                journal: journal.as_ref().map(|dir| JournalConfig::new(dir.path().to_owned())),
                 part_bytes,
                 block_bytes,
                 max_requests: 4,
@@ -142,7 +172,7 @@ impl World {
         let runtime = tokio::runtime::Handle::current();
         let fs = FileSystem::new(shared, budget.clone(), clock, config, runtime);
         let memory_bytes = budget.free_bytes();
-        Self { bucket, store, fs, budget, memory_bytes, staging }
+        Self { bucket, store, fs, budget, memory_bytes, staging, journal }
     }
 
     /// Somebody needs all memory for a moment: parts that were sent are in it no longer. Waits until
@@ -156,6 +186,14 @@ impl World {
     /// Bytes of memory that nobody holds.
     pub fn free_memory(&self) -> u64 {
         self.budget.free_bytes()
+    }
+
+    /// How many uploads are written down.
+    pub fn records(&self) -> usize {
+        let Some(journal) = &self.journal else { return 0 };
+        let names = std::fs::read_dir(journal.path()).expect("the folder of the journal");
+        let paths = names.map(|name| name.expect("the folder of the journal").path());
+        paths.filter(|path| path.extension().is_some_and(|end| end == "upload")).count()
     }
 
     /// The folder of temporary files.

@@ -7,10 +7,19 @@ pub mod programs;
 pub mod served;
 pub mod wire;
 
+use std::path::Path;
 use std::sync::Arc;
 
 use partfs::store::Key;
 use partfs::store::memory::{MemoryBucket, read_all};
+use tempfile::TempDir;
+
+/// A folder for the records of uploads, which are forced to disk: in memory, where there is such a place.
+pub fn folder() -> TempDir {
+    let memory = Path::new("/dev/shm");
+    let in_memory = memory.is_dir().then(|| TempDir::new_in(memory).ok()).flatten();
+    in_memory.unwrap_or_else(|| TempDir::new().expect("a temporary folder"))
+}
 
 /// A key that is known to be valid.
 pub fn key(text: &str) -> Key {
