@@ -3,5 +3,6 @@
 
 pub(crate) use std::sync::atomic::{AtomicU64, Ordering};
 
+pub(crate) use parking_lot::Mutex;
 pub(crate) use tokio::sync::futures::Notified;
 pub(crate) use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};

@@ -8,51 +8,44 @@
 //!
 //! Nobody who has entered waits for the gate again, so there is no ring of waiters: whoever waits, waits for
 //! names deeper down, or for turns, which are taken after entering.
+//!
+//! What is above what is said by whoever asks, each time anew: names move while one waits.
 
 use std::collections::HashMap;
 
-use tokio::sync::watch;
-
-use crate::fs::FileSystem;
-use crate::fs::inode::InodeNo;
 use crate::fs::ordered::{GATE, Ordered};
+use crate::sync::watch;
 
-/// Who changes names where, and which directories are on their way.
+/// Who changes names where, and which directories are on their way. `N` is the number of a directory.
 #[derive(Debug)]
-pub(super) struct Gate {
-    state: Ordered<State, GATE>,
+pub(super) struct Gate<N> {
+    state: Ordered<State<N>, GATE>,
     /// Counts departures, for those who wait.
     left: watch::Sender<u64>,
 }
 
-#[derive(Debug, Default)]
-struct State {
-    moving: Vec<InodeNo>,
+#[derive(Debug)]
+struct State<N> {
+    moving: Vec<N>,
     /// The parents of the names that are being changed.
-    inside: HashMap<u64, Vec<InodeNo>>,
+    inside: HashMap<u64, Vec<N>>,
     entered: u64,
 }
 
-impl Default for Gate {
+impl<N> Default for Gate<N> {
     fn default() -> Self {
-        Self { state: Ordered::default(), left: watch::Sender::new(0) }
-    }
-}
-
-impl Gate {
-    fn leave(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.state.lock());
-        self.left.send_modify(|count| *count += 1);
+        let state = State { moving: Vec::new(), inside: HashMap::new(), entered: 0 };
+        Self { state: Ordered::new(state), left: watch::Sender::new(0) }
     }
 }
 
 /// While this lives no directory above these names is renamed.
-pub(in crate::fs) struct Entered<'a> {
-    gate: &'a Gate,
+pub(in crate::fs) struct Entered<'a, N> {
+    gate: &'a Gate<N>,
     number: u64,
 }
 
-impl Drop for Entered<'_> {
+impl<N> Drop for Entered<'_, N> {
     fn drop(&mut self) {
         self.gate.leave(|state| {
             state.inside.remove(&self.number);
@@ -61,12 +54,12 @@ impl Drop for Entered<'_> {
 }
 
 /// While this lives nobody changes names below a directory.
-pub(in crate::fs) struct Closed<'a> {
-    gate: &'a Gate,
-    directory: InodeNo,
+pub(in crate::fs) struct Closed<'a, N: PartialEq> {
+    gate: &'a Gate<N>,
+    directory: N,
 }
 
-impl Drop for Closed<'_> {
+impl<N: PartialEq> Drop for Closed<'_, N> {
     fn drop(&mut self) {
         self.gate.leave(|state| {
             if let Some(at) = state.moving.iter().position(|moving| *moving == self.directory) {
@@ -76,22 +69,32 @@ impl Drop for Closed<'_> {
     }
 }
 
-impl FileSystem {
+impl<N> Gate<N> {
+    fn leave(&self, change: impl FnOnce(&mut State<N>)) {
+        change(&mut self.state.lock());
+        self.left.send_modify(|count| *count += 1);
+    }
+}
+
+impl<N: Copy + PartialEq> Gate<N> {
     /// Waits until no directory that is, or is above, one of these is on its way. What is known of paths below
     /// them is right from then on.
-    pub(in crate::fs) async fn enter(&self, parents: &[InodeNo]) -> Entered<'_> {
-        let mut left = self.gate.left.subscribe();
+    pub(in crate::fs) async fn enter(
+        &self,
+        parents: &[N],
+        is_within: impl Fn(N, N) -> bool,
+    ) -> Entered<'_, N> {
+        let mut left = self.left.subscribe();
         loop {
             {
-                let mut state = self.gate.state.lock();
-                let closed = |parent: &InodeNo| {
-                    state.moving.iter().any(|moving| self.inodes.is_within(*parent, *moving))
-                };
+                let mut state = self.state.lock();
+                let closed =
+                    |parent: &N| state.moving.iter().any(|moving| is_within(*parent, *moving));
                 if !parents.iter().any(closed) {
                     state.entered += 1;
                     let number = state.entered;
                     state.inside.insert(number, parents.to_vec());
-                    return Entered { gate: &self.gate, number };
+                    return Entered { gate: self, number };
                 }
             }
             // The sender lives in `self`, so the wait cannot fail.
@@ -101,15 +104,19 @@ impl FileSystem {
 
     /// Keeps names below a directory from being changed, and waits for those who are at it. For who has
     /// entered with the directory's parents.
-    pub(in crate::fs) async fn close_below(&self, directory: InodeNo) -> Closed<'_> {
-        let mut left = self.gate.left.subscribe();
-        self.gate.state.lock().moving.push(directory);
-        let closed = Closed { gate: &self.gate, directory };
+    pub(in crate::fs) async fn close_below(
+        &self,
+        directory: N,
+        is_within: impl Fn(N, N) -> bool,
+    ) -> Closed<'_, N> {
+        let mut left = self.left.subscribe();
+        self.state.lock().moving.push(directory);
+        let closed = Closed { gate: self, directory };
         loop {
             let busy = {
-                let state = self.gate.state.lock();
+                let state = self.state.lock();
                 let mut parents = state.inside.values().flatten();
-                parents.any(|parent| self.inodes.is_within(*parent, directory))
+                parents.any(|parent| is_within(*parent, directory))
             };
             if !busy {
                 return closed;

@@ -58,7 +58,7 @@ use crate::write::{WriteConfig, Writers};
 use self::attr::{Attr, Defaults};
 use self::background::Background;
 use self::control::uploads::Nodes;
-use self::gate::Gate;
+use self::gate::{Closed, Entered, Gate};
 use self::handle::Handles;
 use self::holders::Holders;
 use self::inodes::Inodes;
@@ -145,7 +145,7 @@ pub struct FileSystem {
     background: Background,
     unfinished: Unfinished,
     renames: Renames,
-    gate: Gate,
+    gate: Gate<InodeNo>,
     waiting: Arc<Waiting>,
     /// What the kernel knows of `.partfs/uploads`.
     upload_nodes: Nodes,
@@ -239,6 +239,16 @@ impl FileSystem {
     /// How long the kernel may keep an answer.
     pub fn ttl(&self) -> Duration {
         self.config.attr_ttl
+    }
+
+    /// See [`Gate::enter`].
+    async fn enter(&self, parents: &[InodeNo]) -> Entered<'_, InodeNo> {
+        self.gate.enter(parents, |ino, directory| self.inodes.is_within(ino, directory)).await
+    }
+
+    /// See [`Gate::close_below`].
+    async fn close_below(&self, directory: InodeNo) -> Closed<'_, InodeNo> {
+        self.gate.close_below(directory, |ino, above| self.inodes.is_within(ino, above)).await
     }
 
     fn check_writable(&self) -> FsResult<()> {

@@ -16,8 +16,9 @@ use crate::write::abort::abort;
 use crate::write::compose;
 use crate::write::content::RemoteObject;
 use crate::write::journal::Entry;
-use crate::write::leftovers::{self, Settling};
+use crate::write::leftovers;
 use crate::write::resume::{self, HeldParts};
+use crate::write::settling::Settling;
 use crate::write::shared::Shared;
 use crate::write::sum::{self, PartSum};
 use crate::write::upload::{Command, Event, Outstanding, Upload};
@@ -69,7 +70,7 @@ struct Registered {
     /// It goes on with one that was cut off.
     resumed: bool,
     /// It has failed and may be there to go on with when its requests are answered.
-    settling: Option<Settling>,
+    settling: Option<Settling<Key>>,
     /// It is to be aborted, or kept instead.
     leaving: bool,
     /// Complete has failed: no error tells that the service is not still at it, and then it must not appear

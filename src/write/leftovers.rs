@@ -30,6 +30,7 @@ use crate::store::{
 use crate::write::abort::abort;
 use crate::write::flight::Tasks;
 use crate::write::journal::{self, Entry};
+use crate::write::settling::{Settling, Settlings};
 
 /// How far the service's clock and the time an Initiate takes may move the moment at which a stray was
 /// opened away from the one in its record.
@@ -97,8 +98,7 @@ pub(super) struct Leftovers {
     config: JournalConfig,
     clock: Arc<dyn Clock>,
     state: Mutex<State>,
-    /// Somebody is done with an upload of some key.
-    settled: Notify,
+    settlings: Arc<Settlings<Key>>,
     /// There is something to be removed.
     work: Arc<Notify>,
     /// The journal could not be written, and the log has said so.
@@ -113,8 +113,6 @@ struct State {
     unwanted: Vec<Entry>,
     /// Where there may be uploads without a record.
     strays: Vec<Strays>,
-    /// Keys of uploads that failed but have requests on their way, and how many of each.
-    settling: BTreeMap<Key, usize>,
     /// Ids of uploads that are being filled.
     open: HashSet<UploadId>,
 }
@@ -130,27 +128,6 @@ struct Strays {
     seen: Option<(Instant, Vec<UploadId>)>,
     /// The last look has failed, or an abort.
     failed: bool,
-}
-
-/// While it lives, an upload of its key waits: one that failed may soon be there to go on with.
-#[derive(Debug)]
-pub(super) struct Settling {
-    leftovers: Arc<Leftovers>,
-    key: Key,
-}
-
-impl Drop for Settling {
-    fn drop(&mut self) {
-        let mut state = self.leftovers.state();
-        if let Some(count) = state.settling.get_mut(&self.key) {
-            *count -= 1;
-            if *count == 0 {
-                state.settling.remove(&self.key);
-            }
-        }
-        drop(state);
-        self.leftovers.settled.notify_waiters();
-    }
 }
 
 impl Leftovers {
@@ -173,7 +150,7 @@ impl Leftovers {
             config,
             clock,
             state: Mutex::new(state),
-            settled: Notify::new(),
+            settlings: Arc::default(),
             work: Arc::default(),
             broken: AtomicBool::new(false),
         })
@@ -318,25 +295,14 @@ impl Leftovers {
     }
 
     /// An upload of this key has failed and waits for its requests.
-    pub(super) fn settling(self: &Arc<Self>, key: &Key) -> Settling {
-        *self.state().settling.entry(key.clone()).or_default() += 1;
-        Settling { leftovers: Arc::clone(self), key: key.clone() }
+    pub(super) fn settling(&self, key: &Key) -> Settling<Key> {
+        self.settlings.begin(key)
     }
 
     /// The uploads of a key that were cut off, the latest first. They are the caller's now. Waits, not for
     /// ever, for one that is being given up at this moment.
     pub(super) async fn take(&self, key: &Key) -> Vec<Entry> {
-        let settled = async {
-            loop {
-                let mut next = std::pin::pin!(self.settled.notified());
-                next.as_mut().enable();
-                if !self.state().settling.contains_key(key) {
-                    return;
-                }
-                next.await;
-            }
-        };
-        let _ = timeout(SETTLE, settled).await;
+        let _ = timeout(SETTLE, self.settlings.over(key)).await;
         let mut entries = self.state().by_key.remove(key).unwrap_or_default();
         entries.sort_by_key(|entry| std::cmp::Reverse(entry.begun()));
         entries

@@ -57,6 +57,7 @@ mod plan;
 mod publish;
 mod resume;
 mod room;
+mod settling;
 mod shared;
 mod slow_path;
 mod staging;

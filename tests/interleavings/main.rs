@@ -15,5 +15,6 @@ mod blocking;
 mod budget;
 mod budget_tests;
 mod explore;
+mod fs;
 mod sync;
 mod write;
