@@ -5,14 +5,22 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::blocking;
-use crate::sync::{AtomicU64, Notified, Notify, Ordering, watch};
+use crate::sync::{Mutex, Notified, Notify, watch};
 
 /// Bytes of request bodies, for the whole mount.
 #[derive(Debug, Default)]
 pub(super) struct Flight {
-    bytes: AtomicU64,
+    state: Mutex<State>,
     landed: Notify,
     each: Notify,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    bytes: u64,
+    /// How often the last bytes have landed. Told apart from being woken for it: that comes a moment later, when others
+    /// may be on their way.
+    emptied: u64,
 }
 
 /// Some bytes in flight; they have landed when it is dropped.
@@ -25,13 +33,13 @@ pub(super) struct FlightGuard {
 impl Flight {
     /// Counts `bytes` until the guard is dropped.
     pub(super) fn enter(self: &Arc<Self>, bytes: u64) -> FlightGuard {
-        self.bytes.fetch_add(bytes, Ordering::AcqRel);
+        self.state.lock().bytes += bytes;
         FlightGuard { flight: Arc::clone(self), bytes }
     }
 
     /// Bytes in flight now.
     pub(super) fn bytes(&self) -> u64 {
-        self.bytes.load(Ordering::Acquire)
+        self.state.lock().bytes
     }
 
     /// Ends when the next bytes have landed, counted from the first poll or `enable`.
@@ -42,8 +50,18 @@ impl Flight {
     /// Ends at the first moment at which nothing is in flight: whatever was when the wait began has
     /// landed by then, so what is still missing was not among it.
     pub(super) async fn all_landed(&self) {
-        let landed = self.landed.notified();
-        if self.bytes() > 0 {
+        let before = {
+            let state = self.state.lock();
+            if state.bytes == 0 {
+                return;
+            }
+            state.emptied
+        };
+        loop {
+            let landed = self.landed.notified();
+            if self.state.lock().emptied != before {
+                return;
+            }
             landed.await;
         }
     }
@@ -51,7 +69,13 @@ impl Flight {
 
 impl Drop for FlightGuard {
     fn drop(&mut self) {
-        if self.flight.bytes.fetch_sub(self.bytes, Ordering::AcqRel) == self.bytes {
+        let is_last = {
+            let mut state = self.flight.state.lock();
+            state.bytes -= self.bytes;
+            state.emptied += u64::from(state.bytes == 0);
+            state.bytes == 0
+        };
+        if is_last {
             self.flight.landed.notify_waiters();
         }
         self.flight.each.notify_waiters();

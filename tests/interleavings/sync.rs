@@ -8,8 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use shuttle::sync::atomic::AtomicBool;
-pub use std::sync::atomic::Ordering;
+use shuttle::sync::atomic::{AtomicBool, Ordering};
 use tokio::sync::TryAcquireError;
 
 use crate::explore::is_exploring;
@@ -23,27 +22,6 @@ impl Moment {
         if is_exploring() && !std::thread::panicking() {
             self.0.load(Ordering::SeqCst);
         }
-    }
-}
-
-/// See [`std::sync::atomic::AtomicU64`].
-#[derive(Debug, Default)]
-pub struct AtomicU64(std::sync::atomic::AtomicU64, Moment);
-
-impl AtomicU64 {
-    pub fn load(&self, order: Ordering) -> u64 {
-        self.1.pass();
-        self.0.load(order)
-    }
-
-    pub fn fetch_add(&self, value: u64, order: Ordering) -> u64 {
-        self.1.pass();
-        self.0.fetch_add(value, order)
-    }
-
-    pub fn fetch_sub(&self, value: u64, order: Ordering) -> u64 {
-        self.1.pass();
-        self.0.fetch_sub(value, order)
     }
 }
 

@@ -4,6 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use shuttle::future::block_on;
+use shuttle::sync::atomic::{AtomicBool, Ordering};
 use shuttle::thread;
 
 use super::flight::Flight;
@@ -40,5 +41,26 @@ fn each_landing_after_the_enabling_is_seen() {
             assert_eq!(flight.bytes(), 0);
             landed.join().unwrap();
         });
+    });
+}
+
+/// What landed before somebody began to wait is not taken for what he waits for.
+#[test]
+fn nobody_is_told_that_all_has_landed_while_something_flies() {
+    explore(|| {
+        let flight = Arc::new(Flight::default());
+        let early = flight.enter(1);
+        let early = thread::spawn(move || drop(early));
+        let guard = flight.enter(2);
+        let is_over = Arc::new(AtomicBool::new(false));
+        let over = Arc::clone(&is_over);
+        let late = thread::spawn(move || {
+            over.store(true, Ordering::SeqCst);
+            drop(guard);
+        });
+        block_on(flight.all_landed());
+        assert!(is_over.load(Ordering::SeqCst), "something was on its way all the time");
+        early.join().unwrap();
+        late.join().unwrap();
     });
 }

@@ -113,7 +113,8 @@ fn memory_that_comes_back_is_waited_for() {
             let memory = Memory::of(2);
             let parts = [(); 2].map(|()| memory.budget.try_take_unheld(UNIT).unwrap());
             let sent = parts.map(|part| memory.send(part, kept));
-            assert!(memory.take(2 * UNIT).is_some(), "all is in flight, or kept");
+            let taken = memory.take(2 * UNIT);
+            assert!(taken.is_some(), "all is in flight, or kept ({kept:?}): {memory:?}");
             sent.into_iter().for_each(|part| part.join().unwrap());
         }
     });
