@@ -1,12 +1,16 @@
 //! The write pipeline over a bucket that goes wrong, in virtual time: one seed makes one plan of what files
 //! are written, and of what fails, stalls, comes twice or too late. Hours pass in milliseconds.
 //!
-//! - `plan`: a seed as data. `files`: carries out what is planned for one file. `oracle`: what the bucket may
-//!   hold at any moment. `harness`: one seed from beginning to end. `watchdog`: names a seed that has no end.
+//! Every other seed has a journal, and a daemon that is killed and begins anew while what it had asked for is still
+//! on its way.
 //!
-//! All runs on one thread, file I/O and bodies from files too (`write` does that on such a runtime;
-//! `FaultStore::with_bodies_in_place`), so a seed makes the same events each time. Ids of uploads and ETags are
-//! random in the bucket in memory; nothing here depends on them, and they are not compared.
+//! - `plan`: a seed as data. `files`: carries out what is planned for one file. `oracle`: what the bucket may
+//!   hold at any moment. `records`: what is written down of uploads. `resumed`: what goes over the wire again.
+//!   `harness`: one seed from beginning to end. `watchdog`: names a seed that has no end.
+//!
+//! All runs on one thread, file I/O, hashes and bodies from files too (`partfs::blocking` does that on such a
+//! runtime; `FaultStore::with_bodies_in_place`), and a daemon dies with its runtime. So a seed makes the same events each
+//! time.
 
 mod files;
 mod harness;
@@ -49,9 +53,11 @@ fn replay(seed: u64) -> String {
 
 /// A run shows something only if it went wrong often, and in every way, and well often, too.
 fn check_reach(total: &Outcome) {
-    let Outcome { commits, failed, reopened, late, compared, .. } = total;
+    let Outcome { commits, failed, reopened, late, compared, deaths, resumed_parts, .. } = total;
     assert!(
-        [commits, failed, reopened, late, compared].iter().all(|count| **count > 0),
+        [commits, failed, reopened, late, compared, deaths, resumed_parts]
+            .iter()
+            .all(|count| **count > 0),
         "something never happened: {total:?}"
     );
     let kinds = ["Fails", "Slow", "Twice", "Echo", "Wrong", "Aborted"];
