@@ -101,6 +101,14 @@ impl Handles {
         self.open.lock().remove(&number)
     }
 
+    /// All of them, in the order in which they were opened.
+    pub(super) fn all(&self) -> Vec<(HandleNo, Arc<Handle>)> {
+        let open = self.open.lock();
+        let mut all: Vec<_> = open.iter().map(|(number, it)| (*number, Arc::clone(it))).collect();
+        all.sort_by_key(|(number, _)| number.0);
+        all
+    }
+
     pub(super) fn count(&self) -> usize {
         self.open.lock().len()
     }

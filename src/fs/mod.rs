@@ -41,9 +41,10 @@ pub mod shown;
 mod waiting;
 pub mod xattr;
 
+use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::runtime::Handle as Runtime;
@@ -66,6 +67,7 @@ use self::known::Known;
 use self::loans::Loans;
 use self::ops::rename_again::Unfinished;
 use self::ops::rename_progress::Renames;
+use self::ordered::{LEAF, Ordered};
 use self::waiting::Waiting;
 
 pub use self::attr::{Kind, SetAttr};
@@ -73,7 +75,7 @@ pub use self::error::{FsError, FsResult, Meaning};
 pub use self::handle::HandleNo;
 pub use self::inode::InodeNo;
 pub use self::ops::dir::DirItem;
-pub use self::ops::drain::DrainReport;
+pub use self::ops::drain::{DrainReport, Lacks, Unsaved};
 pub use self::ops::io::WriteAt;
 pub use self::ops::lookup::Entry;
 pub use self::ops::open::{OpenMode, Opened};
@@ -151,6 +153,12 @@ pub struct FileSystem {
     upload_nodes: Nodes,
     /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
     draining: watch::Sender<bool>,
+    /// By path: failures that no program was told of.
+    unheard: Ordered<BTreeMap<String, String>, LEAF>,
+    /// Changes are refused, because the mount ends.
+    ending: AtomicBool,
+    /// Where `partfs umount` learns how the mount ended.
+    last_words: OnceLock<String>,
     /// Files that were not published because their writers were killed.
     killed_writers: AtomicU64,
     /// Keys met in listings that are not shown.
@@ -211,6 +219,9 @@ impl FileSystem {
             gate: Gate::default(),
             upload_nodes: Nodes::default(),
             draining: watch::Sender::new(false),
+            unheard: Ordered::default(),
+            ending: AtomicBool::new(false),
+            last_words: OnceLock::new(),
             killed_writers: AtomicU64::new(0),
             hidden_keys: AtomicU64::new(0),
             unreadable_xattrs: AtomicBool::new(false),
@@ -251,8 +262,26 @@ impl FileSystem {
         self.gate.close_below(directory, |ino, above| self.inodes.is_within(ino, above)).await
     }
 
+    /// Says in the status file at which socket, in the abstract namespace, the daemon tells how the mount ends.
+    pub fn tells_its_end_at(&self, socket: String) {
+        // There is one for each mount; the first name stays.
+        let _ = self.last_words.set(socket);
+    }
+
+    /// Refuses new changes on a mount that is for reading, or that ends: what begins then may never be
+    /// stored.
     fn check_writable(&self) -> FsResult<()> {
-        if self.config.read_only { Err(Meaning::ReadOnly.into()) } else { Ok(()) }
+        let refused = self.config.read_only || self.ending.load(Ordering::Relaxed);
+        if refused { Err(Meaning::ReadOnly.into()) } else { Ok(()) }
+    }
+
+    /// As [`check_writable`](Self::check_writable), but a file that is open for writing may be finished.
+    fn check_changeable(&self, ino: InodeNo) -> FsResult<()> {
+        let is_open = || self.inodes.get(ino).is_some_and(|it| it.state().open_writers > 0);
+        match self.check_writable() {
+            Err(_) if !self.config.read_only && is_open() => Ok(()),
+            checked => checked,
+        }
     }
 }
 

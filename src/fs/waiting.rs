@@ -2,7 +2,7 @@
 //! waits for us is not freed by `kill -9` before we answer, so one task for the whole mount looks whether
 //! those who wait were killed, and lets them go; their work goes on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -103,6 +103,13 @@ impl Waiting {
             waiting_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         waiting.into_iter().map(status).collect()
+    }
+
+    /// What those who wait for this operation have named.
+    pub(super) fn inodes(&self, operation: &str) -> HashSet<InodeNo> {
+        let table = self.table.lock();
+        let entries = table.entries.values().filter(|entry| entry.operation == operation);
+        entries.map(|entry| entry.ino).collect()
     }
 
     fn path(&self, ino: InodeNo) -> String {

@@ -1,6 +1,8 @@
 //! Adding to objects where the service has ones that can be appended to: what is new goes out alone, in
 //! one request, and the object keeps its properties. For files that ask for it (logs).
 
+use std::sync::atomic::Ordering;
+
 use crate::store::{Checksum, ErrorKind, Operation, Payload, StoreError};
 use crate::write::content::{Body, Content, Inner, RemoteObject};
 use crate::write::{Committed, WriteError};
@@ -66,6 +68,7 @@ impl Inner {
                 };
             }
         };
+        self.shared.confirmed.fetch_add(1, Ordering::Relaxed);
         let before = match base {
             Some(base) => base.checksum,
             None => self.shared.checksum_kind().map(|kind| kind.of_nothing()),

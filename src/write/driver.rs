@@ -2,6 +2,7 @@
 //! says. Lock, apply, unlock, spawn; no lock is held while waiting.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tokio::sync::watch;
@@ -455,6 +456,7 @@ impl Driver {
             }
         };
         let other_sum = receipt.checksum.zip(checksum).is_some_and(|(theirs, ours)| theirs != ours);
+        self.shared.confirmed.fetch_add(1, Ordering::Relaxed);
         crash::point("part.acked");
         if receipt.number != number || receipt.size != size || other_sum {
             return Err(self.corrupt(Operation::PutPart, "the service confirmed other bytes"));

@@ -80,6 +80,7 @@ mod writer_tests;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 pub use content::RemoteObject;
@@ -248,6 +249,12 @@ impl Writers {
     /// The uploads that are open, ordered by key.
     pub fn uploads(&self) -> Vec<UploadProgress> {
         self.shared.under_way.progress()
+    }
+
+    /// Parts, PUTs and appends that the store has confirmed since the mount began: whether this number grows
+    /// tells whether the work of the mount goes on. Never waits.
+    pub fn confirmed(&self) -> u64 {
+        self.shared.confirmed.load(Ordering::Relaxed)
     }
 
     /// The largest file that can be written in order, in bytes: the sum of the part schedule, bounded

@@ -3,6 +3,7 @@
 
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use tokio::time::Instant;
 
@@ -126,6 +127,7 @@ impl Inner {
         let (size, checksum) = (payload.len(), payload.checksum());
         crash::point("put.before");
         let version = self.store().put(&key, payload, &options_sent).await?;
+        self.shared.confirmed.fetch_add(1, Ordering::Relaxed);
         crash::point("put.acked");
         if version.size != size {
             let message = "the object has another size than was sent";

@@ -1,5 +1,6 @@
 //! What all writers of a mount share, and the two accounts of memory.
 
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Weak};
 
 use tokio::sync::Semaphore;
@@ -43,6 +44,8 @@ pub(super) struct Shared {
     pub(super) tasks: Tasks,
     /// Uploads that were opened and are neither completed nor cleaned up.
     pub(super) under_way: UnderWay,
+    /// Parts, PUTs and appends that the store has confirmed.
+    pub(super) confirmed: AtomicU64,
     /// Where uploads are written down.
     pub(super) leftovers: Option<Arc<Leftovers>>,
     budget: Budget,
@@ -92,6 +95,7 @@ impl Shared {
             file_flight: Arc::default(),
             tasks: Tasks::new(runtime),
             under_way: UnderWay::default(),
+            confirmed: AtomicU64::new(0),
             leftovers,
             budget,
             requests: Semaphore::new(requests_max),

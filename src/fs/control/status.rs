@@ -18,6 +18,9 @@ pub struct Status {
     pub version: &'static str,
     /// What is mounted.
     pub source: String,
+    /// Socket, in the abstract namespace, at which the daemon tells how the mount ends; `null` where there
+    /// is none.
+    pub last_words: Option<String>,
     /// Files and directories open.
     pub open_handles: usize,
     /// Inodes in memory.
@@ -52,6 +55,7 @@ pub(super) fn status(fs: &FileSystem) -> Bytes {
         pid: std::process::id(),
         version: env!("CARGO_PKG_VERSION"),
         source: fs.config.source.clone(),
+        last_words: fs.last_words.get().cloned(),
         open_handles: fs.handles.count(),
         inodes: fs.inodes.len(),
         background_tasks: fs.background.count(),

@@ -24,7 +24,7 @@ impl FileSystem {
         handle: Option<HandleNo>,
         changes: SetAttr,
     ) -> FsResult<Entry> {
-        self.check_writable()?;
+        self.check_changeable(ino)?;
         if control::is_control(ino) {
             return Err(Meaning::NotPermitted.into());
         }

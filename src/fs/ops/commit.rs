@@ -164,6 +164,7 @@ impl FileSystem {
         // Published or failed for good: it rests on nothing any more.
         self.loans.end(&borrowed);
         let committed = committed.map_err(FsError::from)?;
+        self.is_heard(key.as_str());
         // An upload was initiated before the last write, so its metadata cannot tell when that was:
         // the service's own time does.
         let info = if committed.options_sent.metadata.get("mtime").is_none() {

@@ -82,6 +82,10 @@ impl FileSystem {
         let inode = self.inode(ino)?;
         // O_TRUNC is a change, also with O_RDONLY.
         let mode = OpenMode { write: mode.write || mode.truncate, ..mode };
+        if mode.write {
+            // Before anything that a silent service keeps waiting.
+            self.check_writable()?;
+        }
         let _pin = self.inodes.pin(&inode);
         inode.until_moved().await;
         self.finish_ending(&inode).await;
@@ -115,6 +119,7 @@ impl FileSystem {
         let keep_cache = {
             let mut state = inode.state();
             if let Some(failure) = state.failure.take() {
+                self.is_heard(&self.path_text(inode));
                 return Err(failure);
             }
             if mode.write {
@@ -178,6 +183,7 @@ impl FileSystem {
         let Some(inode) = self.inodes.get(ino) else { return };
         let path = self.path_text(&inode);
         error!(path, %failure, "the file could not be stored; who closed it was killed meanwhile");
+        self.nobody_heard(&path, &failure);
         let mut state = inode.state();
         state.failure_reported = false;
         // The writer that failed tells it when it goes, if it is still here.
@@ -278,6 +284,7 @@ impl FileSystem {
         if !reported {
             let path = self.path_text(inode);
             error!(path, %failure, "the file could not be stored after its last close");
+            self.nobody_heard(&path, &failure);
         }
         if let Some((parent, _)) = self.inodes.place(inode.ino)
             && let Some(parent) = self.inodes.get(parent)

@@ -142,7 +142,7 @@ impl FileSystem {
         ino: InodeNo,
         name: &'n OsStr,
     ) -> FsResult<(Arc<Inode>, &'n str)> {
-        self.check_writable()?;
+        self.check_changeable(ino)?;
         if control::is_control(ino) {
             return Err(Meaning::NotPermitted.into());
         }

@@ -6,6 +6,7 @@ mod belief;
 mod copies;
 mod copies_model;
 mod early;
+mod ending;
 mod exclusive;
 mod failures;
 mod names;
