@@ -173,6 +173,11 @@ pub(super) struct TypedPlace {
 }
 
 #[derive(Debug, Args)]
+#[command(
+    after_help = "Waits until the daemon has stored what is on its way, and has ended; after a second it says what \
+    for. What could not be stored is named, and the exit code is 1 then; also where the daemon ended without \
+    a word, or still works when the time is over. Nobody but root can unmount another user's mount."
+)]
 pub(super) struct UmountArgs {
     /// The directory on which the bucket is mounted
     #[arg(value_name = "MOUNTPOINT")]

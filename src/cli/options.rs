@@ -98,7 +98,7 @@ option!(CLOSE_TIMEOUT: Time = "close_timeout", "close-timeout",
     "How long close() and fsync() wait for the service before they fail.");
 option!(DRAIN_TIMEOUT: Time = "drain_timeout", "drain-timeout",
     Time { min: Duration::ZERO, max: DAY }, "2m",
-    "How long a daemon that is told to stop finishes uploads before it gives them up.");
+    "How long a daemon that is told to stop waits for open files and finishes uploads before it gives them up and names them.");
 option!(STAGING_DIR: PathText = "staging_dir", "staging-dir", PathText, ("/var/tmp"),
     "Directory for the temporary files of random writes; not in the mount itself.");
 option!(STATE_DIR: PathText = "state_dir", "state-dir", PathText, ("STATE_DIRECTORY, or /var/lib/partfs of root and ~/.local/state/partfs of others"),

@@ -93,6 +93,10 @@ write the new file beside the old one and rename it. Variables are read once, at
 
 0: done. 1: it failed, or something that was written could not be uploaded. 2: the command line, the
 environment or the file is wrong.
+
+A daemon ends with 0 when everything is stored, also after SIGTERM or SIGINT. With 1 when a file is not: each is named
+on standard error and in the log, as `lost: PATH: why`. A second signal is 1, too. `partfs umount` has the exit code and
+the names of the daemon, whoever started it.
 ";
 
 /// The text of the document.

@@ -112,6 +112,8 @@ impl Filesystem for Adapter {
             // A file open for writing can still be mapped.
             InitFlags::FUSE_DIRECT_IO_ALLOW_MMAP,
             InitFlags::FUSE_CACHE_SYMLINKS,
+            // An abort of the connection is told from an unmount: then files may still be open.
+            InitFlags::FUSE_ABORT_ERROR,
             // Nothing has set-id bits or capabilities, so there is nothing to take away from a file that
             // is written, and the kernel need not ask for them at each write.
             InitFlags::FUSE_HANDLE_KILLPRIV_V2,

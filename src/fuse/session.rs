@@ -34,6 +34,7 @@ pub struct Session {
     unmounter: Mutex<SessionUnmounter>,
     dispatch: JoinHandle<io::Result<()>>,
     at: PathBuf,
+    device: u64,
 }
 
 impl fmt::Debug for Session {
@@ -72,7 +73,7 @@ pub fn mount(
     let dispatch = thread::Builder::new().name("fuse".to_owned()).spawn(move || session.run())?;
     let device = std::fs::metadata(at)?.dev();
     fs.mounted_as(device);
-    Ok(Session { unmounter, dispatch, at: at.to_owned() })
+    Ok(Session { unmounter, dispatch, at: at.to_owned(), device })
 }
 
 impl Session {
@@ -82,7 +83,15 @@ impl Session {
         self.unmounter.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).unmount()
     }
 
+    /// The device number that the kernel has given to the mount.
+    pub fn device(&self) -> u64 {
+        self.device
+    }
+
     /// Waits until the mount is gone. Blocks the thread.
+    ///
+    /// # Errors
+    /// ECONNABORTED where the connection was aborted: then programs may still have files open.
     pub fn wait(self) -> io::Result<()> {
         self.dispatch
             .join()

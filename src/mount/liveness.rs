@@ -34,12 +34,23 @@ pub(crate) fn of(mountpoint: &Path) -> Liveness {
     }
 }
 
-/// The process that serves a mount, as its status file says; `None` when it does not say.
-pub(crate) fn daemon_of(mountpoint: &Path) -> Option<u32> {
+/// Who serves a mount, as its status file says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Daemon {
+    /// Its process.
+    pub(crate) pid: u32,
+    /// Where it tells of its end: the name of a socket.
+    pub(crate) last_words: Option<String>,
+}
+
+/// `None` when the status file does not say, or may not be read.
+pub(crate) fn daemon_of(mountpoint: &Path) -> Option<Daemon> {
     let path: PathBuf = mountpoint.join(".partfs/status.json");
     let text = ask(move || std::fs::read(path))?.ok()?;
     let status: serde_json::Value = serde_json::from_slice(&text).ok()?;
-    u32::try_from(status.get("pid")?.as_u64()?).ok()
+    let pid = u32::try_from(status.get("pid")?.as_u64()?).ok()?;
+    let last_words = status.get("last_words").and_then(|name| name.as_str());
+    Some(Daemon { pid, last_words: last_words.map(str::to_owned) })
 }
 
 /// Whether the error is what the kernel says of a mount without a daemon.

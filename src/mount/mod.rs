@@ -5,6 +5,7 @@ mod background;
 pub mod check;
 mod config;
 mod detach;
+mod last_words;
 mod layers;
 pub mod link;
 mod liveness;
@@ -128,17 +129,33 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
         tracing::warn!("{warning}");
         say(&format!("warning: {warning}"));
     }
+    let has_journal = journal.is_some();
     let fs_config = layers::fs_config(config, staging_dir, journal);
     let fs = FileSystem::new(ground.store, budget, clock, fs_config, runtime.handle().clone());
     let options = layers::session_options(config);
     let session = fuse::session::mount(fs.clone(), &mountpoint, &options, runtime.handle().clone())
         .map_err(|error| cannot_mount(&mountpoint, &error))?;
 
+    let last_words = last_words::LastWords::open(&fs, runtime.handle());
+    if let Err(error) = &last_words {
+        tracing::warn!(%error, "partfs umount will not learn whether everything was stored");
+    }
+    let device = session.device();
     let ended = serve::watch(session).map_err(cannot("start a thread"))?;
     info!("{} is mounted at {}", config.shown, mountpoint.display());
     let notifier = tell_ready(config, &mountpoint)?;
     let drain_timeout = config.drain_timeout;
-    let served = serve::Served { fs, mountpoint, drain_timeout, notifier, ended };
+    let last_words = last_words.ok();
+    let served = serve::Served {
+        fs,
+        mountpoint,
+        device,
+        drain_timeout,
+        has_journal,
+        notifier,
+        last_words,
+        ended,
+    };
     let outcome = runtime.block_on(serve::serve(served, signals));
     if let Some(mock) = ground.mock {
         runtime.block_on(mock.stop());

@@ -17,6 +17,10 @@ pub(crate) struct Mount {
     pub(crate) kind: String,
     /// What, in the words of the file system.
     pub(crate) source: String,
+    /// The device number of the file system.
+    pub(crate) device: Option<u64>,
+    /// The user whose daemon serves it, of FUSE mounts.
+    pub(crate) user: Option<u32>,
 }
 
 impl Mount {
@@ -48,14 +52,22 @@ fn parse(table: &[u8]) -> Vec<Mount> {
 /// hyphen varies.
 fn line(line: &[u8]) -> Option<Mount> {
     let mut fields = line.split(|byte| *byte == b' ');
-    let at = unescaped(fields.nth(4)?);
+    let device = number(fields.nth(2)?);
+    let at = unescaped(fields.nth(1)?);
     let mut rest = fields.skip_while(|field| *field != b"-").skip(1);
     let text = |field: &[u8]| String::from_utf8_lossy(&unescaped(field)).into_owned();
-    Some(Mount {
-        at: PathBuf::from(OsString::from_vec(at)),
-        kind: text(rest.next()?),
-        source: text(rest.next()?),
-    })
+    let at = PathBuf::from(OsString::from_vec(at));
+    let (kind, source) = (text(rest.next()?), text(rest.next()?));
+    let options = rest.next().unwrap_or_default().split(|byte| *byte == b',');
+    let user = options.filter_map(|option| option.strip_prefix(b"user_id=")).next();
+    let user = user.and_then(|user| std::str::from_utf8(user).ok()?.parse().ok());
+    Some(Mount { at, kind, source, device, user })
+}
+
+/// A device as `major:minor`.
+fn number(field: &[u8]) -> Option<u64> {
+    let (major, minor) = std::str::from_utf8(field).ok()?.split_once(':')?;
+    Some(rustix::fs::makedev(major.parse().ok()?, minor.parse().ok()?))
 }
 
 /// Blanks, tabs, newlines and backslashes are written as three octal digits.
@@ -95,6 +107,8 @@ garbage
         assert_eq!(mounts.len(), 4);
         assert_eq!(mounts[1].at, Path::new("/mnt/a b"));
         assert_eq!(mounts[1].source, "cos://b-1250000000/p");
+        assert_eq!((mounts[1].device, mounts[1].user), (Some(rustix::fs::makedev(0, 50)), Some(0)));
+        assert_eq!(mounts[2].user, None);
         assert!(mounts[1].is_ours() && !mounts[1].is_foreign_fuse());
         assert!(mounts[2].is_foreign_fuse() && !mounts[0].is_foreign_fuse());
     }

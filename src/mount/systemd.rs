@@ -5,9 +5,10 @@ use std::io;
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::{SocketAddr, UnixDatagram};
+use std::time::Duration;
 
 /// The way to the service manager, if there is one.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct Notifier(Option<OsString>);
 
 impl Notifier {
@@ -26,6 +27,15 @@ impl Notifier {
         };
         UnixDatagram::unbound()?.send_to_addr(text.as_bytes(), &address).map(drop)
     }
+}
+
+/// The most that one notice asks for. Well above the time that a part takes on a slow link, because the next
+/// notice comes when the next part has arrived.
+const EXTENSION: Duration = Duration::from_secs(120);
+
+/// The notice that stopping goes on and takes longer, so much at most.
+pub(crate) fn extension(left: Duration) -> String {
+    format!("EXTEND_TIMEOUT_USEC={}", left.min(EXTENSION).as_micros())
 }
 
 #[cfg(test)]
@@ -53,6 +63,12 @@ mod tests {
         let abstract_one = UnixDatagram::bind_addr(&address).unwrap();
         Notifier::new(Some(format!("@{name}").into())).send("STOPPING=1").unwrap();
         assert_eq!(received(&abstract_one), "STOPPING=1");
+    }
+
+    #[test]
+    fn no_more_time_is_asked_for_than_is_left() {
+        assert_eq!(extension(Duration::from_millis(1500)), "EXTEND_TIMEOUT_USEC=1500000");
+        assert_eq!(extension(Duration::MAX), "EXTEND_TIMEOUT_USEC=120000000");
     }
 
     #[test]

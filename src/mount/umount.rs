@@ -1,4 +1,5 @@
-//! `partfs umount`: takes a mount away and waits until its daemon has nothing left to upload.
+//! `partfs umount`: takes a mount away, waits until its daemon has nothing left to upload, and says what that
+//! could not store.
 
 use std::io;
 use std::os::fd::OwnedFd;
@@ -8,14 +9,18 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::time::Instant;
 
 use super::config::UmountConfig;
 use super::detach::{Detach, DetachError, detach};
+use super::last_words::{Busy, End, Listener};
 use super::liveness::{self, Liveness};
 use super::{MountError, Outcome, mountinfo, mountpoint, say};
 
-/// After this the user is told what is being waited for.
+/// After this the user is told what is being waited for, …
 const QUIET: Duration = Duration::from_secs(1);
+/// … and so often, when that changes.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// Unmounts. Safe to repeat: a second call says that nothing is mounted.
 pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
@@ -37,11 +42,11 @@ pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
         }
         Liveness::Silent | Liveness::Alive => {}
     }
-    // Opened before the unmount, while the number can only mean this process.
-    let daemon = liveness::daemon_of(&place).and_then(|pid| Some((pid, open(pid)?)));
+    // Opened before the unmount, while the names can only mean this daemon.
+    let daemon = liveness::daemon_of(&place).and_then(|daemon| Daemon::open(&daemon));
     take_away(&place, how)?;
     match daemon {
-        Some((pid, fd)) => wait(pid, fd, config.timeout),
+        Some(daemon) => daemon.wait(config.timeout),
         None => {
             say("unmounted; its daemon is not known, so its last uploads are not waited for");
             Ok(Outcome::Done)
@@ -52,6 +57,7 @@ pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
 fn check_is_ours(place: &Path) -> Result<(), MountError> {
     let mount = mountinfo::at(place)
         .map_err(|error| MountError::new(format!("/proc/self/mountinfo: {error}")))?;
+    let me = rustix::process::geteuid();
     match mount {
         None => Err(MountError::new(format!("nothing is mounted at {}", place.display()))),
         Some(mount) if !mount.is_ours() => Err(MountError::new(format!(
@@ -60,7 +66,13 @@ fn check_is_ours(place: &Path) -> Result<(), MountError> {
             mount.kind,
             mount.source
         ))),
-        Some(_) => Ok(()),
+        Some(mount) => match mount.user {
+            Some(user) if user != me.as_raw() && !me.is_root() => Err(MountError::new(format!(
+                "{} is a mount of the user with number {user}: nobody else but root can unmount it",
+                place.display()
+            ))),
+            _ => Ok(()),
+        },
     }
 }
 
@@ -79,39 +91,95 @@ fn take_away(place: &Path, how: Detach) -> Result<(), MountError> {
     })
 }
 
-fn open(pid: u32) -> Option<OwnedFd> {
-    let pid = Pid::from_raw(i32::try_from(pid).ok()?)?;
-    pidfd_open(pid, PidfdFlags::empty()).ok()
+/// The daemon of a mount.
+struct Daemon {
+    pid: u32,
+    process: OwnedFd,
+    words: Option<Listener>,
 }
 
-/// Waits until the daemon has ended.
-fn wait(pid: u32, daemon: OwnedFd, timeout: Option<Duration>) -> Result<Outcome, MountError> {
-    let failed = |error: io::Error| {
-        MountError::new(format!("unmounted, but cannot wait for process {pid}: {error}"))
-    };
-    let quiet = timeout.map_or(QUIET, |timeout| timeout.min(QUIET));
-    if has_ended(&daemon, Some(quiet)).map_err(failed)? {
-        return Ok(Outcome::Done);
+impl Daemon {
+    /// `None` when its process cannot be seen.
+    fn open(daemon: &liveness::Daemon) -> Option<Self> {
+        let pid = Pid::from_raw(i32::try_from(daemon.pid).ok()?)?;
+        let process = pidfd_open(pid, PidfdFlags::empty()).ok()?;
+        let words = daemon.last_words.as_deref().and_then(|name| Listener::connect(name).ok());
+        Some(Self { pid: daemon.pid, process, words })
     }
-    say(&format!("unmounted; process {pid} finishes its uploads"));
-    let rest = timeout.map(|timeout| timeout.saturating_sub(quiet));
-    if has_ended(&daemon, rest).map_err(failed)? {
-        return Ok(Outcome::Done);
-    }
-    Err(MountError::new(format!(
-        "unmounted, but process {pid} is still uploading; it goes on in the background"
-    )))
-}
 
-/// Whether the process of this pidfd ends within the time. A pidfd becomes readable then.
-fn has_ended(daemon: &OwnedFd, within: Option<Duration>) -> io::Result<bool> {
-    let within = within.map(Timespec::try_from).transpose().map_err(io::Error::other)?;
-    loop {
-        match poll(&mut [PollFd::new(daemon, PollFlags::IN)], within.as_ref()) {
-            Ok(ready) => return Ok(ready > 0),
-            // A stopped and continued terminal job; then the waiting begins again.
-            Err(Errno::INTR) => {}
-            Err(error) => return Err(error.into()),
+    /// Waits until it has ended, and says what for.
+    fn wait(mut self, timeout: Option<Duration>) -> Result<Outcome, MountError> {
+        let pid = self.pid;
+        let failed = |error: io::Error| {
+            MountError::new(format!("unmounted, but cannot wait for process {pid}: {error}"))
+        };
+        let began = Instant::now();
+        let mut said: Option<Busy> = None;
+        let mut speaks_at = timeout.map_or(QUIET, |timeout| timeout.min(QUIET));
+        loop {
+            let until = timeout.map_or(speaks_at, |timeout| timeout.min(speaks_at));
+            if self.has_ended(until.saturating_sub(began.elapsed())).map_err(failed)? {
+                return self.outcome();
+            }
+            let waited = began.elapsed();
+            if waited >= speaks_at {
+                let busy = self.words.as_ref().and_then(Listener::busy);
+                let busy = busy.cloned().unwrap_or_default();
+                if said.as_ref() != Some(&busy) {
+                    say(&format!("unmounted; process {pid} {busy}"));
+                    said = Some(busy);
+                }
+                speaks_at = waited + AGAIN;
+            }
+            if timeout.is_some_and(|timeout| waited >= timeout) {
+                return Err(MountError::new(format!(
+                    "unmounted, but process {pid} is still uploading; it goes on in the background"
+                )));
+            }
         }
+    }
+
+    /// Whether the process ends within the time. A pidfd becomes readable then. Hears what it says meanwhile.
+    fn has_ended(&mut self, within: Duration) -> io::Result<bool> {
+        let until = Instant::now() + within;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            let left = Timespec::try_from(left).map_err(io::Error::other)?;
+            let words = self.words.as_ref().and_then(Listener::stream);
+            let mut both = vec![PollFd::new(&self.process, PollFlags::IN)];
+            both.extend(words.map(|words| PollFd::new(words, PollFlags::IN)));
+            match poll(&mut both, Some(&left)) {
+                Ok(0) => return Ok(false),
+                Ok(_) => {}
+                // A stopped and continued terminal job.
+                Err(Errno::INTR) => continue,
+                Err(error) => return Err(error.into()),
+            }
+            let ended = !both[0].revents().is_empty();
+            drop(both);
+            if let Some(words) = &mut self.words {
+                words.hear();
+            }
+            if ended {
+                return Ok(true);
+            }
+        }
+    }
+
+    /// What came of a daemon that has ended.
+    fn outcome(self) -> Result<Outcome, MountError> {
+        let unknown = |why: &str| {
+            Err(MountError::new(format!(
+                "unmounted, but process {} {why}: its log tells whether everything was stored",
+                self.pid
+            )))
+        };
+        let Some(words) = self.words else { return unknown("could not be asked") };
+        let Some(End { lost, more }) = words.end() else { return unknown("ended suddenly") };
+        lost.iter().for_each(|lost| say(&format!("lost: {lost}")));
+        if *more > 0 {
+            say(&format!("lost: {more} more; the log of the daemon names them"));
+        }
+        Ok(if lost.is_empty() { Outcome::Done } else { Outcome::Lost })
     }
 }

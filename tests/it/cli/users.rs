@@ -33,6 +33,8 @@ user() { ./setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"; }
 step() { name=$1; shift; if user "$@"; then echo "$name: done"; else echo "$name: failed"; fi; }
 
 step mount ./partfs mount mock: "$1/at"
+other() { ./setpriv --reuid 65533 --regid 65533 --clear-groups -- "$@"; }
+if other ./partfs umount "$1/at"; then echo "umount-by-other: done"; else echo "umount-by-other: failed"; fi
 step write sh -c 'echo content > at/file && cat at/file'
 step umount ./partfs umount "$1/at"
 step umounted sh -c '! grep " $0/at " /proc/self/mountinfo' "$1"
@@ -70,6 +72,7 @@ fn an_ordinary_user_mounts_and_unmounts_with_fusermount() {
         reason("allow-other").ends_with("'user_allow_other' is set in /etc/fuse.conf"),
         "{said}"
     );
+    assert!(reason("umount-by-other").contains("a mount of the user with number 65534"), "{said}");
     assert!(reason("mount-without").contains("apt install fuse3"), "{said}");
     assert!(reason("umount-without").contains("apt install fuse3"), "{said}");
 }

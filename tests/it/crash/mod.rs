@@ -5,4 +5,5 @@ mod panics;
 mod place;
 mod resume;
 mod runs;
+mod stopped;
 mod workloads;

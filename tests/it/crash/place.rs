@@ -6,7 +6,7 @@ use std::fs;
 use std::os::unix::net::UnixDatagram;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-use crate::cli::partfs;
+use crate::cli::{Ran, partfs};
 use crate::world::served::serve;
 
 pub(super) const DIALECTS: [(MockDialect, &str); 4] = [
@@ -42,7 +42,7 @@ pub(super) struct Bucket {
 /// A running daemon.
 pub(super) struct Daemon {
     child: Child,
-    _manager: UnixDatagram,
+    manager: UnixDatagram,
 }
 
 impl Bucket {
@@ -78,6 +78,11 @@ impl Bucket {
         serde_json::from_slice(&text).unwrap()
     }
 
+    /// What the last daemon has said.
+    pub(super) fn words(&self) -> String {
+        fs::read_to_string(self.dir.path().join("stderr")).unwrap()
+    }
+
     /// A folder beside it.
     pub(super) fn dir(&self) -> &Path {
         self.dir.path()
@@ -89,9 +94,32 @@ impl Bucket {
         let _ = fs::remove_file(&socket);
         let manager = UnixDatagram::bind(&socket).unwrap();
         manager.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+        let mut command = self.command(more);
+        command.arg("--foreground").env("NOTIFY_SOCKET", &socket);
+        if let Some(crash) = crash {
+            command.env("PARTFS_CRASH_AT", crash);
+        }
+        let words = fs::File::create(self.dir.path().join("stderr")).unwrap();
+        let child = command.stderr(words).spawn().unwrap();
+        let mut daemon = Daemon { child, manager };
+        let mut buffer = [0; 512];
+        // One that dies before it is ready says nothing.
+        daemon.manager.set_nonblocking(true).unwrap();
+        loop {
+            if daemon.manager.recv(&mut buffer).is_ok()
+                || daemon.child.try_wait().unwrap().is_some()
+            {
+                return daemon;
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+    }
+
+    /// A command that mounts it in the background.
+    pub(super) fn command(&self, more: &[&str]) -> Command {
         let url = format!("{}://{}", self.scheme, self.config.bucket);
         let endpoint = format!("http://{}", self.server.address());
-        let mut command = partfs(["mount", "--foreground", &url]);
+        let mut command = partfs(["mount", &url]);
         command.arg(self.root()).args(["--endpoint", &endpoint, "--region", "test-1"]);
         command.args(more);
         if !more.contains(&"--log-level") {
@@ -101,25 +129,19 @@ impl Bucket {
             command.args(["--part-size", "1MiB"]);
         }
         command.arg("--state-dir").arg(self.dir.path().join("state"));
-        command.env("NOTIFY_SOCKET", &socket);
         command.env("PARTFS_ACCESS_KEY_ID", &self.config.access_key_id);
         command.env("PARTFS_SECRET_ACCESS_KEY", &self.config.secret_access_key);
-        if let Some(crash) = crash {
-            command.env("PARTFS_CRASH_AT", crash);
-        }
-        let child = command.stderr(Stdio::null()).spawn().unwrap();
-        let mut daemon = Daemon { child, _manager: manager };
-        let mut buffer = [0; 512];
-        // One that dies before it is ready says nothing.
-        daemon._manager.set_nonblocking(true).unwrap();
-        loop {
-            if daemon._manager.recv(&mut buffer).is_ok()
-                || daemon.child.try_wait().unwrap().is_some()
-            {
-                return daemon;
-            }
-            std::thread::sleep(Duration::from_millis(2));
-        }
+        command
+    }
+
+    /// `partfs umount`.
+    pub(super) fn umount(&self, more: &[&str]) -> Ran {
+        self.place.umount(more)
+    }
+
+    /// Whether it is mounted.
+    pub(super) fn is_mounted(&self) -> bool {
+        self.place.is_mounted()
     }
 
     /// Takes a dead mount away.
@@ -219,8 +241,28 @@ impl Daemon {
 
     /// Tells it to stop; whether everything was stored.
     pub(super) fn stop(&mut self) -> bool {
+        self.tell_to_stop();
+        self.exit_code() == Some(0)
+    }
+
+    /// As systemd does.
+    pub(super) fn tell_to_stop(&self) {
         let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
-        self.child.wait().unwrap().success()
+    }
+
+    /// What it has told the service manager since it was ready, or since the last time.
+    pub(super) fn notices(&self) -> Vec<String> {
+        let mut buffer = [0; 4096];
+        let notices = std::iter::from_fn(|| {
+            let len = self.manager.recv(&mut buffer).ok()?;
+            Some(String::from_utf8_lossy(&buffer[..len]).into_owned())
+        });
+        notices.collect()
+    }
+
+    /// Waits for its end.
+    pub(super) fn exit_code(&mut self) -> Option<i32> {
+        self.child.wait().unwrap().code()
     }
 }
 
