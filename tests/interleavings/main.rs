@@ -6,6 +6,7 @@
 //! `PARTFS_SCHEDULES` says how many schedules of each kind, `PARTFS_SCHEDULE_SEED` from which seed. A failure prints
 //! its schedule and how to see it again.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests are tests")]
 #![expect(unreachable_pub, reason = "the files are those of a library")]
 #![expect(dead_code, reason = "of which some is not used here")]
 

@@ -48,7 +48,10 @@ impl Names {
     }
 }
 
-fn all(works: Vec<Box<dyn FnOnce(&Names) + Send>>) {
+/// What one thread does.
+type Work = Box<dyn FnOnce(&Names) + Send>;
+
+fn all(works: Vec<Work>) {
     let names = Arc::<Names>::default();
     let works = works.into_iter().map(|work| {
         let names = Arc::clone(&names);

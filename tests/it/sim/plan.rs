@@ -154,7 +154,7 @@ impl Plan {
     /// Every other seed has a journal.
     pub fn of(seed: u64) -> Self {
         let plan = Self::without_journal(seed);
-        if seed % 2 == 0 {
+        if seed.is_multiple_of(2) {
             return plan;
         }
         let dice = &mut Dice::new(!seed);
