@@ -22,15 +22,10 @@ impl FileSystem {
             Err(error) => return Some(Err(error)),
         };
         let Handle::File(file) = &*handle else { return Some(Ok(())) };
-        let state = file.inode().state();
-        if file.writes
-            && let Some(failure) = state.writer.as_ref().and_then(|writer| writer.failure())
-            && !state.unlinked
-        {
-            drop(state);
-            file.inode().state().failure_reported = true;
-            return Some(Err(failure.into()));
+        if let Some(failure) = known_failure(file) {
+            return Some(Err(failure));
         }
+        let state = file.inode().state();
         let nothing = !file.writes
             || state.unlinked
             || state.writer.as_ref().is_none_or(|writer| !writer.is_dirty());
@@ -87,6 +82,10 @@ impl FileSystem {
     pub async fn fsync(self: &Arc<Self>, handle: HandleNo) -> FsResult<()> {
         let handle = self.handles.get(handle)?;
         let Handle::File(file) = &*handle else { return Ok(()) };
+        // Also where the first write failed, so that there is nothing to publish.
+        if let Some(failure) = known_failure(file) {
+            return Err(failure);
+        }
         let committed = self.commit(file.inode()).await;
         if committed.is_err() {
             file.inode().state().failure_reported = true;
@@ -219,4 +218,12 @@ impl FileSystem {
         }
         Ok(())
     }
+}
+
+/// What has gone wrong with what is written through a handle, and is told now.
+fn known_failure(file: &FileHandle) -> Option<FsError> {
+    let mut state = file.inode().state();
+    let failure = state.writer.as_ref().filter(|_| file.writes && !state.unlinked)?.failure()?;
+    state.failure_reported = true;
+    Some(failure.into())
 }

@@ -133,10 +133,10 @@ fn keys_longer_than_the_service_takes() {
 }
 
 /// A file system of two megabytes.
-struct SmallDisk(TempDir);
+pub(super) struct SmallDisk(pub(super) TempDir);
 
 impl SmallDisk {
-    fn new() -> Option<Self> {
+    pub(super) fn new() -> Option<Self> {
         let dir = TempDir::new().unwrap();
         let flags = MountFlags::NOSUID | MountFlags::NODEV;
         let mounted =

@@ -2,6 +2,7 @@
 
 mod append_object;
 mod archives;
+mod bench;
 mod calls;
 mod commit_rule;
 mod copies;
@@ -9,6 +10,7 @@ mod costs;
 mod databases;
 mod dialects;
 mod editors;
+mod failing_disk;
 mod git;
 mod killed_callers;
 mod killed_writers;
@@ -16,6 +18,7 @@ mod large;
 mod limits;
 mod mappings;
 mod odd_names;
+mod pressure;
 mod programs;
 mod reads;
 mod reopens;
