@@ -9,7 +9,7 @@ use crate::fs::handle::{Handle, HandleNo};
 use crate::fs::inode::{Inode, InodeNo};
 use crate::fs::ops::lookup::Entry;
 use crate::fs::{FileSystem, control};
-use crate::store::Conditions;
+use crate::store::{ByteRange, Conditions};
 
 /// The longest target of a symbolic link (`PATH_MAX`, with its final NUL), in bytes.
 pub(in crate::fs) const TARGET_BYTES: u64 = 4095;
@@ -137,7 +137,8 @@ impl FileSystem {
         })?;
         let path = self.inodes.path(ino).ok_or(Meaning::Stale)?;
         let key = path.file_key(self.store.limits())?;
-        let content = self.store.get(&key, None, &Conditions::matching(&version.etag)).await?;
+        let range = ByteRange::new(0, version.size);
+        let content = self.store.get(&key, range, &Conditions::matching(&version.etag)).await?;
         let bytes: Vec<u8> =
             content.chunks.iter().flat_map(|chunk| chunk.iter().copied()).collect();
         let target = String::from_utf8(bytes).ok().filter(|target| !target.contains('\0'));

@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
+use tokio::time::timeout;
 use tracing::debug;
 
 use crate::crash;
@@ -13,6 +15,9 @@ use crate::fs::inode::{Inode, Object};
 use crate::fs::{FileSystem, OnWriterKilled, fate, xattr};
 use crate::store::Key;
 use crate::write::Committed;
+
+/// How long a close that has published everything waits to be told the time of the object.
+const TIME_PATIENCE: Duration = Duration::from_secs(10);
 
 impl FileSystem {
     /// [`flush`](Self::flush), when there is nothing to publish.
@@ -167,7 +172,7 @@ impl FileSystem {
         // An upload was initiated before the last write, so its metadata cannot tell when that was:
         // the service's own time does.
         let info = if committed.options_sent.metadata.get("mtime").is_none() {
-            self.store.head(key).await.ok()
+            timeout(TIME_PATIENCE, self.store.head(key)).await.ok().and_then(Result::ok)
         } else {
             None
         };

@@ -117,14 +117,16 @@ impl FileSystem {
         }
     }
 
-    /// Removes objects, as many as possible. Says what went wrong first, and what is left.
+    /// Removes objects, as many as possible. Says what went wrong first, and what is left. A request that
+    /// fails has taken its whole patience, so it is the last.
     pub(super) async fn delete_keys(
         &self,
         keys: Vec<Key>,
         progress: Option<&Progress<'_>>,
     ) -> (Option<FsError>, Vec<Key>) {
         let (mut failure, mut left) = (None, Vec::new());
-        for batch in keys.chunks(self.store.limits().delete_batch.max(1)) {
+        let mut batches = keys.chunks(self.store.limits().delete_batch.max(1));
+        while let Some(batch) = batches.next() {
             for key in batch {
                 self.known.forget(key.as_str());
             }
@@ -138,6 +140,7 @@ impl FileSystem {
                 Err(error) => {
                     failure.get_or_insert(FsError::from(error));
                     left.extend_from_slice(batch);
+                    left.extend(batches.by_ref().flatten().cloned());
                 }
             }
             if let Some(progress) = progress {

@@ -5,7 +5,8 @@
 use std::collections::HashSet;
 use std::sync::Arc;
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use parking_lot::Mutex;
 use tracing::warn;
 
@@ -204,9 +205,7 @@ impl FileSystem {
             // Collected first: a stream over a borrowing closure is not `Send` for all lifetimes.
             let copies: Vec<_> =
                 page.objects.iter().map(|object| self.copy_one(object, tree)).collect();
-            // All end, also after a failure: a copy that is still on its way cannot be taken back.
-            let ended: Vec<_> = stream::iter(copies).buffer_unordered(PARALLEL).collect().await;
-            ended.into_iter().collect::<FsResult<()>>()?;
+            all_or_no_more(copies).await?;
             sources.extend(page.objects.into_iter().map(|object| {
                 (object.key, Some(ObjectVersion { etag: object.etag, size: object.size }))
             }));
@@ -278,6 +277,21 @@ impl FileSystem {
         }
         moved
     }
+}
+
+/// Some at a time. After a failure no other begins, because each may take its whole patience to fail; those that
+/// are on their way end, because a copy on its way cannot be taken back.
+async fn all_or_no_more(copies: Vec<impl Future<Output = FsResult<()>>>) -> FsResult<()> {
+    let mut waiting = copies.into_iter();
+    let mut running: FuturesUnordered<_> = waiting.by_ref().take(PARALLEL).collect();
+    let mut all = Ok(());
+    while let Some(copied) = running.next().await {
+        all = all.and(copied);
+        if all.is_ok() {
+            running.extend(waiting.next());
+        }
+    }
+    all
 }
 
 /// What moves from where to where.

@@ -5,6 +5,7 @@ mod attributes;
 mod belief;
 mod copies;
 mod copies_model;
+mod deadlines;
 mod early;
 mod ending;
 mod exclusive;

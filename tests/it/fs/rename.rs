@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::time::{Duration, UNIX_EPOCH};
 
 use partfs::fs::{FsResult, InodeNo, Meaning, OpenMode, RenameFlags, SetAttr};
+use partfs::store::fault::What;
 use partfs::store::{ErrorKind, Key, ObjectStore, Operation, PutOptions};
 
 use crate::world::fs::{MAKER, PART, World};
@@ -230,4 +231,27 @@ async fn a_file_that_appeared_while_its_directory_could_not_be_renamed_is_readab
     world.store.heal();
     assert_eq!(world.read_handle(reader, 100).await.unwrap(), content);
     assert_eq!(keys(&world.bucket), ["d/", "d/first", "d/late", "d/later"]);
+}
+
+/// More than one request removes. The first that fails has tried long, so no other follows it.
+#[tokio::test]
+async fn a_rename_whose_deletes_fail_is_finished_by_the_same_call() {
+    const OBJECTS: usize = 2100;
+    let world = World::new();
+    for number in 0..OBJECTS {
+        let key = Key::new(format!("d/{number}")).unwrap();
+        world.store.put(&key, b"x".to_vec().into(), &PutOptions::default()).await.unwrap();
+    }
+    world.store.fail(Operation::DeleteMany, 0, ErrorKind::Timeout);
+    let failed = rename(&world, "d", "e", PLAIN).await;
+    assert_eq!(failed.unwrap_err().meaning(), Meaning::TimedOut);
+    let deletes = world.store.events().into_iter().filter(|event| {
+        event.operation == Operation::DeleteMany && matches!(event.what, What::Arrived(_))
+    });
+    assert_eq!(deletes.count(), 1);
+    world.store.heal();
+    rename(&world, "d", "e", PLAIN).await.unwrap();
+    let keys = keys(&world.bucket);
+    assert!(keys.iter().all(|key| key.starts_with("e/")), "{:?}", keys.first());
+    assert_eq!(keys.iter().filter(|key| *key != "e/").count(), OBJECTS);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use crate::fs::FileSystem;
 use crate::fs::attr::{Attr, Kind, is_symlink};
@@ -16,6 +16,9 @@ use crate::fs::ops::lookup::{Entry, Found};
 const AHEAD: usize = 128;
 /// … and so many of these requests are in flight.
 const PARALLEL: usize = 32;
+/// When nothing is answered any more, what the listing itself has told is passed on after so long: as long as one
+/// question is tried, however many there are.
+const PATIENCE: Duration = Duration::from_secs(120);
 /// The largest target of a symbolic link: an object larger than this is none, and need not be asked.
 const SYMLINK_BYTES: std::ops::RangeInclusive<u64> = 1..=4095;
 /// The number told by plain readdir for an entry that has no inode yet, as libfuse does: `d_ino` must
@@ -81,8 +84,8 @@ impl FileSystem {
             .filter(|(_, item)| needs(item))
             .map(|(at, item)| self.ask_item(at, path.child(&item.name), item.kind))
             .collect();
-        let answers: Vec<_> = stream::iter(questions).buffer_unordered(PARALLEL).collect().await;
-        for (at, answer) in answers {
+        let mut answers = stream::iter(questions).buffer_unordered(PARALLEL);
+        while let Ok(Some((at, answer))) = timeout_at(asked + PATIENCE, answers.next()).await {
             // An answer that failed leaves the entry as the listing told it; a lookup asks again.
             let (Ok(answer), Some(item)) = (answer, window.get_mut(at)) else { continue };
             item.told = Some(Instant::now());
