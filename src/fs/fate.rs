@@ -230,4 +230,23 @@ mod tests {
             child.wait().unwrap();
         }
     }
+    #[test]
+    fn a_signal_that_waits_dooms_and_one_that_is_harmless_does_not() {
+        // What is sent to a stopped process waits, as at one that waits for us.
+        let mut child = Command::new("sleep").arg("100").spawn().unwrap();
+        let send = |signal| {
+            let pid = rustix::process::Pid::from_child(&child);
+            rustix::process::kill_process(pid, signal).unwrap();
+        };
+        send(rustix::process::Signal::STOP);
+        while !text(child.id(), "status").unwrap().contains("State:\tT") {
+            std::thread::yield_now();
+        }
+        send(rustix::process::Signal::WINCH);
+        assert!(!is_doomed(child.id()));
+        send(rustix::process::Signal::TERM);
+        assert!(is_doomed(child.id()) && !was_killed(child.id()));
+        send(rustix::process::Signal::KILL);
+        child.wait().unwrap();
+    }
 }
