@@ -6,10 +6,11 @@ use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rustix::process::Pid;
 use tempfile::TempDir;
+use tokio::time::Instant;
 
 use crate::cli::place::Place;
 use crate::cli::run;

@@ -84,9 +84,10 @@ async fn try_it(dialect: MockDialect, operation: Operation, skip: u32) -> Option
     let silence = Arc::new(Silence { server, skip, began: OnceLock::new() });
     let work = tokio::spawn(operation(world, Arc::clone(&silence)));
     // What is answered is answered in real time.
-    let started = std::time::Instant::now();
+    let started = Instant::now();
     while !silence.has_struck() {
-        assert!(started.elapsed() < Duration::from_secs(60), "neither ends nor asks");
+        // Some let 100 seconds pass at once before.
+        assert!(started.elapsed() < Duration::from_secs(300), "neither ends nor asks");
         if work.is_finished() {
             let ended = work.await.unwrap().map_err(|error| error.meaning());
             let expected = [Ok(()), Err(Meaning::NotFound), Err(Meaning::NoAttribute)];
