@@ -5,6 +5,7 @@
 //! One line of JSON for each [`Word`]. The first comes at once, and says that the listener was heard.
 
 use std::fmt;
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::linux::net::SocketAddrExt;
 use std::os::unix::net as unix;
@@ -139,10 +140,13 @@ impl LastWords {
 
 async fn listen(listener: UnixListener, fs: Arc<FileSystem>, end: Arc<watch::Sender<Option<End>>>) {
     let places = Arc::new(Semaphore::new(LISTENERS));
+    // A descriptor to give away when there is none left: idle connections may keep the others for long.
+    let mut spare = File::open("/dev/null").ok();
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else { return };
         let stream = match listener.accept().await {
             Ok((stream, _)) => stream,
+            Err(_) if spare.take().is_some() => continue,
             Err(error) => {
                 // Too many open files: some are closed in time.
                 warn!(%error, "who waits for the end of the mount cannot be answered");
@@ -150,6 +154,7 @@ async fn listen(listener: UnixListener, fs: Arc<FileSystem>, end: Arc<watch::Sen
                 continue;
             }
         };
+        spare = spare.or_else(|| File::open("/dev/null").ok());
         if !may_know(&stream) {
             continue;
         }

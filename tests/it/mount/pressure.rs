@@ -116,7 +116,10 @@ fn a_daemon_without_open_files_to_spare_refuses_and_recovers() {
         let stored = bench.stored(&name);
         let is_new = stored.as_ref() == Some(after);
         assert!(is_new || (done.is_err() && stored.as_ref() == before), "{name}: {done:?}");
-        fs::write(bench.path(&name), after).unwrap();
+        let file = File::create(bench.path(&name)).unwrap();
+        file.write_all_at(after, 0).unwrap();
+        file.sync_all().unwrap_or_else(|error| panic!("{name}: {error}"));
+        drop(file);
         assert!(bench.stored(&name).as_ref() == Some(after), "{name}");
     }
     bench.end();
