@@ -18,7 +18,7 @@ use crate::store::fault::FaultStore;
 use crate::store::memory::{
     BucketOptions, Entry, EtagMode, MemoryBucket, MemoryStore, Properties, UploadsQuery,
 };
-use crate::store::{ErrorKind, Metadata, Operation, PartNumber, Payload, Upload};
+use crate::store::{ErrorKind, Metadata, Operation, PartNumber, Payload, StandardHeaders, Upload};
 
 const PART: usize = 4096;
 
@@ -133,7 +133,12 @@ impl Mount {
 
     /// Writes `data` from the start and waits until all full parts but the last have arrived.
     fn begin(&self, place: &Place, data: &[u8]) -> Arc<FileWriter> {
-        let file = self.create(&PutOptions::default());
+        self.begin_with(place, data, &PutOptions::default())
+    }
+
+    /// The same, of an object with these properties.
+    fn begin_with(&self, place: &Place, data: &[u8], options: &PutOptions) -> Arc<FileWriter> {
+        let file = self.create(options);
         let parts = (data.len() - 1) / PART;
         self.runtime.block_on(async {
             file.write(0, data).await.unwrap();
@@ -263,6 +268,30 @@ fn what_went_with_initiate_must_be_what_is_wanted_now() {
     let arrived = place.arrives(|| second.write(&data, &options));
     assert_eq!(arrived.len(), 10);
     assert_eq!(place.object(&second.runtime), Some(data));
+}
+
+/// Who wrote the old object knows only what he gave it; the next mount is told what the service added.
+#[test]
+fn what_the_service_adds_by_itself_is_no_other_property() {
+    let told = StandardHeaders::of_type("binary/octet-stream");
+    for (given, wanted, sent) in [
+        (StandardHeaders::default(), told.clone(), 1),
+        (told.clone(), told.clone(), 1),
+        (told.clone(), StandardHeaders::of_type("text/plain"), 11),
+        (told, StandardHeaders::default(), 11),
+    ] {
+        let place = Place::new();
+        let data = bytes(10 * PART + 1);
+        let first = place.mount();
+        let options = PutOptions { headers: given, ..PutOptions::default() };
+        let file = first.begin_with(&place, &data, &options);
+        first.die(file);
+        let second = place.mount();
+        let options = PutOptions { headers: wanted, ..PutOptions::default() };
+        let arrived = place.arrives(|| second.write(&data, &options));
+        assert_eq!(arrived.len(), sent, "{options:?}");
+        assert_eq!(place.object(&second.runtime), Some(data));
+    }
 }
 
 #[test]

@@ -126,13 +126,19 @@ impl Entry {
 
     /// Whether an object of `options` and `properties` may be made of the upload: it gets what went with
     /// Initiate. What it replaces is said at the end, except that it was to replace nothing.
+    ///
+    /// A header or class that did not go with Initiate was added by the service or the configuration, and is told of
+    /// the object that is replaced when somebody asks: it is no difference.
     pub(super) fn suits(&self, options: &PutOptions, properties: &str) -> bool {
         let Intent { options: ours, properties: own, .. } = &self.record.intent;
         own == properties
             && (!ours.replaces.is_nothing() || options.replaces.is_nothing())
             && ours.metadata == options.metadata
-            && ours.headers == options.headers
-            && ours.storage_class == options.storage_class
+            && ours.headers.or(&options.headers) == options.headers
+            && ours
+                .storage_class
+                .as_ref()
+                .is_none_or(|own| Some(own) == options.storage_class.as_ref())
     }
 }
 
