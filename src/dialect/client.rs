@@ -514,14 +514,7 @@ impl ObjectStore for Client {
         }
         let replaces = self.write_conditions.possible(&expected.replaces, self.limits());
         let sent = Expected { replaces, ..expected.clone() };
-        let mut completed = self.complete(upload, parts, &sent).await;
-        if let Err(error) = &completed
-            && error.kind == ErrorKind::InvalidPart
-            && let Some(parts) = self.parts_as_listed(upload, parts, &sent).await
-        {
-            completed = self.complete(upload, &parts, &sent).await;
-        }
-        match completed {
+        match self.complete(upload, parts, &sent).await {
             Err(error) if self.write_conditions.is_missing(&sent.replaces, &error) => {
                 let without = Expected { replaces: Replaces::Anything, ..sent };
                 self.complete(upload, parts, &without).await

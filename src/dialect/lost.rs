@@ -122,43 +122,6 @@ impl Client {
         }
     }
 
-    /// The parts with the ETags under which the service lists them, where these are others than it told when
-    /// they were sent: an answer may have been spoiled on its way. Only where the whole has a checksum,
-    /// because another ETag may also be that of other bytes. `None`: nothing is to be gained.
-    pub(super) async fn parts_as_listed(
-        &self,
-        upload: &Upload,
-        parts: &[PartReceipt],
-        expected: &Expected,
-    ) -> Option<Vec<PartReceipt>> {
-        let checked = expected.checksum.or_else(|| checksum_of_parts(parts))?;
-        if self.limits().checksum != Some(checked.kind) {
-            return None;
-        }
-        let (mut corrected, mut after) = (Vec::with_capacity(parts.len()), None);
-        let mut sent = parts.iter().peekable();
-        while sent.peek().is_some() {
-            let page = self.list_parts(upload, after).await.ok()?;
-            for listed in &page.parts {
-                if sent.peek().is_some_and(|part| part.number == listed.number) {
-                    let part = sent.next()?;
-                    let etag = (part.size == listed.size).then(|| listed.etag.clone())?;
-                    corrected.push(PartReceipt { etag, ..part.clone() });
-                }
-            }
-            let last = page.parts.last()?.number;
-            if !page.more && sent.peek().is_some() {
-                return None;
-            }
-            after = Some(last);
-        }
-        let differ = parts.iter().zip(&corrected).any(|(told, listed)| told.etag != listed.etag);
-        if differ {
-            tracing::warn!(key = upload.key.as_str(), "a part has another ETag than was told");
-        }
-        differ.then_some(corrected)
-    }
-
     /// The service says that the upload is complete; checks that the object is the expected one. A checksum
     /// that was `known` before is proof of the answer alone.
     async fn confirm(

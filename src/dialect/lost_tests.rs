@@ -181,7 +181,7 @@ async fn an_error_behind_blanks_is_an_error() {
     let denied = "<Error><Code>InvalidPart</Code></Error>";
     let (result, methods) = complete(vec![blanks_then(Some(denied))], expected()).await;
     assert_eq!(result.unwrap_err().kind, ErrorKind::InvalidPart);
-    assert_eq!(methods, ["POST", "GET"], "what the service has of the parts is looked at");
+    assert_eq!(methods, ["POST"]);
 }
 
 #[tokio::test]
@@ -279,67 +279,8 @@ async fn refusals_end_a_complete_at_once() {
     ] {
         let (result, methods) = complete(vec![refuse(status, code)], expected()).await;
         assert_eq!(result.unwrap_err().kind, kind);
-        // What is said of a part is compared with what the service has of it.
-        let looked = kind == ErrorKind::InvalidPart;
-        assert_eq!(methods, if looked { vec!["POST", "GET"] } else { vec!["POST"] });
+        assert_eq!(methods, ["POST"]);
     }
-}
-
-/// A page of List Parts.
-fn listed(parts: &[(u64, &str, u64)], more: bool) -> Vec<Act> {
-    let part = |(number, etag, size): &(u64, &str, u64)| {
-        format!(
-            "<Part><PartNumber>{number}</PartNumber><ETag>\"{etag}\"</ETag><Size>{size}</Size></Part>"
-        )
-    };
-    let numbered: String = parts.iter().map(part).collect();
-    let next = parts.len();
-    let page = format!(
-        "<IsTruncated>{more}</IsTruncated>\
-         <NextPartNumberMarker>{next}</NextPartNumberMarker>{numbered}"
-    );
-    say(200, &[], &format!("<ListPartsResult>{page}</ListPartsResult>"))
-}
-
-#[tokio::test]
-async fn parts_whose_etag_was_told_wrongly_are_completed_as_they_are_listed() {
-    let pages = [
-        vec![listed(&[(1, "p1", 6), (2, "true", 5)], false)],
-        vec![listed(&[(1, "p1", 6)], true), listed(&[(2, "true", 5), (3, "unused", 9)], false)],
-    ];
-    for pages in pages {
-        let mut script = vec![refuse(400, "InvalidPart")];
-        script.extend(pages);
-        script.push(good());
-        let server = Scripted::start(script).await;
-        let result = server.store().complete_upload(&upload(), &parts(), &expected()).await;
-        assert_eq!(result.unwrap().size, 11);
-        let last = server.seen().pop().unwrap();
-        let body = String::from_utf8(last.body).unwrap();
-        assert!(body.contains("<ETag>&quot;p1&quot;") && body.contains("<ETag>&quot;true&quot;"));
-    }
-}
-
-#[tokio::test]
-async fn parts_that_are_not_what_was_sent_are_not_completed() {
-    let unknown = Expected { checksum: None, ..expected() };
-    for (page, expected, methods) in [
-        (listed(&[(1, "p1", 6), (2, "p2", 5)], false), expected(), vec!["POST", "GET"]),
-        (listed(&[(1, "p1", 6), (2, "other", 4)], false), expected(), vec!["POST", "GET"]),
-        (listed(&[(1, "p1", 6)], false), expected(), vec!["POST", "GET"]),
-        // Nothing would show that the other ETag is that of other bytes.
-        (listed(&[(1, "p1", 6), (2, "other", 5)], false), unknown, vec!["POST"]),
-    ] {
-        let script = vec![refuse(400, "InvalidPart"), page, good()];
-        let (result, seen) = complete(script, expected).await;
-        assert_eq!(result.unwrap_err().kind, ErrorKind::InvalidPart);
-        assert_eq!(seen, methods);
-    }
-    // The checksum of the whole has the last word.
-    let wrong = say(200, &[("x-cos-hash-crc64ecma", "1")], GOOD);
-    let page = listed(&[(1, "p1", 6), (2, "other", 5)], false);
-    let script = vec![refuse(400, "InvalidPart"), page, wrong];
-    assert_eq!(complete(script, expected()).await.0.unwrap_err().kind, ErrorKind::Corrupt);
 }
 
 #[tokio::test]

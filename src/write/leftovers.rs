@@ -399,7 +399,7 @@ pub(super) fn is_passing(kind: ErrorKind) -> bool {
 /// aborted already.
 pub(super) async fn tend(leftovers: Weak<Leftovers>, store: Weak<dyn ObjectStore>) {
     let mut first = true;
-    let mut again = AGAIN;
+    let (mut again, mut slept) = (AGAIN, true);
     loop {
         let (Some(me), Some(store)) = (leftovers.upgrade(), store.upgrade()) else { return };
         if std::mem::take(&mut first) {
@@ -407,12 +407,17 @@ pub(super) async fn tend(leftovers: Weak<Leftovers>, store: Weak<dyn ObjectStore
         }
         let left = me.clean(&*store).await;
         let pause = if left { again } else { ROUND };
-        again = if left { (again * 2).min(ROUND) } else { AGAIN };
+        again = match (left, slept) {
+            (false, _) => AGAIN,
+            (true, true) => (again * 2).min(ROUND),
+            // Who wakes us does not say that the service has refused for so long.
+            (true, false) => again,
+        };
         let (pause, work) = (me.pause().min(pause), Arc::clone(&me.work));
         drop((me, store));
         tokio::select! {
-            () = tokio::time::sleep(pause) => {}
-            () = work.notified() => {}
+            () = tokio::time::sleep(pause) => slept = true,
+            () = work.notified() => slept = false,
         }
     }
 }

@@ -51,6 +51,7 @@ mod flight;
 mod journal;
 mod keep;
 mod leftovers;
+mod listed;
 mod live;
 mod part;
 mod plan;

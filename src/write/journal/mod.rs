@@ -19,7 +19,7 @@ use std::time::SystemTime;
 use rustix::fs::{FlockOperation, OFlags, flock};
 
 use crate::crash;
-use crate::store::{Key, PutOptions, Started, Upload, UploadId};
+use crate::store::{Key, PutOptions, StandardHeaders, Started, Upload, UploadId};
 use record::{Intent, Opened, Record, Unreadable};
 
 /// Ends the names of records.
@@ -127,19 +127,22 @@ impl Entry {
     /// Whether an object of `options` and `properties` may be made of the upload: it gets what went with
     /// Initiate. What it replaces is said at the end, except that it was to replace nothing.
     ///
-    /// A header or class that did not go with Initiate was added by the service or the configuration, and is told of
-    /// the object that is replaced when somebody asks: it is no difference.
+    /// A Content-Type that did not go with Initiate was added by the service, and is told of the object that is
+    /// replaced when somebody asks: it is no difference.
     pub(super) fn suits(&self, options: &PutOptions, properties: &str) -> bool {
         let Intent { options: ours, properties: own, .. } = &self.record.intent;
         own == properties
             && (!ours.replaces.is_nothing() || options.replaces.is_nothing())
             && ours.metadata == options.metadata
-            && ours.headers.or(&options.headers) == options.headers
-            && ours
-                .storage_class
-                .as_ref()
-                .is_none_or(|own| Some(own) == options.storage_class.as_ref())
+            && with_type_of(&ours.headers, &options.headers) == options.headers
+            && ours.storage_class == options.storage_class
     }
+}
+
+/// Headers with the Content-Type of others, where they have none.
+fn with_type_of(headers: &StandardHeaders, others: &StandardHeaders) -> StandardHeaders {
+    let content_type = headers.content_type.clone().or_else(|| others.content_type.clone());
+    StandardHeaders { content_type, ..headers.clone() }
 }
 
 /// Takes over what dead mounts have left in `dir`: the records that nobody works on are ours now. What cannot
