@@ -143,7 +143,7 @@ pub(super) struct ListArgs {
 #[derive(Debug, Args)]
 #[command(
     after_help = "An upload that somebody is still writing fails for him when it is aborted: give --older-than a time \
-    longer than the longest upload takes. What a mount is writing itself it does not abort."
+    longer than the longest upload takes. What a mount is writing itself is not aborted by way of that mount."
 )]
 pub(super) struct AbortArgs {
     /// A URL as for partfs mount, or the directory where it is mounted

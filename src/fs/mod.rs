@@ -153,6 +153,8 @@ pub struct FileSystem {
     upload_nodes: Nodes,
     /// Becomes true when the mount ends: whoever waits for convenience waits no longer.
     draining: watch::Sender<bool>,
+    /// Files that were still open for writing when the connection was cut.
+    cut: Ordered<Vec<String>, LEAF>,
     /// By path: failures that no program was told of.
     unheard: Ordered<BTreeMap<String, String>, LEAF>,
     /// Changes are refused, because the mount ends.
@@ -219,6 +221,7 @@ impl FileSystem {
             gate: Gate::default(),
             upload_nodes: Nodes::default(),
             draining: watch::Sender::new(false),
+            cut: Ordered::default(),
             unheard: Ordered::default(),
             ending: AtomicBool::new(false),
             last_words: OnceLock::new(),

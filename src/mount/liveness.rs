@@ -7,6 +7,11 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use rustix::process::{Gid, Uid, geteuid};
+use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+
+use super::mountinfo;
+
 /// How long a daemon may think about one small question before it counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -43,14 +48,30 @@ pub(crate) struct Daemon {
     pub(crate) last_words: Option<String>,
 }
 
-/// `None` when the status file does not say, or may not be read.
+/// `None` when the status file does not say, or may not be read. The kernel lets nobody but its user into a mount, not
+/// even root, who therefore asks as that user.
 pub(crate) fn daemon_of(mountpoint: &Path) -> Option<Daemon> {
     let path: PathBuf = mountpoint.join(".partfs/status.json");
-    let text = ask(move || std::fs::read(path))?.ok()?;
+    let owner = mountinfo::at(mountpoint).ok().flatten().and_then(|it| it.user.zip(it.group));
+    let owner = owner.filter(|(user, _)| geteuid().is_root() && *user != 0);
+    let text = ask(move || {
+        if let Some((user, group)) = owner {
+            become_user(user, group)?;
+        }
+        std::fs::read(path)
+    });
+    let text = text?.ok()?;
     let status: serde_json::Value = serde_json::from_slice(&text).ok()?;
     let pid = u32::try_from(status.get("pid")?.as_u64()?).ok()?;
     let last_words = status.get("last_words").and_then(|name| name.as_str());
     Some(Daemon { pid, last_words: last_words.map(str::to_owned) })
+}
+
+/// This thread alone becomes a user, for good.
+fn become_user(user: u32, group: u32) -> io::Result<()> {
+    let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
+    set_thread_res_gid(group, group, group)?;
+    Ok(set_thread_res_uid(user, user, user)?)
 }
 
 /// Whether the error is what the kernel says of a mount without a daemon.

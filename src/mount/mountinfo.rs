@@ -21,6 +21,8 @@ pub(crate) struct Mount {
     pub(crate) device: Option<u64>,
     /// The user whose daemon serves it, of FUSE mounts.
     pub(crate) user: Option<u32>,
+    /// Its group.
+    pub(crate) group: Option<u32>,
 }
 
 impl Mount {
@@ -58,10 +60,14 @@ fn line(line: &[u8]) -> Option<Mount> {
     let text = |field: &[u8]| String::from_utf8_lossy(&unescaped(field)).into_owned();
     let at = PathBuf::from(OsString::from_vec(at));
     let (kind, source) = (text(rest.next()?), text(rest.next()?));
-    let options = rest.next().unwrap_or_default().split(|byte| *byte == b',');
-    let user = options.filter_map(|option| option.strip_prefix(b"user_id=")).next();
-    let user = user.and_then(|user| std::str::from_utf8(user).ok()?.parse().ok());
-    Some(Mount { at, kind, source, device, user })
+    let options = rest.next().unwrap_or_default();
+    let id = |name: &[u8]| -> Option<u32> {
+        let mut options = options.split(|byte| *byte == b',');
+        let value = options.find_map(|option| option.strip_prefix(name))?;
+        std::str::from_utf8(value).ok()?.parse().ok()
+    };
+    let (user, group) = (id(b"user_id="), id(b"group_id="));
+    Some(Mount { at, kind, source, device, user, group })
 }
 
 /// A device as `major:minor`.

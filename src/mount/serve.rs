@@ -162,7 +162,7 @@ async fn tell(fs: &FileSystem, notifier: &Notifier, deadline: Instant) -> Infall
 /// Everything that belongs to the end, by the deadline or a moment later.
 async fn end(served: &mut Served, cause: Cause, deadline: Instant) -> DrainReport {
     let fs = Arc::clone(&served.fs);
-    match timeout_at(deadline + 3 * GRACE, end_in_order(served, cause, deadline)).await {
+    match timeout_at(deadline + 5 * GRACE, end_in_order(served, cause, deadline)).await {
         Ok(report) => report,
         Err(_) => {
             let mut lost = named(&fs);
@@ -202,14 +202,15 @@ async fn end_in_order(served: &mut Served, cause: Cause, deadline: Instant) -> D
     };
     // The connection was cut where the kernel shows the mount all the same.
     let stays = is_there(mountpoint, *device);
+    if stays {
+        // At once: who finds a dead mount puts another one in its place.
+        unmount(mountpoint, Detach::Lazily).await;
+    }
     // What the last closes have left is little; it is given a moment even at the deadline.
     let left = || deadline.saturating_duration_since(Instant::now()).max(GRACE);
     let mut lost = fs.release_all(aborted || stays, left()).await;
     let mut report = fs.drain(left()).await;
     lost.append(&mut report.lost);
-    if stays {
-        unmount(mountpoint, Detach::Lazily).await;
-    }
     DrainReport { lost, ..report }
 }
 
@@ -258,7 +259,9 @@ fn is_abort(error: &io::Error) -> bool {
 
 /// Sentences for what is not finished.
 fn named(fs: &FileSystem) -> Vec<String> {
-    fs.unsaved().iter().map(|file| format!("{}: {}", file.path, file.lacks)).collect()
+    let unsaved = fs.unsaved();
+    let unsaved = unsaved.iter().map(|file| format!("{}: {}", file.path, file.lacks));
+    unsaved.chain(fs.given_up()).collect()
 }
 
 /// The end without waiting.

@@ -47,10 +47,10 @@ pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
     take_away(&place, how)?;
     match daemon {
         Some(daemon) => daemon.wait(config.timeout),
-        None => {
-            say("unmounted; its daemon is not known, so its last uploads are not waited for");
-            Ok(Outcome::Done)
-        }
+        None => Err(MountError::new(
+            "unmounted, but its daemon is not known and was not waited for: its log tells whether everything \
+             was stored",
+        )),
     }
 }
 

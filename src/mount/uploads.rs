@@ -37,6 +37,14 @@ struct Shown {
     file: Option<PathBuf>,
 }
 
+impl Shown {
+    /// For people, in one line.
+    fn name(&self) -> String {
+        let name = format!("{}@{}", self.key, self.upload_id);
+        name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+    }
+}
+
 /// Shows uploads on standard output, or aborts them and names each.
 pub fn run(config: &UploadsConfig) -> Result<Outcome, MountError> {
     let now = SystemClock.now();
@@ -116,7 +124,10 @@ fn gather(folder: &Path, found: &mut Vec<Shown>) -> io::Result<()> {
     for entry in entries {
         let path = entry.path();
         if entry.file_type()?.is_dir() {
-            gather(&path, found)?;
+            match gather(&path, found) {
+                Err(error) if is_gone(&error) => {}
+                gathered => gathered?,
+            }
             continue;
         }
         match fs::read_to_string(&path) {
@@ -180,12 +191,12 @@ fn act(
             let meant =
                 |shown: &&Shown| keys.is_empty() || keys.iter().any(|key| is_meant(shown, key));
             for shown in found.iter().filter(meant) {
-                let Shown { key, upload_id, .. } = shown;
+                let name = shown.name();
                 match abort(shown) {
                     // The exit code still tells where nobody listens.
-                    Ok(()) => drop(writeln!(io::stdout(), "aborted {key}@{upload_id}")),
+                    Ok(()) => drop(writeln!(io::stdout(), "aborted {name}")),
                     Err(error) => {
-                        say(&format!("{key}@{upload_id} could not be aborted: {error}"));
+                        say(&format!("{name} could not be aborted: {error}"));
                         outcome = Outcome::Lost;
                     }
                 }
@@ -213,10 +224,11 @@ fn is_meant(shown: &Shown, named: &str) -> bool {
 /// For people: sums at the end.
 fn table(found: &[Shown]) -> String {
     let mut text = String::new();
-    for Shown { key, upload_id, initiated, parts, bytes, .. } in found {
+    for shown in found {
+        let Shown { initiated, parts, bytes, .. } = shown;
+        let name = shown.name();
         let initiated = initiated.map_or("-".to_owned(), |time| format!("{time:.0}"));
-        text +=
-            &format!("{initiated:<20} {parts:>6} parts {:>12}  {key}@{upload_id}\n", size(*bytes));
+        text += &format!("{initiated:<20} {parts:>6} parts {:>12}  {name}\n", size(*bytes));
     }
     let bytes = found.iter().map(|shown| shown.bytes).sum();
     let uploads = if found.len() == 1 { "upload holds" } else { "uploads hold" };

@@ -90,14 +90,34 @@ impl FileSystem {
         exclusive: bool,
     ) -> FsResult<(Entry, Opened)> {
         let inode = self.new_file(parent, name, maker, exclusive)?;
-        let opened =
-            self.add_handle(&inode, OpenMode { write: true, truncate: false }, maker.pid)?;
+        let mode = OpenMode { write: true, truncate: false };
+        let opened = match self.add_handle(&inode, mode, maker.pid) {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.unmake(parent, name, &inode);
+                return Err(error);
+            }
+        };
         // To create is to write: an empty file too is published by the close of its maker.
         self.mark_written(opened.handle)?;
         self.inodes.remember(inode.ino);
         // The first write shows the kernel that there is more to ask; until then the name holds, which
         // saves a lookup to who sets attributes by it.
         Ok((Entry { ttl: self.ttl(), ..self.entry(&inode) }, opened))
+    }
+
+    /// A file that was made just now is not opened, because the mount ends: nobody would close it.
+    fn unmake(&self, parent: &Inode, name: &Name, inode: &Inode) {
+        let mut state = inode.state();
+        if state.open_writers > 0 || state.open_readers > 0 {
+            return;
+        }
+        state.unlinked = true;
+        let writer = state.writer.take();
+        drop(state);
+        drop(writer);
+        self.inodes.detach(parent.ino, name);
+        parent.state().name_removed(name, self.clock.now());
     }
 
     /// A file that nobody has stored yet: its writer is dirty from the start.

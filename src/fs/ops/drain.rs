@@ -131,12 +131,26 @@ impl FileSystem {
             }
         }
         let sentence = |pin: &Pin| format!("{}: {}", self.shown_path(pin.inode()), Lacks::Close);
-        let lost = cut.values().map(sentence).collect();
-        let writers = cut.values().filter_map(|pin| pin.inode().state().writer.take());
+        let lost: Vec<String> = cut.values().map(sentence).collect();
+        self.cut.lock().extend(lost.iter().cloned());
+        // A request that is still at work meets the writer that has failed, and nothing publishes what it leaves:
+        // the kernel asks for the file no more.
+        let writers = cut.values().filter_map(|pin| {
+            let mut state = pin.inode().state();
+            state.unlinked = true;
+            state.writer.clone()
+        });
         let writers: Vec<_> = writers.collect();
         let abandoned = join_all(writers.iter().map(|writer| writer.abandon()));
         let _ = tokio::time::timeout(deadline, abandoned).await;
         lost
+    }
+
+    /// Sentences for what will not be stored any more, whatever is waited for.
+    pub fn given_up(&self) -> Vec<String> {
+        let cut = self.cut.lock().clone();
+        let unheard: Vec<String> = self.unheard.lock().values().cloned().collect();
+        cut.into_iter().chain(unheard).collect()
     }
 
     /// What the mount cannot end without, by number of the inode.
@@ -214,6 +228,8 @@ impl FileSystem {
         self.background.idle().await;
         crash::point("drain.mid");
         let mut left: Option<HashSet<InodeNo>> = None;
+        // Open files whose attributes could not be stored: not again before they are closed.
+        let mut refused = HashSet::new();
         loop {
             for inode in pins.iter().map(Pin::inode) {
                 // Only once all there are: there may be millions.
@@ -222,17 +238,24 @@ impl FileSystem {
                     continue;
                 }
                 let is_open = others == Others::MayFinish && inode.state().open_writers > 0;
-                let saved = match is_open {
-                    true => self.settle(inode).await,
-                    false => self.save(inode).await,
-                };
-                if let Err(error) = saved {
+                if is_open {
+                    if !refused.contains(&inode.ino) && self.settle(inode).await.is_err() {
+                        refused.insert(inode.ino);
+                    }
+                    continue;
+                }
+                if let Err(error) = self.save(inode).await {
                     lost.add(inode.ino, || format!("{}: {error}", self.shown_path(inode)));
                 }
             }
             self.background.idle().await;
             let waits = |left: &Unsaved| {
-                others == Others::MayFinish && (left.lacks == Lacks::Rename || !lost.has(left.ino))
+                let hopeless = match left.lacks {
+                    Lacks::Rename => false,
+                    Lacks::Attributes => lost.has(left.ino) || refused.contains(&left.ino),
+                    Lacks::Close | Lacks::Content => lost.has(left.ino),
+                };
+                others == Others::MayFinish && !hopeless
             };
             let unsaved = self.unsaved();
             if !unsaved.iter().any(waits) {
@@ -270,9 +293,18 @@ impl FileSystem {
         }
     }
 
-    /// It was said, or is not so any more.
+    /// It was said, or is not so any more: the file was stored, replaced or removed.
     pub(in crate::fs) fn is_heard(&self, path: &str) {
         self.unheard.lock().remove(path);
+    }
+
+    /// The file has another path now.
+    pub(in crate::fs) fn is_heard_at(&self, from: &str, to: &str) {
+        let mut unheard = self.unheard.lock();
+        match unheard.remove(from) {
+            Some(sentence) => drop(unheard.insert(to.to_owned(), sentence)),
+            None => drop(unheard.remove(to)),
+        }
     }
 
     async fn save(self: &Arc<Self>, inode: &Arc<Inode>) -> FsResult<()> {

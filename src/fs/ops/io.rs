@@ -100,16 +100,24 @@ impl FileSystem {
         if !file.writes {
             return Err(Meaning::BadHandle.into());
         }
-        let inode = file.inode();
-        if let Some(writer) = &inode.state().writer {
-            return Ok(Arc::clone(writer));
-        }
-        self.writer(inode)
+        // A request whose caller was let go may come here after the last release. Nobody would close what it begins.
+        self.writer_if(file.inode(), |state| state.open_writers > 0)
     }
 
     /// The writer of an inode, made over its present content if there is none.
     pub(in crate::fs) fn writer(&self, inode: &Inode) -> FsResult<Arc<FileWriter>> {
+        self.writer_if(inode, |_| true)
+    }
+
+    fn writer_if(
+        &self,
+        inode: &Inode,
+        may_write: impl FnOnce(&State) -> bool,
+    ) -> FsResult<Arc<FileWriter>> {
         let mut state = inode.state();
+        if !may_write(&state) {
+            return Err(Meaning::BadHandle.into());
+        }
         if let Some(writer) = &state.writer {
             return Ok(Arc::clone(writer));
         }

@@ -54,6 +54,7 @@ impl FileSystem {
         let published = self.let_go(&inode).await;
         self.inodes.detach(parent.ino, &name);
         parent.state().name_removed(&name, self.clock.now());
+        self.is_heard(path.as_str());
         if published {
             self.store.delete(&key).await?;
         }

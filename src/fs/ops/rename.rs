@@ -350,6 +350,10 @@ impl FileSystem {
             Kind::Directory => place.old_parent.state().name_vacated(&place.old_name, now),
             Kind::File | Kind::Symlink => {
                 place.old_parent.state().name_removed(&place.old_name, now);
+                if let Some(parent) = self.inodes.path(place.old_parent.ino) {
+                    let old = parent.child(&place.old_name);
+                    self.is_heard_at(old.as_str(), place.new_path.as_str());
+                }
             }
         }
         place.new_parent.state().name_added(&place.new_name, source.kind, now);

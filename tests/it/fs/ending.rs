@@ -205,3 +205,57 @@ async fn a_release_that_got_lost_in_an_unmount_loses_nothing() {
     assert_eq!(world.fs.drain(LONG).await, DrainReport::default());
     assert_eq!(world.object("f").await.unwrap(), b"whole");
 }
+
+/// It is refused when its answers have come; nothing of it stays that nobody would close.
+#[tokio::test]
+async fn a_file_that_is_being_made_when_the_end_begins_does_not_hold_it_up() {
+    let world = Arc::new(World::new());
+    let (_, open) = world.create("open").await.unwrap();
+    let gate = world.store.hold(Operation::List);
+    let creating = tokio::spawn({
+        let world = Arc::clone(&world);
+        async move { world.create("new").await }
+    });
+    gate.answered().await;
+    let end = ending(&world).await;
+    gate.open();
+    assert!(is_read_only(creating.await.unwrap()));
+    assert!(!end.is_finished());
+    world.close(open).await.unwrap();
+    assert_eq!(end.await.unwrap(), DrainReport::default());
+    assert_eq!(world.object("new").await, None);
+}
+
+/// A copy whose caller was killed, or whose connection was cut: it began while the target was open.
+#[tokio::test]
+async fn what_is_under_way_to_a_file_that_was_given_up_publishes_nothing() {
+    for cut_off in [false, true] {
+        let world = Arc::new(World::new());
+        let long = vec![7; 1 << 20];
+        world.put("target", b"old and long").await.unwrap();
+        let (_, source) = world.create("source").await.unwrap();
+        world.write_at(source, 0, &long).await.unwrap();
+        let target = world.open("target", WRITE).await.unwrap();
+        let gate = world.store.hold(Operation::CompleteUpload);
+        let copying = tokio::spawn({
+            let world = Arc::clone(&world);
+            async move { world.fs.copy_range((source, 0), (target, 0), 4).await }
+        });
+        gate.answered().await;
+        if cut_off {
+            let opened = tokio::time::timeout(LONG, world.fs.release_all(true, LONG));
+            gate.open();
+            opened.await.unwrap();
+        } else {
+            world.fs.release(target);
+            gate.open();
+        }
+        let copied = copying.await.unwrap();
+        if !cut_off {
+            assert_eq!(copied.unwrap_err().meaning(), Meaning::BadHandle);
+            world.close(source).await.unwrap();
+        }
+        assert_eq!(world.fs.drain(LONG).await, DrainReport::default(), "cut off: {cut_off}");
+        assert_eq!(world.object("target").await.unwrap(), b"old and long", "cut off: {cut_off}");
+    }
+}

@@ -12,13 +12,18 @@ use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::InodeNo;
 use crate::fs::ops::remove::hold_writer;
 use crate::store::{ErrorKind, Expected, Replaces, Upload, all_parts};
+use crate::write::UploadProgress;
 
 /// How often an upload that holds parts after it was aborted is aborted again.
 const ABORTS: usize = 3;
 
 /// Refuses what this mount is working on: the file that is being written would be lost.
 fn refuse_ours(fs: &FileSystem, upload: &Upload) -> FsResult<()> {
-    let ours = |open: &crate::write::UploadProgress| open.id.as_ref() == Some(&upload.id);
+    // One whose Initiate is not answered yet may be this.
+    let ours = |open: &UploadProgress| match &open.id {
+        Some(id) => *id == upload.id,
+        None => open.key == upload.key,
+    };
     if fs.writers.uploads().iter().any(ours) {
         let detail = format!("this mount is writing {} with that upload", upload.key);
         return Err(FsError::with_detail(Meaning::Busy, detail));
@@ -79,12 +84,15 @@ pub(super) async fn complete(
         let detail = "the upload holds no parts";
         return Err(FsError::with_detail(Meaning::NotPermitted, detail));
     }
+    // Somebody may have gone on with it meanwhile.
+    refuse_ours(fs, upload)?;
     let size = parts.iter().map(|part| part.size).sum();
     let replaces = if no_replace { Replaces::Nothing } else { Replaces::Anything };
     let expected = Expected { size, checksum: None, replaces };
     let version = fs.store.complete_upload(upload, &parts, &expected).await?;
     info!(key = %upload.key, upload = %upload.id, bytes = version.size, "an upload was completed by hand");
     fs.known.forget(upload.key.as_str());
+    fs.is_heard(upload.key.as_str());
     fs.upload_nodes.learn(&Node::Upload(upload.clone()), None);
     if let Some(held) = held {
         held.end_publishing();

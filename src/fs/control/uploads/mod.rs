@@ -148,8 +148,9 @@ pub(in crate::fs) async fn getattr(fs: &FileSystem, ino: InodeNo) -> FsResult<En
 
 fn entry(fs: &FileSystem, ino: InodeNo, node: &Node, facts: Option<Facts>) -> Entry {
     let (kind, permissions) = match node {
-        Node::Directory(_) => (Kind::Directory, 0o755),
-        Node::Upload(_) => (Kind::File, 0o644),
+        // Keys below folders that others may not enter are not their business.
+        Node::Directory(_) => (Kind::Directory, 0o700),
+        Node::Upload(_) => (Kind::File, 0o600),
     };
     let mut attr = Attr::new(kind, permissions, fs.config.uid, fs.config.gid, fs.clock.now());
     if let Some(Facts { initiated, bytes, .. }) = facts {
@@ -255,7 +256,9 @@ async fn text(fs: &FileSystem, upload: &Upload, initiated: Option<SystemTime>) -
     };
     let bytes: u64 = parts.iter().map(|part| part.size).sum();
     let initiated = initiated.and_then(|time| jiff::Timestamp::try_from(time).ok());
-    let mut text = format!("key {}\nupload {}\n", upload.key, upload.id);
+    // A line each, whatever they hold.
+    let (key, id) = (one_line(upload.key.as_str()), one_line(upload.id.as_str()));
+    let mut text = format!("key {key}\nupload {id}\n");
     // Writing to a string cannot fail.
     if let Some(initiated) = initiated {
         let _ = writeln!(text, "initiated {initiated:.0}");
@@ -271,6 +274,18 @@ async fn text(fs: &FileSystem, upload: &Upload, initiated: Option<SystemTime>) -
         let _ = writeln!(text, "{:>5} {:>14} {}", part.number, part.size, part.etag.as_str());
     }
     Ok(text.into())
+}
+
+/// Text without control characters: these are escaped as in Rust.
+fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character.is_control() {
+            true => line.extend(character.escape_default()),
+            false => line.push(character),
+        }
+    }
+    line
 }
 
 impl FileSystem {
