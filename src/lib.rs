@@ -33,6 +33,7 @@ pub mod dialect;
 pub mod fs;
 pub mod fuse;
 pub mod http;
+pub mod metrics;
 pub mod mock;
 pub mod mount;
 pub mod panics;

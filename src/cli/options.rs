@@ -90,7 +90,7 @@ option!(ON_WRITER_KILLED: Choice<OnWriterKilled> = "on_writer_killed", "on-write
     Choice(&[("keep_old", OnWriterKilled::KeepOld), ("publish", OnWriterKilled::Publish)]), "keep_old",
     "What becomes of a file when a signal ends the process that writes it: keep_old publishes nothing, so that half a file never looks like a whole one; publish stores it as far as it came.");
 option!(CONTROL_DIR: Switch = "control_dir", "control-dir", Switch, "true",
-    "Show the state of the mount, and the uploads in the bucket as files, in the hidden directory .partfs at its root.");
+    "Show the state of the mount, and the uploads in the bucket as files, in the hidden directory .partfs at its root. Without it partfs umount cannot tell how the mount ended, and fails.");
 option!(ABORT_BUSY_UPLOADS: Switch = "abort_busy_uploads", "abort-busy-uploads", Switch, "false",
     "Let rm in .partfs/uploads abort what this mount is writing just now, too: the file that is being written fails then.");
 option!(CLOSE_TIMEOUT: Time = "close_timeout", "close-timeout",

@@ -19,6 +19,7 @@ use crate::dialect::failure::{Failure, Repeat, given_up};
 use crate::dialect::request::Draft;
 use crate::dialect::{Credentials, Stored, headers};
 use crate::http::{Answer, Patience, Request, RequestBody, Verdict, persist};
+use crate::metrics::{self, Attempt};
 use crate::store::{ETag, ErrorKind, Key, Operation, Payload, PayloadData, StoreResult};
 
 const CONTENT_MD5: HeaderName = HeaderName::from_static("content-md5");
@@ -132,6 +133,10 @@ impl Client {
                 "request"
             );
         };
+        let count = |status: Option<u16>, received: u64| {
+            let (took, sent) = (started.elapsed(), job.draft.body.len());
+            metrics::attempt(job.operation, &Attempt { number, status, took, sent, received });
+        };
         let mut head = job.draft.head(self.dialect.site())?;
         let extended = !job.draft.extension.is_empty() && self.dialect.extends();
         if extended {
@@ -150,12 +155,14 @@ impl Client {
             Ok(answer) => answer,
             Err(error) => {
                 let failure = Failure::from(error);
+                count(failure.status, 0);
                 log(Some(&failure), failure.status, None);
                 return Err(failure);
             }
         };
         let request_id = self.dialect.request_id(&answer.headers);
         let status = Some(answer.status.as_u16());
+        count(status, answer.body.iter().map(|chunk| chunk.len() as u64).sum());
         let result = self.judge(job, &answer, read).map_err(|mut failure| {
             failure.status = status;
             failure.request_id = request_id.map(Into::into).or(failure.request_id);

@@ -31,6 +31,8 @@ impl InodeNo {
     pub const STATUS: Self = Self(3);
     /// `.partfs/uploads`.
     pub const UPLOADS: Self = Self(4);
+    /// `.partfs/metrics`.
+    pub const METRICS: Self = Self(5);
     /// The numbers from here on are those of what is below it.
     pub(crate) const FIRST_NODE: u64 = 1 << 63;
     /// The first number for things in the bucket.

@@ -4,38 +4,51 @@ use fuser::Errno;
 
 use crate::fs::Meaning;
 
+/// An error number and the name that everybody knows it by.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Number {
+    pub(super) errno: Errno,
+    pub(super) name: &'static str,
+}
+
+macro_rules! number {
+    ($name:ident) => {
+        Number { errno: Errno::$name, name: stringify!($name) }
+    };
+}
+
 /// The number that tells a program what a failure means.
-pub(super) fn errno(meaning: Meaning) -> Errno {
+pub(super) fn number(meaning: Meaning) -> Number {
     match meaning {
-        Meaning::NotFound => Errno::ENOENT,
-        Meaning::Exists => Errno::EEXIST,
-        Meaning::NotDirectory => Errno::ENOTDIR,
-        Meaning::IsDirectory => Errno::EISDIR,
-        Meaning::NotEmpty => Errno::ENOTEMPTY,
-        Meaning::NameTooLong => Errno::ENAMETOOLONG,
+        Meaning::NotFound => number!(ENOENT),
+        Meaning::Exists => number!(EEXIST),
+        Meaning::NotDirectory => number!(ENOTDIR),
+        Meaning::IsDirectory => number!(EISDIR),
+        Meaning::NotEmpty => number!(ENOTEMPTY),
+        Meaning::NameTooLong => number!(ENAMETOOLONG),
         // What file systems with a fixed character set answer (utf8 option of vfat, iso9660, zfs).
-        Meaning::NotUtf8 => Errno::EILSEQ,
-        Meaning::Invalid => Errno::EINVAL,
-        Meaning::ReadOnly => Errno::EROFS,
-        Meaning::TooLarge => Errno::EFBIG,
+        Meaning::NotUtf8 => number!(EILSEQ),
+        Meaning::Invalid => number!(EINVAL),
+        Meaning::ReadOnly => number!(EROFS),
+        Meaning::TooLarge => number!(EFBIG),
         // NFS's word for "what you have open is no longer what is there".
-        Meaning::Stale => Errno::ESTALE,
-        Meaning::BadHandle => Errno::EBADF,
-        Meaning::NotSupported => Errno::EOPNOTSUPP,
-        Meaning::NotPermitted => Errno::EPERM,
+        Meaning::Stale => number!(ESTALE),
+        Meaning::BadHandle => number!(EBADF),
+        Meaning::NotSupported => number!(EOPNOTSUPP),
+        Meaning::NotPermitted => number!(EPERM),
         // Also wrong or expired credentials: to the program it is a matter of permission.
-        Meaning::AccessDenied => Errno::EACCES,
-        Meaning::Busy => Errno::EBUSY,
+        Meaning::AccessDenied => number!(EACCES),
+        Meaning::Busy => number!(EBUSY),
         // The bucket's quota; a full local disk is NoSpace.
-        Meaning::QuotaExceeded => Errno::EDQUOT,
-        Meaning::NoSpace => Errno::ENOSPC,
+        Meaning::QuotaExceeded => number!(EDQUOT),
+        Meaning::NoSpace => number!(ENOSPC),
         // What Linux calls ENOATTR of other systems.
-        Meaning::NoAttribute => Errno::ENODATA,
+        Meaning::NoAttribute => number!(ENODATA),
         // No data, or no hole, from there on.
-        Meaning::BeyondEnd => Errno::ENXIO,
+        Meaning::BeyondEnd => number!(ENXIO),
         // The daemon's own descriptors: the system's table as far as the caller can tell.
-        Meaning::TooManyOpenFiles => Errno::ENFILE,
-        Meaning::TimedOut => Errno::ETIMEDOUT,
-        Meaning::Io => Errno::EIO,
+        Meaning::TooManyOpenFiles => number!(ENFILE),
+        Meaning::TimedOut => number!(ETIMEDOUT),
+        Meaning::Io => number!(EIO),
     }
 }

@@ -12,7 +12,8 @@ use tracing::{debug, warn};
 
 use crate::fs::{Entry, FileSystem, FsError, FsResult, InodeNo, Meaning, Opened};
 use crate::fuse::convert::{GENERATION, attributes, open_flags};
-use crate::fuse::errno::errno;
+use crate::fuse::errno::{Number, number};
+use crate::metrics;
 
 /// What there is to answer with: a reply, if the caller still waits for it.
 pub(super) trait Taking<R>: Sized {
@@ -101,13 +102,14 @@ pub(super) fn refuse<R: Refuse>(
     ino: u64,
     error: &FsError,
 ) {
-    let number = errno(error.meaning());
+    let Number { errno, name } = number(error.meaning());
+    metrics::failed(operation, name);
     if error.is_noteworthy() {
-        warn!(operation, ino, errno = number.code(), %error, "operation failed");
+        warn!(operation, ino, errno = name, %error, "operation failed");
     } else {
-        debug!(operation, ino, errno = number.code(), %error, "operation refused");
+        debug!(operation, ino, errno = name, %error, "operation refused");
     }
-    reply.with(|reply| reply.refuse(number));
+    reply.with(|reply| reply.refuse(errno));
 }
 
 /// The answer to a lookup, or to what makes a name.

@@ -1,9 +1,10 @@
 //! `.partfs`, the control directory at the root of the mount: not listed, but it can be entered. It has
-//! `status.json` ([`status`]) and `uploads` ([`uploads`]). Here is what is the same in every mount; an option takes it
+//! `status.json` ([`status`]), `metrics` ([`numbers`]) and `uploads` ([`uploads`]). Here is what is the same in every mount; an option takes it
 //! away as a whole.
 //!
 //! A key `.partfs` or `.partfs/…` in the bucket is shown as `@partfs:.partfs` (`shown.rs`), with it or without.
 
+mod numbers;
 pub mod status;
 pub mod uploads;
 
@@ -26,12 +27,14 @@ use crate::fs::ops::open::{OpenMode, Opened};
 pub const NAME: &str = ".partfs";
 /// Name of the status file in it.
 pub const STATUS_NAME: &str = "status.json";
+/// Name of the file of metrics in it.
+pub const METRICS_NAME: &str = "metrics";
 /// Name of the directory of uploads in it.
 pub const UPLOADS_NAME: &str = "uploads";
 
 /// Whether an inode belongs to the control directory.
 pub(super) fn is_control(ino: InodeNo) -> bool {
-    ino == InodeNo::CONTROL || ino == InodeNo::STATUS || uploads::is_node(ino)
+    matches!(ino, InodeNo::CONTROL | InodeNo::STATUS | InodeNo::METRICS) || uploads::is_node(ino)
 }
 
 /// Whether a name is that of the control directory.
@@ -49,15 +52,24 @@ pub(super) fn refuse(fs: &FileSystem, parent: InodeNo, name: &OsStr) -> FsResult
 pub(super) fn entry(fs: &FileSystem, ino: InodeNo) -> Option<Entry> {
     let (kind, permissions) = match ino {
         InodeNo::CONTROL => (Kind::Directory, 0o555),
-        InodeNo::UPLOADS => (Kind::Directory, 0o755),
-        InodeNo::STATUS => (Kind::File, 0o444),
+        InodeNo::UPLOADS => (Kind::Directory, 0o700),
+        InodeNo::STATUS | InodeNo::METRICS => (Kind::File, 0o444),
         _ => return None,
     };
     let mut attr = Attr::new(kind, permissions, fs.config.uid, fs.config.gid, fs.clock.now());
-    if kind == Kind::File {
-        attr.size = status(fs).len() as u64;
+    if let Some(content) = content(fs, ino) {
+        attr.size = content.len() as u64;
     }
     Some(Entry { ino, kind, attr, ttl: Duration::ZERO })
+}
+
+/// What a file has in it now.
+fn content(fs: &FileSystem, ino: InodeNo) -> Option<Bytes> {
+    match ino {
+        InodeNo::STATUS => Some(status(fs)),
+        InodeNo::METRICS => Some(numbers::text(fs)),
+        _ => None,
+    }
 }
 
 /// The entry of a control name; `None` for every other name.
@@ -65,9 +77,10 @@ pub(super) fn lookup(fs: &FileSystem, parent: InodeNo, name: &OsStr) -> Option<F
     match (parent, name.to_str()) {
         (InodeNo::ROOT, Some(NAME)) if fs.config.control_dir => entry(fs, InodeNo::CONTROL).map(Ok),
         (InodeNo::CONTROL, Some(STATUS_NAME)) => entry(fs, InodeNo::STATUS).map(Ok),
+        (InodeNo::CONTROL, Some(METRICS_NAME)) => entry(fs, InodeNo::METRICS).map(Ok),
         (InodeNo::CONTROL, Some(UPLOADS_NAME)) => entry(fs, InodeNo::UPLOADS).map(Ok),
         (InodeNo::CONTROL, _) => Some(Err(Meaning::NotFound.into())),
-        (InodeNo::STATUS, _) => Some(Err(Meaning::NotDirectory.into())),
+        (InodeNo::STATUS | InodeNo::METRICS, _) => Some(Err(Meaning::NotDirectory.into())),
         _ => None,
     }
 }
@@ -76,12 +89,14 @@ pub(super) fn lookup(fs: &FileSystem, parent: InodeNo, name: &OsStr) -> Option<F
 pub(super) fn open(fs: &FileSystem, ino: InodeNo, mode: OpenMode) -> Option<FsResult<Opened>> {
     match ino {
         InodeNo::CONTROL | InodeNo::UPLOADS => Some(Err(Meaning::IsDirectory.into())),
-        InodeNo::STATUS if mode.write => Some(Err(Meaning::AccessDenied.into())),
-        InodeNo::STATUS => {
-            let handle = fs.add_control_handle(status(fs));
+        _ => {
+            let content = content(fs, ino)?;
+            if mode.write {
+                return Some(Err(Meaning::AccessDenied.into()));
+            }
+            let handle = fs.add_control_handle(content);
             Some(Ok(Opened { handle, direct_io: true, keep_cache: false }))
         }
-        _ => None,
     }
 }
 
@@ -99,6 +114,7 @@ pub(super) fn readdir(fs: &FileSystem, offset: u64) -> Vec<DirItem> {
         (".", InodeNo::CONTROL),
         ("..", InodeNo::CONTROL),
         (STATUS_NAME, InodeNo::STATUS),
+        (METRICS_NAME, InodeNo::METRICS),
         (UPLOADS_NAME, InodeNo::UPLOADS),
     ];
     let items = names.into_iter().zip(1..).filter(|(_, next_offset)| *next_offset > offset);

@@ -5,6 +5,7 @@ mod help;
 mod lifecycle;
 mod link;
 mod memory;
+mod metrics;
 mod mistakes;
 mod mock;
 mod mountpoints;

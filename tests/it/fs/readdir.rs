@@ -196,7 +196,10 @@ async fn the_control_directory_is_not_listed_but_can_be() {
     assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["@partfs:.partfs"]);
     let control = world.fs.try_lookup(InodeNo::ROOT, OsStr::new(".partfs")).unwrap().unwrap();
     let names = world.fs.list_names(control.ino).await.unwrap();
-    assert_eq!(names.iter().map(|name| &**name).collect::<Vec<_>>(), ["status.json", "uploads"]);
+    assert_eq!(
+        names.iter().map(|name| &**name).collect::<Vec<_>>(),
+        ["status.json", "metrics", "uploads"]
+    );
     let refused = world.fs.rmdir(InodeNo::ROOT, OsStr::new(".partfs")).await;
     assert_eq!(refused.unwrap_err().meaning(), Meaning::NotPermitted);
 }

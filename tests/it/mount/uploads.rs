@@ -49,7 +49,7 @@ fn uploads_are_files_that_say_what_they_hold() {
         mounted.sh("echo object > a-file");
 
         assert_eq!(mounted.sh("ls -A"), "a-file\n", "{dialect:?}: not listed");
-        assert_eq!(mounted.sh("ls .partfs"), "status.json\nuploads\n");
+        assert_eq!(mounted.sh("ls .partfs"), "metrics\nstatus.json\nuploads\n");
         let mut expected = vec![
             format!(".partfs/uploads/top.bin@{} {}", top.id, PART + 1000),
             format!(".partfs/uploads/a/b/x@y@{} 300", deep[0].id),
