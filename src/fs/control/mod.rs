@@ -1,5 +1,5 @@
 //! `.partfs`, the control directory at the root of the mount: not listed, but it can be entered. It has
-//! `status.json` ([`status`]), `metrics` ([`numbers`]) and `uploads` ([`uploads`]). Here is what is the same in every mount; an option takes it
+//! `status.json` ([`status`]), `metrics` (`numbers`) and `uploads` ([`uploads`]). Here is what is the same in every mount; an option takes it
 //! away as a whole.
 //!
 //! A key `.partfs` or `.partfs/…` in the bucket is shown as `@partfs:.partfs` (`shown.rs`), with it or without.
