@@ -80,14 +80,8 @@ pub(super) struct CheckArgs {
     /// Also write, copy and remove a small object
     #[arg(long)]
     pub(super) write: bool,
-    /// Read options from a TOML file
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// Options as in fstab: -o name=value,name,…
-    #[arg(short = 'o', value_name = "OPTIONS")]
-    pub(super) mount_options: Vec<String>,
     #[command(flatten)]
-    pub(super) options: TypedOptions,
+    pub(super) at: TypedPlace,
 }
 
 #[derive(Debug, Args)]
@@ -103,14 +97,8 @@ pub(super) struct LinkArgs {
     /// How long the address is good, such as 30m, 12h or 7d; 7 days at most
     #[arg(long, value_name = "TIME", default_value = "1h", value_parser = validity)]
     pub(super) valid: Duration,
-    /// Read options from a TOML file
-    #[arg(long, value_name = "FILE")]
-    pub(super) config: Option<PathBuf>,
-    /// Options as in fstab: -o name=value,name,…
-    #[arg(short = 'o', value_name = "OPTIONS")]
-    pub(super) mount_options: Vec<String>,
     #[command(flatten)]
-    pub(super) options: TypedOptions,
+    pub(super) at: TypedPlace,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,9 +9,9 @@ use crate::mount::LinkConfig;
 
 /// Takes the options of a mount, so that its file can be used as it is.
 pub(super) fn link(args: LinkArgs, environment: Environment) -> Result<LinkConfig, Refusal> {
-    let LinkArgs { url, valid, config, mount_options, options } = args;
+    let LinkArgs { url, valid, at } = args;
     let (service, bucket, key) = object(&url)?;
-    let typed = Typed { url: Some(url), mountpoint: None, config, mount_options, options };
+    let typed = Typed::bucket(Some(url), at);
     let settings = settings(typed, environment)?;
     let prefix = prefix(&settings)?;
     if !key.as_str().starts_with(&prefix) {

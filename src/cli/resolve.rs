@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{CheckArgs, Etags, MockArgs, MountArgs, TypedOptions, UmountArgs};
+use super::args::{CheckArgs, Etags, MockArgs, MountArgs, TypedOptions, TypedPlace, UmountArgs};
 use super::definition::Described;
 use super::environment::Environment;
 use super::kind::size_text;
@@ -67,8 +67,8 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
 
 /// `partfs check`.
 pub(super) fn check(args: CheckArgs, environment: Environment) -> Result<CheckConfig, Refusal> {
-    let CheckArgs { url, write, config, mount_options, options } = args;
-    let typed = Typed { url, mountpoint: None, config, mount_options, options };
+    let CheckArgs { url, write, at } = args;
+    let typed = Typed::bucket(url, at);
     let settings = settings(typed, environment)?;
     let url = settings
         .get(&options::URL)?
@@ -183,6 +183,14 @@ pub(super) struct Typed {
     pub(super) config: Option<PathBuf>,
     pub(super) mount_options: Vec<String>,
     pub(super) options: TypedOptions,
+}
+
+impl Typed {
+    /// A bucket that is asked, and not mounted.
+    pub(super) fn bucket(url: Option<String>, at: TypedPlace) -> Self {
+        let TypedPlace { config, mount_options, options } = at;
+        Self { url, mountpoint: None, config, mount_options, options }
+    }
 }
 
 pub(super) fn settings(args: Typed, environment: Environment) -> Result<Settings, Refusal> {

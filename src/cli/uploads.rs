@@ -35,9 +35,7 @@ fn place(
     if !target.contains("://") && !target.starts_with("mock:") {
         return Ok(UploadsPlace::Mountpoint(absolute(target.as_ref())?));
     }
-    let TypedPlace { config, mount_options, options } = at;
-    let typed =
-        Typed { url: Some(target.clone()), mountpoint: None, config, mount_options, options };
+    let typed = Typed::bucket(Some(target.clone()), at);
     let (source, prefix) = source(&target, &settings(typed, environment)?)?;
     Ok(UploadsPlace::Bucket { source, prefix })
 }
