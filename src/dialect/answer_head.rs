@@ -68,6 +68,7 @@ pub(crate) fn object_info(
         storage_class: headers::only(headers, &format!("{prefix}storage-class"))?
             .filter(|class| !class.eq_ignore_ascii_case("STANDARD"))
             .map(str::to_owned),
+        version_id: headers::only(headers, &format!("{prefix}version-id"))?.map(str::to_owned),
         appendable: headers::only(headers, &format!("{prefix}object-type"))?
             .is_some_and(|kind| kind.eq_ignore_ascii_case("appendable")),
     })

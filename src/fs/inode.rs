@@ -55,6 +55,9 @@ pub struct Object {
     pub headers: StandardHeaders,
     /// Storage class where it is not the standard one, kept as well.
     pub storage_class: Option<String>,
+    /// The service's name for this content, in a bucket that keeps versions; `None` where only HEAD
+    /// would tell.
+    pub version_id: Option<String>,
     /// Whether it was made by append. Listings do not tell.
     pub appendable: bool,
     /// When the bucket was asked for this (or had confirmed it, where the change was ours). What we
@@ -72,6 +75,7 @@ impl Object {
             metadata: Some(info.metadata),
             headers: info.headers,
             storage_class: info.storage_class,
+            version_id: info.version_id,
             appendable: info.appendable,
             asked,
         }
@@ -86,6 +90,7 @@ impl Object {
             metadata: Some(options.metadata),
             headers: options.headers,
             storage_class: options.storage_class,
+            version_id: None,
             appendable: false,
             asked: Instant::now(),
         }
@@ -100,6 +105,7 @@ impl Object {
             metadata: None,
             headers: StandardHeaders::default(),
             storage_class: listed.storage_class.clone(),
+            version_id: None,
             appendable: false,
             asked,
         }
@@ -175,6 +181,8 @@ pub struct State {
     pub unlinked: bool,
     /// A commit failed after the last handle was gone; told once to the next open.
     pub failure: Option<FsError>,
+    /// The last thing that was written could not be stored, and nothing was since. Only shown.
+    pub not_stored: Option<FsError>,
     /// The present writer's failure was the result of a close or fsync, so no open needs to tell it.
     pub failure_reported: bool,
     /// The service is giving the object another key: who wants to open the file waits for the turn.
@@ -232,6 +240,7 @@ impl Inode {
             exclusive: false,
             unlinked: false,
             failure: None,
+            not_stored: None,
             failure_reported: false,
             moving: false,
             settle_scheduled: false,

@@ -38,6 +38,7 @@ pub mod name;
 pub mod ops;
 pub mod ordered;
 pub mod shown;
+mod told_xattr;
 mod waiting;
 pub mod xattr;
 

@@ -70,6 +70,8 @@ pub struct ObjectInfo {
     pub headers: StandardHeaders,
     /// Storage class where it is not the standard one.
     pub storage_class: Option<String>,
+    /// The service's name for this content, in a bucket that keeps versions.
+    pub version_id: Option<String>,
     /// Whether it was made by append, where the service tells.
     pub appendable: bool,
 }

@@ -122,6 +122,7 @@ async fn head_reads_everything_and_believes_nothing_less() {
             ("x-cos-meta-mode", "33188"),
             ("X-Cos-Meta-Name", "%C3%A9"),
             ("x-cos-storage-class", "ARCHIVE"),
+            ("x-cos-version-id", "MTg0NDUxNTc1NjIzMTQ1MDAwODg"),
             ("Content-Type", "text/plain"),
         ],
         "",
@@ -134,6 +135,7 @@ async fn head_reads_everything_and_believes_nothing_less() {
     assert_eq!(info.metadata.get("mode"), Some("33188"));
     assert_eq!(info.metadata.get("name"), Some("é"));
     assert_eq!(info.storage_class.as_deref(), Some("ARCHIVE"));
+    assert_eq!(info.version_id.as_deref(), Some("MTg0NDUxNTc1NjIzMTQ1MDAwODg"));
 
     let server = Scripted::start(vec![no_etag; 5]).await;
     assert_eq!(server.store().head(&key("k")).await.unwrap_err().kind, ErrorKind::InvalidAnswer);

@@ -180,6 +180,7 @@ impl FileSystem {
         let pending = {
             let mut state = inode.state();
             state.commits += 1;
+            state.not_stored = None;
             state.taken = committed.publication;
             state.checked = Some(tokio::time::Instant::now());
             if let Some(info) = &info
@@ -195,6 +196,7 @@ impl FileSystem {
                 options_sent.headers = before.headers.clone();
                 options_sent.storage_class = before.storage_class.clone();
             }
+            let version_id = info.as_ref().and_then(|info| info.version_id.clone());
             let object = Object {
                 version,
                 checksum,
@@ -202,6 +204,7 @@ impl FileSystem {
                 metadata: Some(options_sent.metadata),
                 headers: options_sent.headers,
                 storage_class: options_sent.storage_class,
+                version_id,
                 appendable,
                 asked: tokio::time::Instant::now(),
             };

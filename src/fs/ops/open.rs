@@ -276,6 +276,7 @@ impl FileSystem {
         let reported = {
             let mut state = inode.state();
             let reported = std::mem::take(&mut state.failure_reported);
+            state.not_stored = Some(failure.clone());
             if !reported {
                 state.failure = Some(failure.clone());
             }

@@ -276,12 +276,20 @@ impl FileSystem {
                     metadata: Some(metadata),
                     headers,
                     storage_class,
+                    version_id: None,
                     appendable: false,
                     asked,
                     ..object
                 }
             }
-            None => Object { version, last_modified: None, appendable: false, asked, ..object },
+            None => Object {
+                version,
+                last_modified: None,
+                version_id: None,
+                appendable: false,
+                asked,
+                ..object
+            },
         };
         self.known.put(new_key.as_str(), &moved);
         state.object = Some(moved);

@@ -35,7 +35,7 @@ impl FileSystem {
         match moved {
             Ok(()) => {
                 let asked = Instant::now();
-                let object = Object { last_modified: None, asked, ..object };
+                let object = Object { last_modified: None, version_id: None, asked, ..object };
                 self.known.put(new_key.as_str(), &object);
                 let mut state = source.state();
                 state.object = Some(object);

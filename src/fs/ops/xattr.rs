@@ -14,8 +14,10 @@ use tracing::warn;
 use crate::fs::attr::{Kind, longest_entries};
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::inode::{Inode, InodeNo, State};
+use crate::fs::told_xattr::{self, Told};
 use crate::fs::xattr::{Unreadable, Xattrs, is_user};
 use crate::fs::{FileSystem, control};
+use crate::write::UploadProgress;
 
 /// How an attribute is set.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -30,31 +32,34 @@ impl FileSystem {
     /// [`getxattr`](Self::getxattr), when memory has the answer.
     pub fn try_getxattr(&self, ino: InodeNo, name: &OsStr) -> Option<FsResult<Vec<u8>>> {
         let Some(name) = user_name(name) else { return Some(Err(Meaning::NoAttribute.into())) };
-        self.try_xattrs(ino).map(|found| value_of(&found?, name))
+        self.try_xattrs(ino).map(|found| self.value_of(ino, &found?, name))
     }
 
     /// The value of an attribute. [`Meaning::NoAttribute`] where there is none, and for every name outside
     /// `user.`.
     pub async fn getxattr(&self, ino: InodeNo, name: &OsStr) -> FsResult<Vec<u8>> {
         let name = user_name(name).ok_or(Meaning::NoAttribute)?;
-        value_of(&self.xattrs(ino).await?, name)
+        let xattrs = self.xattrs(ino).await?;
+        self.value_of(ino, &xattrs, name)
     }
 
     /// [`listxattr`](Self::listxattr), when memory has the answer.
     pub fn try_listxattr(&self, ino: InodeNo) -> Option<FsResult<Vec<u8>>> {
-        self.try_xattrs(ino).map(|found| Ok(list_of(&found?)))
+        self.try_xattrs(ino).map(|found| Ok(self.list_of(ino, &found?)))
     }
 
     /// The names of all attributes, each with a NUL behind it.
     pub async fn listxattr(&self, ino: InodeNo) -> FsResult<Vec<u8>> {
-        Ok(list_of(&self.xattrs(ino).await?))
+        let xattrs = self.xattrs(ino).await?;
+        Ok(self.list_of(ino, &xattrs))
     }
 
     /// Sets an attribute: seen at once, stored with the next commit or, of a closed file, after the settle
-    /// delay.
+    /// delay. Those that tell of the object ([`told_xattr`]) stay what they are, and that is success.
     ///
     /// # Errors
     /// [`Meaning::NoSpace`] when the object could not carry its metadata any more; nothing is changed then.
+    /// [`Meaning::NotPermitted`] for others that begin with `user.partfs.`.
     /// [`Meaning::NotSupported`] for names outside `user.` and for the mount point, whose attributes are
     /// not stored.
     pub async fn setxattr(
@@ -64,6 +69,9 @@ impl FileSystem {
         value: &[u8],
         how: SetXattr,
     ) -> FsResult<()> {
+        if self.is_told(ino, name)? {
+            return Ok(());
+        }
         let (inode, name) = self.changeable(ino, name).await?;
         self.change_xattrs(&inode, |xattrs| {
             let before = xattrs.get(name);
@@ -81,6 +89,9 @@ impl FileSystem {
 
     /// Removes an attribute; stored as one that is set.
     pub async fn removexattr(self: &Arc<Self>, ino: InodeNo, name: &OsStr) -> FsResult<()> {
+        if self.is_told(ino, name)? {
+            return Ok(());
+        }
         let (inode, name) = self.changeable(ino, name).await?;
         self.change_xattrs(&inode, |xattrs| match xattrs.get(name) {
             Some(_) => {
@@ -89,6 +100,56 @@ impl FileSystem {
             }
             None => Err(Meaning::NoAttribute),
         })
+    }
+
+    /// Whether the attribute tells of the object, of a file that may be changed.
+    fn is_told(&self, ino: InodeNo, name: &OsStr) -> FsResult<bool> {
+        let Some(name) = name.to_str().filter(|name| name.starts_with(told_xattr::PREFIX)) else {
+            return Ok(false);
+        };
+        self.check_changeable(ino)?;
+        let tells = Told::of(name).is_some() && !control::is_control(ino);
+        if tells { Ok(true) } else { Err(Meaning::NotPermitted.into()) }
+    }
+
+    /// A file of which the bucket can tell, with the upload of it that is under way.
+    fn teller(&self, ino: InodeNo) -> Option<Arc<Inode>> {
+        if control::is_control(ino) {
+            return None;
+        }
+        self.inode(ino).ok().filter(|inode| inode.kind == Kind::File)
+    }
+
+    fn value_of(&self, ino: InodeNo, xattrs: &Xattrs, name: &str) -> FsResult<Vec<u8>> {
+        if name.starts_with(told_xattr::PREFIX) {
+            let told = Told::of(name).zip(self.teller(ino));
+            let value = told.and_then(|(told, inode)| {
+                let upload = self.upload_of(&inode);
+                told.value(&inode.state(), upload.as_ref())
+            });
+            return value.map(String::into_bytes).ok_or_else(|| Meaning::NoAttribute.into());
+        }
+        xattrs.get(name).ok_or_else(|| Meaning::NoAttribute.into())
+    }
+
+    fn list_of(&self, ino: InodeNo, xattrs: &Xattrs) -> Vec<u8> {
+        let ours = |name: &&str| name.starts_with(told_xattr::PREFIX);
+        let stored = xattrs.names().filter(|name| !ours(name)).map(str::as_bytes);
+        let mut list = stored.flat_map(|name| name.iter().copied().chain([0])).collect::<Vec<_>>();
+        if let Some(inode) = self.teller(ino) {
+            let state = inode.state();
+            list.extend(Told::names(&state).flat_map(|name| name.bytes().chain([0])));
+        }
+        list
+    }
+
+    /// How far the upload of a file is, if one is under way.
+    pub(in crate::fs) fn upload_of(&self, inode: &Inode) -> Option<UploadProgress> {
+        if !told_xattr::is_dirty(&inode.state()) {
+            return None;
+        }
+        let key = self.inodes.path(inode.ino)?.file_key(self.store.limits()).ok()?;
+        self.writers.uploads().into_iter().rfind(|upload| upload.key == key)
     }
 
     /// The attributes of an inode whose metadata is known.
@@ -217,12 +278,4 @@ impl State {
 /// A name of the user's, or `None` for one that nothing here can have.
 fn user_name(name: &OsStr) -> Option<&str> {
     name.to_str().filter(|name| is_user(name))
-}
-
-fn value_of(xattrs: &Xattrs, name: &str) -> FsResult<Vec<u8>> {
-    xattrs.get(name).ok_or_else(|| Meaning::NoAttribute.into())
-}
-
-fn list_of(xattrs: &Xattrs) -> Vec<u8> {
-    xattrs.names().flat_map(|name| name.bytes().chain([0])).collect()
 }

@@ -116,6 +116,7 @@ impl Object {
                 ..StandardHeaders::collect(|name| self.properties.headers.get(name).cloned())
             },
             storage_class: self.properties.storage_class.clone(),
+            version_id: None,
             appendable: self.properties.appendable,
         }
     }

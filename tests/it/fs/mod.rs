@@ -23,6 +23,7 @@ mod rename_open;
 mod rename_progress;
 mod space;
 mod times;
+mod told;
 mod truncation;
 mod two_mounts;
 mod unlinked;

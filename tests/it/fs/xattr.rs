@@ -39,9 +39,11 @@ async fn remove(world: &World, path: &str, name: &str) -> FsResult<()> {
     world.fs.removexattr(ino, OsStr::new(name)).await
 }
 
+/// Those that are stored.
 async fn list(world: &World, path: &str) -> String {
     let ino = world.walk(path).await.unwrap();
-    String::from_utf8(world.fs.listxattr(ino).await.unwrap()).unwrap()
+    let list = String::from_utf8(world.fs.listxattr(ino).await.unwrap()).unwrap();
+    list.split_inclusive('\0').filter(|name| !name.starts_with("user.partfs.")).collect()
 }
 
 fn meaning<T>(result: FsResult<T>) -> Option<Meaning> {
