@@ -21,6 +21,7 @@ fn main() -> ExitCode {
     };
     let result = match command {
         Command::Mount(config) => mount::run(&config),
+        Command::Status(config) => mount::status::run(&config),
         Command::Check(config) => mount::check::run(&config),
         Command::Uploads(config) => mount::uploads::run(&config),
         Command::Link(config) => mount::link::run(&config),

@@ -71,6 +71,18 @@ struct Process {
     failures: Family<Failed, Counter>,
     sent: Counter,
     received: Counter,
+    totals: Totals<Counter>,
+}
+
+/// Sums over all operations.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Totals<N = u64> {
+    /// Attempts at requests to the service.
+    pub requests: N,
+    /// Those after the first.
+    pub retries: N,
+    /// Calls of programs that failed.
+    pub failed_calls: N,
 }
 
 struct All {
@@ -105,7 +117,9 @@ pub fn attempt(operation: impl fmt::Display, attempt: &Attempt) {
     let status = attempt.status.map_or(Status::None, Status::Code);
     let label = Operation { operation: operation.clone() };
     process.requests.get_or_create(&Answered { operation, status }).inc();
+    process.totals.requests.inc();
     if attempt.number > 1 {
+        process.totals.retries.inc();
         process.retries.get_or_create(&label).inc();
     }
     seconds.get_or_create(&label).observe(attempt.took.as_secs_f64());
@@ -116,6 +130,18 @@ pub fn attempt(operation: impl fmt::Display, attempt: &Attempt) {
 /// Counts a call of a program that failed.
 pub fn failed(operation: &'static str, errno: &'static str) {
     ALL.process.failures.get_or_create(&Failed { operation, errno }).inc();
+    ALL.process.totals.failed_calls.inc();
+}
+
+/// The sums.
+pub fn totals() -> Totals {
+    let Totals { requests, retries, failed_calls } = &ALL.process.totals;
+    Totals { requests: requests.get(), retries: retries.get(), failed_calls: failed_calls.get() }
+}
+
+/// Bytes in bodies of requests, and of answers.
+pub fn bytes() -> (u64, u64) {
+    (ALL.process.sent.get(), ALL.process.received.get())
 }
 
 /// A number of the mount as it is now.

@@ -28,6 +28,8 @@ pub(super) enum TypedCommand {
     /// Unmount, and wait until everything has been uploaded
     #[command(alias = "unmount")]
     Umount(UmountArgs),
+    /// Show what mounts are at: uploads, memory, traffic, and who waits for what
+    Status(StatusArgs),
     /// Try what a mount would do, and name the mistake if it would fail
     Check(CheckArgs),
     /// Show multipart uploads that were never completed, or abort them
@@ -176,6 +178,24 @@ pub(super) struct UmountArgs {
     /// Wait at most this long for uploads, such as 90s or 10m; without it as long as they take
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) timeout: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "A file is shown from its first change until the bucket has it. How large a file will become is known where \
+    the program that writes it reads one other file, as cp does. --watch ends with the mount: with 0 when it was \
+    unmounted, with 1 when its daemon died."
+)]
+pub(super) struct StatusArgs {
+    /// The directory on which the bucket is mounted; all mounts of partfs without it
+    #[arg(value_name = "MOUNTPOINT")]
+    pub(super) mountpoint: Option<PathBuf>,
+    /// Go on showing it, with a bar for each file that is being stored
+    #[arg(short, long)]
+    pub(super) watch: bool,
+    /// As JSON, as in .partfs/status.json; with --watch a line each second
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -26,7 +26,9 @@ use clap::Parser;
 
 use crate::crash;
 use crate::mock::{FaultRule, MockConfig};
-use crate::mount::{CheckConfig, LinkConfig, MountConfig, UmountConfig, UploadsConfig};
+use crate::mount::{
+    CheckConfig, LinkConfig, MountConfig, StatusConfig, UmountConfig, UploadsConfig,
+};
 
 pub use reference::configuration_reference;
 
@@ -37,6 +39,8 @@ pub enum Command {
     Mount(Box<MountConfig>),
     /// Unmount one.
     Umount(UmountConfig),
+    /// Show what mounts are at.
+    Status(StatusConfig),
     /// Check a bucket.
     Check(Box<CheckConfig>),
     /// Show or abort uploads in progress.
@@ -112,6 +116,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             resolve::mount(args, environment).map(|config| Command::Mount(Box::new(config)))
         }
         args::TypedCommand::Umount(args) => resolve::umount(args).map(Command::Umount),
+        args::TypedCommand::Status(args) => resolve::status(args).map(Command::Status),
         args::TypedCommand::Check(args) => {
             resolve::check(args, environment).map(|config| Command::Check(Box::new(config)))
         }

@@ -3,7 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::args::{CheckArgs, Etags, MockArgs, MountArgs, TypedOptions, TypedPlace, UmountArgs};
+use super::args::{
+    CheckArgs, Etags, MockArgs, MountArgs, StatusArgs, TypedOptions, TypedPlace, UmountArgs,
+};
 use super::definition::Described;
 use super::environment::Environment;
 use super::kind::size_text;
@@ -14,7 +16,9 @@ use super::{
 };
 use crate::dialect::{Connection, DialectName, Timing};
 use crate::mock::{Addressing, EtagMode, FaultRule, MockConfig, MockDialect, read_faults};
-use crate::mount::{CheckConfig, MountConfig, Source, Start, StateDir, UmountConfig, random_keys};
+use crate::mount::{
+    CheckConfig, MountConfig, Source, Start, StateDir, StatusConfig, UmountConfig, random_keys,
+};
 use crate::telemetry::LogConfig;
 
 /// `partfs mount`.
@@ -81,6 +85,12 @@ pub(super) fn check(args: CheckArgs, environment: Environment) -> Result<CheckCo
 pub(super) fn umount(args: UmountArgs) -> Result<UmountConfig, Refusal> {
     let mountpoint = absolute(&args.mountpoint)?;
     Ok(UmountConfig { mountpoint, lazy: args.lazy, timeout: args.timeout })
+}
+
+/// `partfs status`.
+pub(super) fn status(args: StatusArgs) -> Result<StatusConfig, Refusal> {
+    let mountpoint = optional_path(args.mountpoint)?;
+    Ok(StatusConfig { mountpoint, json: args.json, watch: args.watch })
 }
 
 /// `partfs mock`.

@@ -46,7 +46,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use tokio::runtime::Handle as Runtime;
 use tokio::sync::watch;
@@ -168,6 +168,8 @@ pub struct FileSystem {
     hidden_keys: AtomicU64,
     /// Extended attributes that cannot be read were met, and the log has said so.
     unreadable_xattrs: AtomicBool,
+    /// When it was made.
+    began: SystemTime,
 }
 
 impl FileSystem {
@@ -201,6 +203,7 @@ impl FileSystem {
             config.gid,
             clock.now(),
         ));
+        let began = clock.now();
         Arc::new(Self {
             waiting: Waiting::new(Arc::clone(&inodes)),
             store,
@@ -229,6 +232,7 @@ impl FileSystem {
             killed_writers: AtomicU64::new(0),
             hidden_keys: AtomicU64::new(0),
             unreadable_xattrs: AtomicBool::new(false),
+            began,
         })
     }
 

@@ -8,7 +8,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle as Runtime;
 use tokio::time::Instant;
 use tracing::{debug, warn};
@@ -24,10 +24,10 @@ const LOOK: Duration = Duration::from_millis(100);
 const LONG: Duration = Duration::from_secs(10);
 
 /// A request that waits, as the status file shows it.
-#[derive(Debug, Clone, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitStatus {
     /// What was asked for: `close`, `read` …
-    pub operation: &'static str,
+    pub operation: String,
     /// Of which file, or in which directory.
     pub path: String,
     /// Process or thread that waits; 0 where that is not known.
@@ -96,8 +96,8 @@ impl Waiting {
             entries.map(|entry| (entry.operation, entry.ino, entry.pid, entry.since)).collect()
         };
         waiting.sort_by_key(|(_, _, _, since)| *since);
-        let status = |(operation, ino, pid, since): (_, _, _, Instant)| WaitStatus {
-            operation,
+        let status = |(operation, ino, pid, since): (&str, _, _, Instant)| WaitStatus {
+            operation: operation.to_owned(),
             path: self.path(ino),
             pid,
             waiting_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),

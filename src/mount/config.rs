@@ -171,6 +171,17 @@ pub enum UploadsAction {
     },
 }
 
+/// One look at mounts.
+#[derive(Debug, Clone)]
+pub struct StatusConfig {
+    /// Where: absolute, but not yet looked at. All mounts of partfs on the machine when `None`.
+    pub mountpoint: Option<PathBuf>,
+    /// For programs.
+    pub json: bool,
+    /// Again and again, until the mount ends.
+    pub watch: bool,
+}
+
 /// One unmount.
 #[derive(Debug, Clone)]
 pub struct UmountConfig {

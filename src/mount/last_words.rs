@@ -19,7 +19,10 @@ use tokio::runtime::Handle as Runtime;
 use tokio::sync::{Semaphore, watch};
 use tracing::{debug, warn};
 
+use super::human::{printable, size};
 use crate::fs::FileSystem;
+use crate::fs::control::status::FileStatus;
+use crate::fs::ops::rename_progress::RenameStatus;
 
 /// How often a listener is told of what has changed.
 const TICK: Duration = Duration::from_millis(500);
@@ -51,9 +54,11 @@ pub(crate) enum Word {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Busy {
     /// Files that are not stored yet.
-    pub(crate) files: Vec<String>,
+    pub(crate) files: Vec<FileStatus>,
     /// Such files that are not named.
     pub(crate) more: usize,
+    /// Renames of directories that are under way.
+    pub(crate) renames: Vec<RenameStatus>,
     /// Files and directories that programs have open.
     pub(crate) open: usize,
 }
@@ -69,24 +74,29 @@ pub(crate) struct End {
 
 impl Busy {
     pub(crate) fn of(fs: &FileSystem) -> Self {
-        let files = fs.unsaved().into_iter().map(|file| file.path).collect();
-        let (files, more) = cut(files);
-        Self { files, more, open: fs.open_handles() }
+        let (files, more) = cut(fs.changed_files());
+        let (renames, more_renames) = cut(fs.running_renames());
+        Self { files, more: more + more_renames, renames, open: fs.open_handles() }
     }
 }
 
 impl fmt::Display for Busy {
     /// As it stands behind "the daemon".
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = self.files.len().min(SHOWN);
-        let more = self.files.len() - shown + self.more;
-        match (shown, self.open) {
+        let files = self.files.iter().map(|file| match file {
+            FileStatus { path, bytes_confirmed: stored @ 1.., size: all, .. } => {
+                format!("{path} ({} of {})", size(*stored), size(*all))
+            }
+            FileStatus { path, .. } => path.clone(),
+        });
+        let names = files.chain(self.renames.iter().map(|rename| printable(&rename.from)));
+        let names: Vec<String> = names.take(SHOWN).collect();
+        let more = self.files.len() + self.renames.len() - names.len() + self.more;
+        match (names.len(), self.open) {
             (0, 0) => f.write_str("finishes its uploads"),
             (0, open) => write!(f, "serves what is still open: {open}"),
-            _ if more > 0 => {
-                write!(f, "finishes {} and {more} more", self.files[..shown].join(", "))
-            }
-            _ => write!(f, "finishes {}", self.files[..shown].join(", ")),
+            _ if more > 0 => write!(f, "finishes {} and {more} more", names.join(", ")),
+            _ => write!(f, "finishes {}", names.join(", ")),
         }
     }
 }
@@ -99,7 +109,7 @@ impl End {
     }
 }
 
-fn cut(mut names: Vec<String>) -> (Vec<String>, usize) {
+fn cut<T>(mut names: Vec<T>) -> (Vec<T>, usize) {
     let more = names.len().saturating_sub(NAMES);
     names.truncate(NAMES);
     (names, more)
@@ -284,18 +294,41 @@ impl Listener {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::fs::control::status::FileState;
 
     fn names(count: usize) -> Vec<String> {
         (0..count).map(|number| format!("f{number}")).collect()
     }
 
+    fn files(count: usize) -> Vec<FileStatus> {
+        let file = |path| FileStatus {
+            path,
+            state: FileState::Closing,
+            size: 112 << 20,
+            parts: 0,
+            bytes: 0,
+            parts_confirmed: 0,
+            bytes_confirmed: 0,
+            writers: Vec::new(),
+        };
+        names(count).into_iter().map(file).collect()
+    }
+
+    #[test]
+    fn how_far_a_file_is_stands_behind_its_name() {
+        let mut files = files(1);
+        files[0].bytes_confirmed = 40 << 20;
+        let busy = Busy { files, ..Busy::default() };
+        assert_eq!(busy.to_string(), "finishes f0 (40.0 MiB of 112.0 MiB)");
+    }
+
     #[test]
     fn what_is_too_much_to_be_named_is_counted() {
-        let busy = |files, more, open| Busy { files, more, open }.to_string();
-        assert_eq!(busy(names(0), 0, 0), "finishes its uploads");
-        assert_eq!(busy(names(0), 0, 2), "serves what is still open: 2");
-        assert_eq!(busy(names(2), 0, 2), "finishes f0, f1");
-        assert_eq!(busy(names(7), 4, 0), "finishes f0, f1, f2, f3, f4 and 6 more");
+        let busy = |files, more, open| Busy { files, more, open, renames: Vec::new() }.to_string();
+        assert_eq!(busy(files(0), 0, 0), "finishes its uploads");
+        assert_eq!(busy(files(0), 0, 2), "serves what is still open: 2");
+        assert_eq!(busy(files(2), 0, 2), "finishes f0, f1");
+        assert_eq!(busy(files(7), 4, 0), "finishes f0, f1, f2, f3, f4 and 6 more");
         let end = End::of(&names(103));
         assert_eq!((end.lost.len(), end.more), (100, 3));
     }
@@ -306,7 +339,7 @@ mod tests {
         stream.set_nonblocking(true).unwrap();
         let mut listener =
             Listener { stream: Some(stream), heard: Vec::new(), busy: None, end: None };
-        let busy = Busy { files: names(2), more: 0, open: 1 };
+        let busy = Busy { files: files(2), more: 0, open: 1, renames: Vec::new() };
         let end = End::of(&names(1));
         let mut text = Vec::new();
         for word in [Word::Busy(busy.clone()), Word::End(end.clone())] {

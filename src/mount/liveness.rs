@@ -9,8 +9,11 @@ use std::time::Duration;
 
 use rustix::process::{Gid, Uid, geteuid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 use super::mountinfo;
+use crate::fs::control;
 
 /// How long a daemon may think about one small question before it counts as silent.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -39,32 +42,51 @@ pub(crate) fn of(mountpoint: &Path) -> Liveness {
     }
 }
 
+/// Why the status of a mount is not known.
+#[derive(Debug)]
+pub(crate) enum NoStatus {
+    /// No answer in time.
+    Silent,
+    /// The file is not there, or may not be read.
+    Unreadable(io::Error),
+    /// It says something else.
+    Unknown(serde_json::Error),
+}
+
+/// What the status file of a mount says, as `T`, which may be a part of it.
+///
+/// The kernel lets nobody but its user into a mount, not even root, who therefore asks as that user.
+pub(crate) fn status_of<T: DeserializeOwned>(mountpoint: &Path) -> Result<T, NoStatus> {
+    let path: PathBuf = mountpoint.join(control::NAME).join(control::STATUS_NAME);
+    let owner = mountinfo::at(mountpoint).ok().flatten().and_then(|it| it.user.zip(it.group));
+    let owner = owner.filter(|(user, _)| geteuid().is_root() && *user != 0);
+    let text = ask(move || match (std::fs::read(&path), owner) {
+        (Err(error), Some((user, group))) if error.kind() == io::ErrorKind::PermissionDenied => {
+            become_user(user, group)?;
+            std::fs::read(path)
+        }
+        (text, _) => text,
+    });
+    let text = text.ok_or(NoStatus::Silent)?.map_err(NoStatus::Unreadable)?;
+    serde_json::from_slice(&text).map_err(NoStatus::Unknown)
+}
+
+/// What a file of a mount says in one of its extended attributes, if it says so in time.
+pub(crate) fn told_of(file: PathBuf, attribute: &'static str) -> Option<io::Result<String>> {
+    ask(move || {
+        let mut value = vec![0; 4096];
+        let len = rustix::fs::getxattr(&file, attribute, &mut value[..])?;
+        Ok(String::from_utf8_lossy(&value[..len]).into_owned())
+    })
+}
+
 /// Who serves a mount, as its status file says.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct Daemon {
     /// Its process.
     pub(crate) pid: u32,
     /// Where it tells of its end: the name of a socket.
     pub(crate) last_words: Option<String>,
-}
-
-/// `None` when the status file does not say, or may not be read. The kernel lets nobody but its user into a mount, not
-/// even root, who therefore asks as that user.
-pub(crate) fn daemon_of(mountpoint: &Path) -> Option<Daemon> {
-    let path: PathBuf = mountpoint.join(".partfs/status.json");
-    let owner = mountinfo::at(mountpoint).ok().flatten().and_then(|it| it.user.zip(it.group));
-    let owner = owner.filter(|(user, _)| geteuid().is_root() && *user != 0);
-    let text = ask(move || {
-        if let Some((user, group)) = owner {
-            become_user(user, group)?;
-        }
-        std::fs::read(path)
-    });
-    let text = text?.ok()?;
-    let status: serde_json::Value = serde_json::from_slice(&text).ok()?;
-    let pid = u32::try_from(status.get("pid")?.as_u64()?).ok()?;
-    let last_words = status.get("last_words").and_then(|name| name.as_str());
-    Some(Daemon { pid, last_words: last_words.map(str::to_owned) })
 }
 
 /// This thread alone becomes a user, for good.

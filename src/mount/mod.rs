@@ -5,6 +5,7 @@ mod background;
 pub mod check;
 mod config;
 mod detach;
+mod human;
 mod last_words;
 mod layers;
 pub mod link;
@@ -16,6 +17,7 @@ mod serve;
 mod signals;
 mod staging;
 mod state;
+pub mod status;
 mod systemd;
 pub mod umount;
 pub mod uploads;
@@ -35,8 +37,8 @@ use crate::fs::FileSystem;
 use crate::{fuse, panics, telemetry};
 
 pub use config::{
-    CheckConfig, LinkConfig, MountConfig, OnWriterKilled, Source, Start, StateDir, UmountConfig,
-    UploadsAction, UploadsConfig, UploadsPlace,
+    CheckConfig, LinkConfig, MountConfig, OnWriterKilled, Source, Start, StateDir, StatusConfig,
+    UmountConfig, UploadsAction, UploadsConfig, UploadsPlace,
 };
 pub use layers::random_keys;
 pub use signals::StopSignals;

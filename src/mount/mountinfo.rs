@@ -44,6 +44,14 @@ pub(crate) fn at(path: &Path) -> io::Result<Option<Mount>> {
     Ok(parse(&table).into_iter().rfind(|mount| mount.at == path))
 }
 
+/// All mounts of partfs, each place once.
+pub(crate) fn ours() -> io::Result<Vec<Mount>> {
+    let all = parse(&std::fs::read("/proc/self/mountinfo")?);
+    let is_seen = |number: usize| all[number + 1..].iter().all(|later| later.at != all[number].at);
+    let seen = all.iter().enumerate().filter(|(number, mount)| mount.is_ours() && is_seen(*number));
+    Ok(seen.map(|(_, mount)| mount.clone()).collect())
+}
+
 /// All mounts; of several at one place the last one covers the others. Lines that are not as
 /// documented are left out.
 fn parse(table: &[u8]) -> Vec<Mount> {

@@ -1,7 +1,7 @@
 //! `partfs umount`: takes a mount away, waits until its daemon has nothing left to upload, and says what that
 //! could not store.
 
-use std::io;
+use std::io::{self, IsTerminal};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::Duration;
@@ -15,12 +15,15 @@ use super::config::UmountConfig;
 use super::detach::{Detach, DetachError, detach};
 use super::last_words::{Busy, End, Listener};
 use super::liveness::{self, Liveness};
+use super::status::{Bars, Progress};
 use super::{MountError, Outcome, mountinfo, mountpoint, say};
 
 /// After this the user is told what is being waited for, …
 const QUIET: Duration = Duration::from_secs(1);
 /// … and so often, when that changes.
 const AGAIN: Duration = Duration::from_secs(10);
+/// Between two pictures of bars.
+const TICK: Duration = Duration::from_millis(500);
 
 /// Unmounts. Safe to repeat: a second call says that nothing is mounted.
 pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
@@ -43,7 +46,7 @@ pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
         Liveness::Silent | Liveness::Alive => {}
     }
     // Opened before the unmount, while the names can only mean this daemon.
-    let daemon = liveness::daemon_of(&place).and_then(|daemon| Daemon::open(&daemon));
+    let daemon = liveness::status_of(&place).ok().and_then(|daemon| Daemon::open(&daemon));
     take_away(&place, how)?;
     match daemon {
         Some(daemon) => daemon.wait(config.timeout),
@@ -91,6 +94,48 @@ fn take_away(place: &Path, how: Detach) -> Result<(), MountError> {
     })
 }
 
+/// Tells the user what is being waited for: by bars on a terminal, elsewhere by a line when something has changed.
+struct Speaker {
+    pid: u32,
+    bars: Option<(Bars, Progress)>,
+    said: Option<Busy>,
+}
+
+impl Speaker {
+    fn new(pid: u32) -> Self {
+        let bars = || (Bars::on_stderr(), Progress::default());
+        Self { pid, bars: io::stderr().is_terminal().then(bars), said: None }
+    }
+
+    /// Says it, and when to speak again.
+    fn say(&mut self, busy: Busy, waited: Duration) -> Duration {
+        let pid = self.pid;
+        let Some((bars, progress)) = &mut self.bars else {
+            if self.said.as_ref() != Some(&busy) {
+                say(&format!("unmounted; process {pid} {busy}"));
+                self.said = Some(busy);
+            }
+            return AGAIN;
+        };
+        // What is gone from the list is stored or lost: the end tells.
+        let (lines, _) = progress.look(&busy.files, waited, |_| None);
+        let head = match lines.len() + busy.more {
+            0 => format!("unmounted; process {pid} {busy}"),
+            files => format!("unmounted; process {pid} finishes {files} files"),
+        };
+        bars.show(&head, &lines);
+        TICK
+    }
+}
+
+impl Drop for Speaker {
+    fn drop(&mut self) {
+        if let Some((bars, _)) = &self.bars {
+            bars.clear();
+        }
+    }
+}
+
 /// The daemon of a mount.
 struct Daemon {
     pid: u32,
@@ -114,22 +159,18 @@ impl Daemon {
             MountError::new(format!("unmounted, but cannot wait for process {pid}: {error}"))
         };
         let began = Instant::now();
-        let mut said: Option<Busy> = None;
+        let mut speaker = Speaker::new(pid);
         let mut speaks_at = timeout.map_or(QUIET, |timeout| timeout.min(QUIET));
         loop {
             let until = timeout.map_or(speaks_at, |timeout| timeout.min(speaks_at));
             if self.has_ended(until.saturating_sub(began.elapsed())).map_err(failed)? {
+                drop(speaker);
                 return self.outcome();
             }
             let waited = began.elapsed();
             if waited >= speaks_at {
                 let busy = self.words.as_ref().and_then(Listener::busy);
-                let busy = busy.cloned().unwrap_or_default();
-                if said.as_ref() != Some(&busy) {
-                    say(&format!("unmounted; process {pid} {busy}"));
-                    said = Some(busy);
-                }
-                speaks_at = waited + AGAIN;
+                speaks_at = waited + speaker.say(busy.cloned().unwrap_or_default(), waited);
             }
             if timeout.is_some_and(|timeout| waited >= timeout) {
                 return Err(MountError::new(format!(

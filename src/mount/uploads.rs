@@ -12,6 +12,7 @@ use futures_util::stream::{self, StreamExt, TryStreamExt};
 use serde::Serialize;
 
 use super::config::{UploadsAction, UploadsConfig, UploadsPlace};
+use super::human::{printable, size};
 use super::{MountError, Outcome, cannot, layers, probe, runtime, say};
 use crate::clock::{Clock, SystemClock};
 use crate::fs::control;
@@ -40,8 +41,7 @@ struct Shown {
 impl Shown {
     /// For people, in one line.
     fn name(&self) -> String {
-        let name = format!("{}@{}", self.key, self.upload_id);
-        name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+        printable(&format!("{}@{}", self.key, self.upload_id))
     }
 }
 
@@ -235,20 +235,6 @@ fn table(found: &[Shown]) -> String {
     text + &format!("{} {uploads} {}\n", found.len(), size(bytes))
 }
 
-/// A size in the largest unit of which there is one.
-fn size(bytes: u64) -> String {
-    let units = ["bytes", "KiB", "MiB", "GiB", "TiB", "PiB"];
-    let power = (bytes.max(1).ilog2() / 10).min(5);
-    match power {
-        0 => format!("{bytes} bytes"),
-        // Below 2^53 of a unit, and rounded to a tenth.
-        _ => {
-            let tenths = (u128::from(bytes) * 10) >> (10 * power);
-            format!("{}.{} {}", tenths / 10, tenths % 10, units[power as usize])
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -261,19 +247,6 @@ mod tests {
             parts: 2,
             bytes: 5 << 20,
             file: None,
-        }
-    }
-
-    #[test]
-    fn sizes_are_short() {
-        for (bytes, text) in [
-            (0, "0 bytes"),
-            (1023, "1023 bytes"),
-            (1024, "1.0 KiB"),
-            (5_500_000, "5.2 MiB"),
-            (u64::MAX, "16383.9 PiB"),
-        ] {
-            assert_eq!(size(bytes), text);
         }
     }
 

@@ -53,7 +53,9 @@ pub(super) fn entry(fs: &FileSystem, ino: InodeNo) -> Option<Entry> {
     let (kind, permissions) = match ino {
         InodeNo::CONTROL => (Kind::Directory, 0o555),
         InodeNo::UPLOADS => (Kind::Directory, 0o700),
-        InodeNo::STATUS | InodeNo::METRICS => (Kind::File, 0o444),
+        // It names files, which may lie in directories that not everybody may enter.
+        InodeNo::STATUS => (Kind::File, 0o400),
+        InodeNo::METRICS => (Kind::File, 0o444),
         _ => return None,
     };
     let mut attr = Attr::new(kind, permissions, fs.config.uid, fs.config.gid, fs.clock.now());

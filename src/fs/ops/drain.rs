@@ -40,7 +40,7 @@ pub struct DrainReport {
 /// A file that is not as it should be in the bucket yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsaved {
-    ino: InodeNo,
+    pub(in crate::fs) ino: InodeNo,
     /// Where, in the mount; without control characters.
     pub path: String,
     /// What it lacks.

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::fs::ordered::{LEAF, Ordered};
 
 /// What a rename of a directory does now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Phase {
     /// It prepares, or asks for the next objects.
@@ -21,7 +21,7 @@ pub enum Phase {
 }
 
 /// How far a rename of a directory is.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RenameStatus {
     /// Path in the mount that the directory has, or had.
     pub from: String,

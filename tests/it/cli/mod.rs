@@ -12,6 +12,7 @@ mod mountpoints;
 pub(crate) mod place;
 mod refusals;
 pub(crate) mod server;
+mod status;
 mod unit_file;
 mod uploads;
 mod users;
