@@ -1,6 +1,7 @@
 //! How the text of an option becomes a value, and the words used when it cannot. Pure; knows neither
 //! where a text came from nor what the value is for.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,6 +69,9 @@ pub(crate) struct Id;
 
 /// Yes or no.
 pub(crate) struct Switch;
+
+/// An address and port on this machine that no other machine reaches.
+pub(crate) struct Loopback;
 
 /// One of a few words, each with its value.
 pub(crate) struct Choice<T: 'static>(pub(crate) &'static [(&'static str, T)]);
@@ -266,6 +270,25 @@ impl Kind for Id {
 
     fn takes_numbers(&self) -> bool {
         true
+    }
+}
+
+impl Kind for Loopback {
+    type Value = SocketAddr;
+
+    fn parse(&self, text: &str) -> Result<SocketAddr, String> {
+        let address: SocketAddr =
+            text.parse().map_err(|_| "is not an address and a port: write 127.0.0.1:9100")?;
+        if !address.ip().is_loopback() {
+            return Err(
+                "is an address that other machines could reach: write 127.0.0.1 or [::1]".into()
+            );
+        }
+        Ok(address)
+    }
+
+    fn placeholder(&self) -> &'static str {
+        "ADDRESS"
     }
 }
 

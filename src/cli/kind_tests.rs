@@ -52,6 +52,19 @@ fn modes_are_octal() {
 }
 
 #[test]
+fn only_addresses_of_this_machine_are_listened_at() {
+    for text in ["127.0.0.1:9100", "127.8.8.8:0", "[::1]:9100"] {
+        assert!(Loopback.parse(text).is_ok(), "{text}");
+    }
+    for text in ["0.0.0.0:9100", "[::]:9100", "192.168.0.1:9100", "[::ffff:127.0.0.1]:9100"] {
+        assert!(Loopback.parse(text).unwrap_err().contains("other machines"), "{text}");
+    }
+    for text in ["", "9100", ":9100", "localhost:9100", "127.0.0.1"] {
+        assert!(Loopback.parse(text).unwrap_err().contains("write 127.0.0.1:9100"), "{text}");
+    }
+}
+
+#[test]
 fn the_last_id_belongs_to_nobody() {
     assert_eq!(Id.parse("0"), Ok(0));
     assert!(Id.parse("4294967295").is_err());

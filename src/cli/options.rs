@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use super::definition::{Definition, Described};
-use super::kind::{Choice, Count, Id, Mode, PathText, Size, Switch, Text, Time};
+use super::kind::{Choice, Count, Id, Loopback, Mode, PathText, Size, Switch, Text, Time};
 use super::object_properties::{BitRate, Entries, HeaderText, Patterns, Types};
 use crate::dialect::SignatureVersion;
 use crate::mount::{OnLeftover, OnWriterKilled};
@@ -151,6 +151,9 @@ option!(SSE_C_KEY_FILE: PathText = "sse_c_key_file", "sse-c-key-file", PathText,
     "File with a key of 32 bytes, as they are or in base64, that objects are encrypted with; mode 0600. Whoever loses it loses the objects.");
 option!(REQUESTER_PAYS: Switch = "requester_pays", "requester-pays", Switch, "false",
     "Agree to pay for requests to somebody else's bucket.");
+option!(METRICS_LISTEN: Loopback = "metrics_listen", "metrics-listen", Loopback, ("nowhere"),
+    "Address of this machine and port at which /metrics is served over HTTP, for Prometheus; every user of the machine can read it. \
+     .partfs/metrics has the same without a port.");
 option!(LOG_LEVEL: Text = "log_level", "log-level", Text("LEVEL"), "info",
     "off, error, warn, info, debug or trace; per module as in info,partfs::write=debug.");
 option!(LOG_FORMAT: Choice<LogFormat> = "log_format", "log-format",
@@ -216,6 +219,7 @@ pub(crate) static FLAGS: &[&dyn Described] = &[
     &SSE_KMS_CONTEXT,
     &SSE_C_KEY_FILE,
     &REQUESTER_PAYS,
+    &METRICS_LISTEN,
     &LOG_LEVEL,
     &LOG_FORMAT,
     &LOG_FILE,

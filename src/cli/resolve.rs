@@ -57,6 +57,7 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
         memory_limit_bytes,
         on_writer_killed: settings.value(&options::ON_WRITER_KILLED)?,
         control_dir: settings.value(&options::CONTROL_DIR)?,
+        metrics_listen: settings.get(&options::METRICS_LISTEN)?,
         abort_busy_uploads: settings.value(&options::ABORT_BUSY_UPLOADS)?,
         close_timeout: settings.value(&options::CLOSE_TIMEOUT)?,
         drain_timeout: settings.value(&options::DRAIN_TIMEOUT)?,

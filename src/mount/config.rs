@@ -1,6 +1,7 @@
 //! What each command needs to know. Made by `cli`, where every value has been checked.
 
 use std::ffi::OsString;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -64,6 +65,8 @@ pub struct MountConfig {
     pub on_leftover: OnLeftover,
     /// How old they may become.
     pub leftover_age: Duration,
+    /// Where numbers are served: an address of this machine alone. Nowhere when `None`.
+    pub metrics_listen: Option<SocketAddr>,
     /// What is logged.
     pub log: LogConfig,
     /// How the process runs.

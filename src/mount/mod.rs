@@ -10,6 +10,7 @@ mod last_words;
 mod layers;
 pub mod link;
 mod liveness;
+mod metrics_server;
 mod mountinfo;
 mod mountpoint;
 mod probe;
@@ -31,6 +32,7 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
 use tracing::info;
 
+use self::metrics_server::MetricsServer;
 use crate::budget::Budget;
 use crate::clock::{Clock, SystemClock};
 use crate::fs::FileSystem;
@@ -114,6 +116,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     panics::watch();
     raise_file_limit();
     let journal = state::journal(config, &mountpoint)?;
+    let metrics = config.metrics_listen.map(MetricsServer::bind).transpose()?;
     let runtime = runtime(layers::file_threads(config.memory_limit_bytes))?;
     let signals =
         runtime.block_on(async { StopSignals::new() }).map_err(cannot("handle signals"))?;
@@ -141,6 +144,9 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let last_words = last_words::LastWords::open(&fs, runtime.handle());
     if let Err(error) = &last_words {
         tracing::warn!(%error, "partfs umount will not learn whether everything was stored");
+    }
+    if let Some(metrics) = metrics {
+        metrics.serve(&fs, runtime.handle());
     }
     let device = session.device();
     let ended = serve::watch(session).map_err(cannot("start a thread"))?;

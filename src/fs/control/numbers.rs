@@ -8,6 +8,13 @@ use crate::fs::FileSystem;
 use crate::metrics::{self, Now};
 use crate::panics;
 
+impl FileSystem {
+    /// The numbers of `.partfs/metrics`, as text in the format of OpenMetrics.
+    pub fn metrics(&self) -> Bytes {
+        text(self)
+    }
+}
+
 /// The content of the file.
 pub(super) fn text(fs: &FileSystem) -> Bytes {
     let (writes, reads) = (fs.writers.stats(), fs.readers.stats());
