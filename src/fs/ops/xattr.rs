@@ -55,7 +55,7 @@ impl FileSystem {
     }
 
     /// Sets an attribute: seen at once, stored with the next commit or, of a closed file, after the settle
-    /// delay. Those that tell of the object ([`told_xattr`]) stay what they are, and that is success.
+    /// delay. Those that tell of the object (`user.partfs.*`) stay what they are, and that is success.
     ///
     /// # Errors
     /// [`Meaning::NoSpace`] when the object could not carry its metadata any more; nothing is changed then.
