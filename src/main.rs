@@ -27,12 +27,29 @@ fn main() -> ExitCode {
         Command::Link(config) => mount::link::run(&config),
         Command::Umount(config) => mount::umount::run(&config),
         Command::Mock(command) => return serve_mock(command),
+        Command::Completions(shell) => {
+            return written(cli::write_completions(shell, &mut io::stdout()), "standard output");
+        }
+        Command::ManPages(dir) => {
+            return written(cli::write_man_pages(&dir), &dir.display().to_string());
+        }
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
         Ok(Outcome::Lost) => ExitCode::FAILURE,
         Err(error) => {
             error.report();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The end of a command that writes texts.
+fn written(result: io::Result<()>, place: &str) -> ExitCode {
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "partfs: cannot write to {place}: {error}");
             ExitCode::FAILURE
         }
     }

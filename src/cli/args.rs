@@ -6,8 +6,11 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum};
+use clap::{
+    Arg, ArgAction, ArgMatches, Args, FromArgMatches, Parser, Subcommand, ValueEnum, ValueHint,
+};
 
+use super::completions::Shell;
 use super::definition::Described;
 use super::kind::{Kind, Time};
 use super::options;
@@ -39,6 +42,10 @@ pub(super) enum TypedCommand {
     Link(LinkArgs),
     /// Serve an object store on this machine for tests and trials
     Mock(MockArgs),
+    /// Print completions for a shell
+    Completions(CompletionsArgs),
+    /// Write the manual pages as files
+    ManPages(ManPagesArgs),
 }
 
 #[derive(Debug, Args)]
@@ -52,7 +59,7 @@ pub(super) struct MountArgs {
     #[arg(value_name = "URL")]
     pub(super) url: Option<String>,
     /// A directory that exists
-    #[arg(value_name = "MOUNTPOINT")]
+    #[arg(value_name = "MOUNTPOINT", value_hint = ValueHint::DirPath)]
     pub(super) mountpoint: Option<String>,
     /// Stay in the foreground and log to standard error
     #[arg(short, long)]
@@ -170,7 +177,7 @@ pub(super) struct TypedPlace {
 )]
 pub(super) struct UmountArgs {
     /// The directory on which the bucket is mounted
-    #[arg(value_name = "MOUNTPOINT")]
+    #[arg(value_name = "MOUNTPOINT", value_hint = ValueHint::DirPath)]
     pub(super) mountpoint: PathBuf,
     /// Unmount although files are open; they stay usable for the programs that have them open
     #[arg(short, long)]
@@ -214,7 +221,7 @@ pub(super) struct MockArgs {
     #[arg(long, value_name = "NAME", default_value = "mock-1250000000")]
     pub(super) bucket: String,
     /// Keep the objects in this folder instead of in memory
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub(super) dir: Option<PathBuf>,
     /// How ETags are made
     #[arg(long, value_enum, default_value = "md5")]
@@ -233,6 +240,28 @@ pub(super) enum Etags {
     Md5,
     /// A text without meaning, as services do for encrypted objects
     Opaque,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "They belong into ~/.local/share/bash-completion/completions/partfs, where bash-completion is installed; into \
+    _partfs in a directory of zsh's fpath; or into ~/.config/fish/completions/partfs.fish."
+)]
+pub(super) struct CompletionsArgs {
+    /// Whose language to write
+    #[arg(value_enum, value_name = "SHELL")]
+    pub(super) shell: Shell,
+}
+
+#[derive(Debug, Args)]
+#[command(
+    after_help = "man(1) looks into share/man beside each bin of the PATH: ~/.cargo/share/man where cargo has installed \
+    partfs, or /usr/local/share/man."
+)]
+pub(super) struct ManPagesArgs {
+    /// The directory that gets man1, man5 and man7; made where it is missing
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub(super) dir: PathBuf,
 }
 
 fn time(text: &str) -> Result<Duration, String> {
@@ -263,6 +292,7 @@ fn flag(definition: &'static dyn Described) -> Arg {
         .long(definition.flag())
         .value_name(definition.placeholder())
         .action(ArgAction::Set)
+        .value_hint(if definition.is_path() { ValueHint::AnyPath } else { ValueHint::Other })
         .help(format!("{help}{allowed}{default}"));
     if definition.is_switch() {
         // `--read-only MOUNTPOINT` must not swallow the mount point.

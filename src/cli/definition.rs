@@ -33,6 +33,10 @@ pub(crate) trait Described: Sync {
     fn placeholder(&self) -> &'static str;
     /// See [`Kind::allowed`].
     fn allowed(&self) -> String;
+    /// See [`Kind::words`].
+    fn words(&self) -> Vec<&'static str>;
+    /// See [`Kind::is_path`].
+    fn is_path(&self) -> bool;
     /// See [`Kind::is_switch`].
     fn is_switch(&self) -> bool;
     /// See [`Kind::takes_numbers`].
@@ -72,6 +76,14 @@ impl<K: Kind> Described for Definition<K> {
 
     fn allowed(&self) -> String {
         self.kind.allowed()
+    }
+
+    fn words(&self) -> Vec<&'static str> {
+        self.kind.words()
+    }
+
+    fn is_path(&self) -> bool {
+        self.kind.is_path()
     }
 
     fn is_switch(&self) -> bool {

@@ -17,6 +17,14 @@ pub(crate) trait Kind: Sync {
     fn allowed(&self) -> String {
         String::new()
     }
+    /// All values there are, where they can be listed, for completions.
+    fn words(&self) -> Vec<&'static str> {
+        Vec::new()
+    }
+    /// Whether it names a file or a directory.
+    fn is_path(&self) -> bool {
+        false
+    }
     /// Whether a bare name (`-o allow_other`) means `true`.
     fn is_switch(&self) -> bool {
         false
@@ -124,6 +132,10 @@ impl Kind for PathText {
 
     fn placeholder(&self) -> &'static str {
         "PATH"
+    }
+
+    fn is_path(&self) -> bool {
+        true
     }
 }
 
@@ -328,8 +340,12 @@ impl<T: Copy + Sync> Kind for Choice<T> {
         "WORD"
     }
 
+    fn words(&self) -> Vec<&'static str> {
+        self.0.iter().map(|(word, _)| *word).collect()
+    }
+
     fn allowed(&self) -> String {
-        let words: Vec<&str> = self.0.iter().map(|(word, _)| *word).collect();
+        let words = self.words();
         match words.split_last() {
             Some((last, [])) => (*last).to_owned(),
             Some((last, rest)) => format!("{} or {last}", rest.join(", ")),

@@ -3,12 +3,14 @@
 //! Knows the configuration types of `mount`, `mock`, `dialect` and `telemetry` (and the values of `store` in them), and nothing they do.
 
 mod args;
+mod completions;
 mod config_file;
 mod credentials;
 mod definition;
 mod environment;
 mod kind;
 mod link;
+mod manual;
 mod mount_options;
 mod object_properties;
 mod options;
@@ -21,6 +23,7 @@ mod uploads;
 use std::ffi::OsString;
 use std::fmt;
 use std::io::{self, Write};
+use std::path::PathBuf;
 
 use clap::Parser;
 
@@ -30,6 +33,8 @@ use crate::mount::{
     CheckConfig, LinkConfig, MountConfig, StatusConfig, UmountConfig, UploadsConfig,
 };
 
+pub use completions::{Shell, write_completions};
+pub use manual::write_man_pages;
 pub use reference::configuration_reference;
 
 /// What to do.
@@ -49,6 +54,10 @@ pub enum Command {
     Link(Box<LinkConfig>),
     /// Serve the mock.
     Mock(MockCommand),
+    /// Print completions for a shell.
+    Completions(Shell),
+    /// Write the manual pages below this directory.
+    ManPages(PathBuf),
 }
 
 /// `partfs mock`.
@@ -127,6 +136,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
             link::link(args, environment).map(|config| Command::Link(Box::new(config)))
         }
         args::TypedCommand::Mock(args) => resolve::mock(args, &environment).map(Command::Mock),
+        args::TypedCommand::Completions(args) => Ok(Command::Completions(args.shell)),
+        args::TypedCommand::ManPages(args) => Ok(Command::ManPages(args.dir)),
     };
     command.map_err(Stop::Refused)
 }

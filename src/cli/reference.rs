@@ -5,7 +5,8 @@ use std::fmt::Write;
 use super::options;
 use super::source_url::SCHEMES;
 
-const HEAD: &str = "\
+/// What stands before the table.
+pub(super) const HEAD: &str = "\
 # Configuration
 
 <!-- Made from src/cli/options.rs. After a change there: PARTFS_UPDATE_DOCS=1 cargo test documentation_is_current -->
@@ -30,7 +31,8 @@ is written `\\,`.
 
 ";
 
-const TAIL: &str = "
+/// What stands after it.
+pub(super) const TAIL: &str = "
 Besides these, `partfs mount` has `--foreground` (`-f`), which keeps it in the foreground and sends the
 log to standard error. With `--foreground` under systemd (`NOTIFY_SOCKET`), readiness and stopping are
 reported to systemd.

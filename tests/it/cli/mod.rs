@@ -13,6 +13,7 @@ pub(crate) mod place;
 mod refusals;
 pub(crate) mod server;
 mod status;
+mod texts;
 mod unit_file;
 mod uploads;
 mod users;
