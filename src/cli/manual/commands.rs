@@ -23,6 +23,7 @@ pub(super) const MORE: &[(&str, &str, &[Reference])] = &[
         &[("mount", "8"), ("fstab", "5"), ("fusermount3", "1")],
     ),
     ("partfs-umount", include_str!("sections/umount.md"), &[("umount", "8"), ("fusermount3", "1")]),
+    ("partfs-status", include_str!("sections/status.md"), &[]),
     ("partfs-check", include_str!("sections/check.md"), &[]),
     ("partfs-uploads", include_str!("sections/uploads.md"), &[]),
     ("partfs-uploads-list", include_str!("sections/uploads_list.md"), &[]),
