@@ -1,5 +1,5 @@
 //! The `partfs` program: reads the command line, does what it says, turns the result into an exit
-//! code – 0 done, 1 failed or something was lost, 2 wrongly asked for.
+//! code – 0 done, 1 failed or something was lost, 2 wrongly asked for; called by mount(8), what that expects.
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -15,9 +15,11 @@ use partfs::mount::{self, Outcome, StopSignals};
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let command = match cli::parse(std::env::args_os()) {
+    let arguments: Vec<_> = std::env::args_os().collect();
+    let caller = cli::Caller::of(&arguments);
+    let command = match cli::parse(arguments) {
         Ok(command) => command,
-        Err(stop) => return ExitCode::from(stop.report()),
+        Err(stop) => return ExitCode::from(stop.report(caller)),
     };
     let result = match command {
         Command::Mount(config) => mount::run(&config),
@@ -33,13 +35,14 @@ fn main() -> ExitCode {
         Command::ManPages(dir) => {
             return written(cli::write_man_pages(&dir), &dir.display().to_string());
         }
+        Command::Nothing => Ok(Outcome::Done),
     };
     match result {
         Ok(Outcome::Done) => ExitCode::SUCCESS,
-        Ok(Outcome::Lost) => ExitCode::FAILURE,
+        Ok(Outcome::Lost) => ExitCode::from(caller.failed()),
         Err(error) => {
             error.report();
-            ExitCode::FAILURE
+            ExitCode::from(caller.failed())
         }
     }
 }

@@ -2,6 +2,7 @@
 //! [`resolve`](super::resolve).
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -73,6 +74,9 @@ pub(super) struct MountArgs {
     /// This process was started by another one that waits for it to be ready.
     #[arg(long, hide = true)]
     pub(super) background_child: bool,
+    /// The whole command line from the command word on, for the process that starts in the background.
+    #[arg(skip)]
+    pub(super) arguments: Vec<OsString>,
     #[command(flatten)]
     pub(super) options: TypedOptions,
 }
@@ -182,6 +186,9 @@ pub(super) struct UmountArgs {
     /// Unmount although files are open; they stay usable for the programs that have them open
     #[arg(short, long)]
     pub(super) lazy: bool,
+    /// Cut the connection to a daemon that does not answer; what it has not stored is lost. Needs root
+    #[arg(short, long)]
+    pub(super) force: bool,
     /// Wait at most this long for uploads, such as 90s or 10m; without it as long as they take
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) timeout: Option<Duration>,

@@ -11,6 +11,7 @@ mod environment;
 mod kind;
 mod link;
 mod manual;
+mod mount_helper;
 mod mount_options;
 mod object_properties;
 mod options;
@@ -35,6 +36,7 @@ use crate::mount::{
 
 pub use completions::{Shell, write_completions};
 pub use manual::write_man_pages;
+pub use mount_helper::Caller;
 pub use reference::configuration_reference;
 
 /// What to do.
@@ -58,6 +60,8 @@ pub enum Command {
     Completions(Shell),
     /// Write the manual pages below this directory.
     ManPages(PathBuf),
+    /// Nothing: somebody only wanted to know whether it could be asked for (`mount -f`).
+    Nothing,
 }
 
 /// `partfs mock`.
@@ -97,32 +101,39 @@ pub enum Stop {
 }
 
 impl Stop {
-    /// Tells the user and gives the exit code: 0 after help, otherwise 2.
-    pub fn report(&self) -> u8 {
+    /// Tells the user and gives the exit code: 0 after help, otherwise what the caller takes for a mistake.
+    pub fn report(&self, caller: Caller) -> u8 {
         match self {
             Self::Shape(error) => {
                 let _ = error.print();
-                u8::try_from(error.exit_code()).unwrap_or(2)
+                if error.exit_code() == 0 { 0 } else { caller.refused() }
             }
             Self::Refused(refusal) => {
                 let _ = writeln!(io::stderr(), "partfs: {refusal}");
-                2
+                caller.refused()
             }
         }
     }
 }
 
 /// Reads the command line, the first argument being the program's name, and the environment.
-pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
-    let typed = args::Typed::try_parse_from(arguments).map_err(Stop::Shape)?;
+pub fn parse(arguments: Vec<OsString>) -> Result<Command, Stop> {
+    let mount_helper::Translated { arguments, only_checked } =
+        mount_helper::translated(arguments).map_err(Stop::Refused)?;
+    let typed = args::Typed::try_parse_from(&arguments).map_err(Stop::Shape)?;
     let environment = environment::Environment::of_process();
     if let Some(place) = environment.get("PARTFS_CRASH_AT") {
         crash::arm(place)
             .map_err(|what| Stop::Refused(Refusal::new(format!("PARTFS_CRASH_AT: {what}"))))?;
     }
     let command = match typed.command {
-        args::TypedCommand::Mount(args) => {
-            resolve::mount(args, environment).map(|config| Command::Mount(Box::new(config)))
+        args::TypedCommand::Mount(mut args) => {
+            args.arguments = arguments.into_iter().skip(1).collect();
+            let config = resolve::mount(args, environment);
+            config.map(|config| match only_checked {
+                true => Command::Nothing,
+                false => Command::Mount(Box::new(config)),
+            })
         }
         args::TypedCommand::Umount(args) => resolve::umount(args).map(Command::Umount),
         args::TypedCommand::Status(args) => resolve::status(args).map(Command::Status),

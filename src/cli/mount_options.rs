@@ -1,7 +1,8 @@
-//! The `-o` form: `part_size=16MiB,ro,_netdev`. The same options as the flags, and the words of
-//! fstab(5) that say nothing to us.
+//! The `-o` form: `part_size=16MiB,ro,_netdev`. The same options as the flags, `config=FILE` for who has no
+//! flags (fstab), and the words of fstab(5) that say nothing to us.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use super::Refusal;
 use super::definition::Described;
@@ -15,17 +16,18 @@ const IGNORED: &[&str] = &[
     "noauto",
     "nofail",
     "_netdev",
-    "user",
+    "_rnetdev",
+    "helper",
+    "uhelper",
     "nouser",
-    "users",
     "owner",
+    "noowner",
     "group",
+    "nogroup",
     "dev",
     "nodev",
     "suid",
     "nosuid",
-    "exec",
-    "noexec",
     "atime",
     "noatime",
     "diratime",
@@ -39,22 +41,38 @@ const IGNORED: &[&str] = &[
     "async",
     "sync",
     "dirsync",
+    "iversion",
+    "noiversion",
     "mand",
     "nomand",
+    "symfollow",
     "loud",
     "silent",
     "default_permissions",
 ];
 
+/// What the words say: values of options by name, and the file of more.
+pub(crate) type Parsed = (BTreeMap<&'static str, String>, Option<PathBuf>);
+
 /// Reads all `-o` arguments; of two values for one option the later counts.
-pub(crate) fn parse(arguments: &[String]) -> Result<BTreeMap<&'static str, String>, Refusal> {
-    let mut options = BTreeMap::new();
+pub(crate) fn parse(arguments: &[String]) -> Result<Parsed, Refusal> {
+    let (mut options, mut config) = (BTreeMap::new(), None);
     for word in arguments.iter().flat_map(|argument| split(argument)) {
-        if let Some((definition, value)) = option(&word)? {
-            options.insert(definition.name(), value);
+        match (word.strip_prefix("config="), option(&word)) {
+            (Some(path), _) => config = Some(path.into()),
+            (None, Ok(Some((definition, value)))) => drop(options.insert(definition.name(), value)),
+            (None, Ok(None)) => {}
+            (None, Err(refusal)) => return Err(refusal),
         }
     }
-    Ok(options)
+    Ok((options, config))
+}
+
+/// The words of an `-o` argument without those that would be refused.
+pub(crate) fn only_known(argument: &str) -> String {
+    let words = split(argument).into_iter();
+    let known = words.filter(|word| word.starts_with("config=") || option(word).is_ok());
+    known.map(|word| word.replace(',', "\\,")).collect::<Vec<_>>().join(",")
 }
 
 /// One word: an option of ours with its value, or nothing if it is to be ignored.
@@ -63,11 +81,18 @@ fn option(word: &str) -> Result<Option<(&'static dyn Described, String)>, Refusa
         Some((name, value)) => (name, Some(value)),
         None => (word, None),
     };
-    if name.is_empty() && value.is_none() || name.starts_with("x-") || name == "comment" {
+    if name.is_empty() && value.is_none() || name.starts_with("x-")
+        || name.starts_with("X-")
+        || name == "comment"
+    {
         return Ok(None);
     }
     if let ("ro" | "rw", None) = (name, value) {
         return Ok(Some((&options::READ_ONLY, (name == "ro").to_string())));
+    }
+    // mount(8) makes no difference between who may mount and what may be started there.
+    if let "exec" | "user" | "users" = name {
+        return Ok(Some((&options::NOEXEC, (name != "exec").to_string())));
     }
     if let Some(definition) = options::find(name) {
         return match value {
@@ -112,7 +137,7 @@ mod tests {
     use super::*;
 
     fn parsed(text: &str) -> Result<Vec<(&'static str, String)>, String> {
-        let options = parse(&[text.to_owned()]).map_err(|refusal| refusal.to_string())?;
+        let (options, _) = parse(&[text.to_owned()]).map_err(|refusal| refusal.to_string())?;
         Ok(options.into_iter().collect())
     }
 
@@ -127,6 +152,33 @@ mod tests {
     #[test]
     fn the_later_word_counts() {
         assert_eq!(parsed("ro,rw,ro"), Ok(vec![("read_only", "true".into())]));
+    }
+
+    #[test]
+    fn programs_are_started_unless_somebody_says_otherwise() {
+        let no_exec = |text: &str| match &parsed(text).unwrap()[..] {
+            [] => None,
+            [("noexec", value)] => Some(value == "true"),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(no_exec("defaults,suid,dev,nosuid,nodev"), None);
+        assert_eq!(no_exec("exec,noexec"), Some(true));
+        assert_eq!(no_exec("user=alice"), Some(true));
+        assert_eq!(no_exec("users,exec"), Some(false));
+    }
+
+    #[test]
+    fn a_file_can_be_named() {
+        let words = ["ro,config=/etc/partfs/data.toml,_netdev".to_owned()];
+        let (options, config) = parse(&words).unwrap();
+        assert_eq!(config, Some("/etc/partfs/data.toml".into()));
+        assert_eq!(options.len(), 1);
+    }
+
+    #[test]
+    fn unknown_words_can_be_taken_out() {
+        let words = r"ro,colour,log_level=info\,partfs=debug,config=/a,x=y,_netdev";
+        assert_eq!(only_known(words), r"ro,log_level=info\,partfs=debug,config=/a,_netdev");
     }
 
     #[test]

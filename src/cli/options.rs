@@ -82,6 +82,8 @@ option!(ALLOW_OTHER: Switch = "allow_other", "allow-other", Switch, "false",
     "Let other users in, as far as the permissions of the files allow.");
 option!(READ_ONLY: Switch = "read_only", "read-only", Switch, "false",
     "Refuse every change; `-o ro` and `-o rw` are the same option.");
+option!(NOEXEC: Switch = "noexec", "noexec", Switch, "false",
+    "Start no programs that are in the mount; `-o exec` is the opposite, `-o user` and `-o users` mean it as well.");
 option!(NONEMPTY: Switch = "nonempty", "nonempty", Switch, "false",
     "Mount over a directory that is not empty and hide what is in it.");
 option!(ATTR_TTL: Time = "attr_ttl", "attr-ttl", Time { min: Duration::ZERO, max: DAY }, "10s",
@@ -187,6 +189,7 @@ pub(crate) static FLAGS: &[&dyn Described] = &[
     &DIR_MODE,
     &ALLOW_OTHER,
     &READ_ONLY,
+    &NOEXEC,
     &NONEMPTY,
     &ATTR_TTL,
     &ON_WRITER_KILLED,

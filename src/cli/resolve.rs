@@ -45,6 +45,7 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
         mountpoint: absolute(&mountpoint)?,
         nonempty: settings.value(&options::NONEMPTY)?,
         read_only: settings.value(&options::READ_ONLY)?,
+        no_exec: settings.value(&options::NOEXEC)?,
         allow_other: settings.value(&options::ALLOW_OTHER)?,
         uid: settings.get(&options::UID)?.unwrap_or(rustix::process::geteuid().as_raw()),
         gid: settings.get(&options::GID)?.unwrap_or(rustix::process::getegid().as_raw()),
@@ -85,7 +86,8 @@ pub(super) fn check(args: CheckArgs, environment: Environment) -> Result<CheckCo
 /// `partfs umount`.
 pub(super) fn umount(args: UmountArgs) -> Result<UmountConfig, Refusal> {
     let mountpoint = absolute(&args.mountpoint)?;
-    Ok(UmountConfig { mountpoint, lazy: args.lazy, timeout: args.timeout })
+    let UmountArgs { lazy, force, timeout, .. } = args;
+    Ok(UmountConfig { mountpoint, lazy, force, timeout })
 }
 
 /// `partfs status`.
@@ -183,7 +185,7 @@ fn start(args: &MountArgs, environment: &Environment) -> Start {
             Start::Foreground { notify_socket: environment.get("NOTIFY_SOCKET").map(Into::into) }
         }
         (false, true) => Start::BackgroundChild,
-        (false, false) => Start::Background,
+        (false, false) => Start::Background { arguments: args.arguments.clone() },
     }
 }
 
@@ -208,11 +210,11 @@ pub(super) fn settings(args: Typed, environment: Environment) -> Result<Settings
     let mut flags = args.options.0;
     flags.extend(args.url.map(|url| ("url", url)));
     flags.extend(args.mountpoint.map(|mountpoint| ("mountpoint", mountpoint)));
-    let file = match args.config {
+    let (mount_options, config) = mount_options::parse(&args.mount_options)?;
+    let file = match args.config.or(config) {
         Some(path) => Some((path.clone(), config_file::read(&path)?)),
         None => None,
     };
-    let mount_options = mount_options::parse(&args.mount_options)?;
     Ok(Settings { flags, mount_options, environment, file })
 }
 

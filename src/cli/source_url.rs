@@ -49,6 +49,12 @@ impl SourceUrl {
     }
 }
 
+/// Whether somebody who types this means a URL, right or wrong, and not a command.
+pub(crate) fn looks_like_url(text: &str) -> bool {
+    let scheme = text.split_once(':').map(|(scheme, _)| scheme);
+    scheme.is_some_and(|scheme| scheme == "mock" || scheme.parse::<DialectName>().is_ok())
+}
+
 /// One object of a bucket, as `partfs link` takes it: service, bucket and key. The key is taken as it is
 /// typed; nothing is decoded and no slash is trimmed.
 pub(crate) fn object(url: &str) -> Result<(DialectName, String, Key), Refusal> {

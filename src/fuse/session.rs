@@ -23,6 +23,8 @@ pub struct SessionOptions {
     pub allow_other: bool,
     /// Refuse every change, in the kernel already.
     pub read_only: bool,
+    /// Start no programs from it.
+    pub no_exec: bool,
     /// Dispatch threads; each has a buffer of 16 MiB. One is enough for one writer.
     pub threads: usize,
     /// The largest read or write that the kernel sends, in bytes; at least 4 KiB, which 0 stands for.
@@ -64,6 +66,9 @@ pub fn mount(
     ];
     if options.read_only {
         config.mount_options.push(MountOption::RO);
+    }
+    if options.no_exec {
+        config.mount_options.push(MountOption::NoExec);
     }
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(options.threads.max(1));

@@ -5,6 +5,7 @@
 //! [`READY`] ends the waiting with success; every other line is for the user; the end of the pipe
 //! without it is failure.
 
+use std::ffi::OsString;
 use std::io::{self, BufRead, BufReader, PipeReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,9 +18,10 @@ const READY: &str = "\u{1}partfs-ready";
 /// Most bytes of one line that is passed on.
 const MAX_LINE_BYTES: u64 = 64 << 10;
 
-/// Starts the daemon and waits until it serves the mount, or has said why it cannot.
-pub(crate) fn start() -> Result<Outcome, MountError> {
-    let (reader, mut child) = spawn()
+/// Starts the daemon with this command line, from the command word on, and waits until it serves the mount, or
+/// has said why it cannot.
+pub(crate) fn start(arguments: &[OsString]) -> Result<Outcome, MountError> {
+    let (reader, mut child) = spawn(arguments)
         .map_err(|error| MountError::new(format!("cannot start in the background: {error}")))?;
     if passes_on_until_ready(reader, &mut io::stderr()) {
         return Ok(Outcome::Done);
@@ -35,9 +37,9 @@ pub(crate) fn start() -> Result<Outcome, MountError> {
     }
 }
 
-fn spawn() -> io::Result<(PipeReader, Child)> {
+fn spawn(arguments: &[OsString]) -> io::Result<(PipeReader, Child)> {
     let (reader, writer) = io::pipe()?;
-    let mut arguments = std::env::args_os().skip(1);
+    let mut arguments = arguments.iter();
     let command_word = arguments.next();
     let mut command = Command::new(program());
     // Behind the command word and before everything else: after a `--` it would be an argument.

@@ -27,6 +27,8 @@ pub struct MountConfig {
     pub nonempty: bool,
     /// Whether every change is refused.
     pub read_only: bool,
+    /// Whether no program is started from it.
+    pub no_exec: bool,
     /// Whether other users are let in.
     pub allow_other: bool,
     /// Owner of what has none.
@@ -129,7 +131,10 @@ pub enum Start {
         notify_socket: Option<OsString>,
     },
     /// Starts another process, waits until it is ready and ends.
-    Background,
+    Background {
+        /// The command line from the command word on, which the other process gets as well.
+        arguments: Vec<OsString>,
+    },
     /// Is that other process.
     BackgroundChild,
 }
@@ -192,6 +197,8 @@ pub struct UmountConfig {
     pub mountpoint: PathBuf,
     /// Whether open files are no hindrance.
     pub lazy: bool,
+    /// Whether the connection is cut where the daemon does not answer.
+    pub force: bool,
     /// How long to wait for the daemon's end; without limit when `None`.
     pub timeout: Option<Duration>,
 }

@@ -16,6 +16,8 @@ pub(crate) enum Detach {
     IfIdle,
     /// They are not: the mount disappears, open files stay usable until closed.
     Lazily,
+    /// Neither they nor the daemon are: the connection to it is cut, and whoever waits for it gets an error.
+    Forced,
 }
 
 /// Why a mount is still there.
@@ -27,6 +29,9 @@ pub(crate) enum DetachError {
     /// An ordinary user needs fusermount3 and it is not there.
     #[error("only root may do that without fusermount3: apt install fuse3")]
     NoHelper,
+    /// fusermount3 cuts no connections.
+    #[error("only root may cut the connection to the daemon")]
+    OnlyRoot,
     /// What fusermount3 said.
     #[error("{0}")]
     Helper(String),
@@ -40,9 +45,13 @@ pub(crate) fn detach(mountpoint: &Path, how: Detach) -> Result<(), DetachError> 
     let flags = match how {
         Detach::IfIdle => UnmountFlags::NOFOLLOW,
         Detach::Lazily => UnmountFlags::NOFOLLOW | UnmountFlags::DETACH,
+        Detach::Forced => UnmountFlags::NOFOLLOW | UnmountFlags::FORCE,
     };
     match rustix::mount::unmount(mountpoint, flags) {
         Ok(()) => Ok(()),
+        // The connection is cut by now, and what is left of the mount is of no use.
+        Err(Errno::BUSY) if how == Detach::Forced => detach(mountpoint, Detach::Lazily),
+        Err(Errno::PERM) if how == Detach::Forced => Err(DetachError::OnlyRoot),
         Err(Errno::BUSY) => Err(DetachError::Busy),
         Err(Errno::PERM) => with_helper(mountpoint, how),
         Err(error) => Err(DetachError::System(error.into())),

@@ -234,6 +234,7 @@ pub(crate) fn session_options(config: &MountConfig) -> SessionOptions {
         source: config.shown.clone(),
         allow_other: config.allow_other,
         read_only: config.read_only,
+        no_exec: config.no_exec,
         threads: cores.min(MAX_SESSION_THREADS),
         request_bytes: block_bytes(config.memory_limit_bytes) as u32,
     }

@@ -94,11 +94,11 @@ fn say(text: &str) {
 
 /// `partfs mount`: in the background returns when the mount works, otherwise when it has ended.
 pub fn run(config: &MountConfig) -> Result<Outcome, MountError> {
-    match config.start {
-        Start::Background => {
+    match &config.start {
+        Start::Background { arguments } => {
             // What can be refused at once is refused without a second process.
             mountpoint::prepare(&config.mountpoint, config.nonempty)?;
-            background::start()
+            background::start(arguments)
         }
         Start::BackgroundChild => {
             background::leave_terminal()?;
@@ -222,7 +222,7 @@ fn runtime(file_threads: usize) -> Result<Runtime, MountError> {
 fn tell_ready(config: &MountConfig, mountpoint: &Path) -> Result<systemd::Notifier, MountError> {
     let notifier = match &config.start {
         Start::Foreground { notify_socket } => systemd::Notifier::new(notify_socket.clone()),
-        Start::Background | Start::BackgroundChild => systemd::Notifier::default(),
+        Start::Background { .. } | Start::BackgroundChild => systemd::Notifier::default(),
     };
     let status = format!("READY=1\nSTATUS={} at {}", config.shown, mountpoint.display());
     let told = match config.start {

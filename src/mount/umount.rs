@@ -29,16 +29,21 @@ const TICK: Duration = Duration::from_millis(500);
 pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
     let place = mountpoint::locate(&config.mountpoint)?;
     check_is_ours(&place)?;
-    let how = if config.lazy { Detach::Lazily } else { Detach::IfIdle };
+    let how = match (config.force, config.lazy) {
+        (true, _) => Detach::Forced,
+        (false, true) => Detach::Lazily,
+        (false, false) => Detach::IfIdle,
+    };
     match liveness::of(&place) {
         Liveness::Dead => {
             take_away(&place, Detach::Lazily)?;
             say(&format!("{} was a dead mount; it is cleared", place.display()));
             return Ok(Outcome::Done);
         }
-        Liveness::Silent if !config.lazy => {
+        Liveness::Silent if how == Detach::IfIdle => {
             return Err(MountError::new(format!(
-                "the daemon of {} does not answer; partfs umount --lazy {} detaches it",
+                "the daemon of {} does not answer; partfs umount --lazy {} detaches it, --force ends what waits \
+                 for it as well",
                 place.display(),
                 place.display()
             )));

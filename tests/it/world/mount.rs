@@ -202,6 +202,7 @@ impl Mounted {
             source: "mock:".to_owned(),
             allow_other: self.setup.allow_other,
             read_only: false,
+            no_exec: false,
             threads: 2,
             request_bytes: 1 << 20,
         };
