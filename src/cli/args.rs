@@ -77,6 +77,9 @@ pub(super) struct MountArgs {
     /// The whole command line from the command word on, for the process that starts in the background.
     #[arg(skip)]
     pub(super) arguments: Vec<OsString>,
+    /// Whether mount(8) asked.
+    #[arg(skip)]
+    pub(super) by_mount: bool,
     #[command(flatten)]
     pub(super) options: TypedOptions,
 }

@@ -118,6 +118,7 @@ impl Stop {
 
 /// Reads the command line, the first argument being the program's name, and the environment.
 pub fn parse(arguments: Vec<OsString>) -> Result<Command, Stop> {
+    let by_mount = Caller::of(&arguments) == Caller::Mount;
     let mount_helper::Translated { arguments, only_checked } =
         mount_helper::translated(arguments).map_err(Stop::Refused)?;
     let typed = args::Typed::try_parse_from(&arguments).map_err(Stop::Shape)?;
@@ -128,6 +129,7 @@ pub fn parse(arguments: Vec<OsString>) -> Result<Command, Stop> {
     }
     let command = match typed.command {
         args::TypedCommand::Mount(mut args) => {
+            args.by_mount = by_mount;
             args.arguments = arguments.into_iter().skip(1).collect();
             let config = resolve::mount(args, environment);
             config.map(|config| match only_checked {

@@ -185,7 +185,9 @@ fn start(args: &MountArgs, environment: &Environment) -> Start {
             Start::Foreground { notify_socket: environment.get("NOTIFY_SOCKET").map(Into::into) }
         }
         (false, true) => Start::BackgroundChild,
-        (false, false) => Start::Background { arguments: args.arguments.clone() },
+        (false, false) => {
+            Start::Background { arguments: args.arguments.clone(), by_mount: args.by_mount }
+        }
     }
 }
 

@@ -134,6 +134,8 @@ pub enum Start {
     Background {
         /// The command line from the command word on, which the other process gets as well.
         arguments: Vec<OsString>,
+        /// Whether mount(8) asked, so that umount(8) shall find its way to us.
+        by_mount: bool,
     },
     /// Is that other process.
     BackgroundChild,

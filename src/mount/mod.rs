@@ -20,6 +20,7 @@ mod staging;
 mod state;
 pub mod status;
 mod systemd;
+mod utab;
 pub mod umount;
 pub mod uploads;
 
@@ -95,10 +96,14 @@ fn say(text: &str) {
 /// `partfs mount`: in the background returns when the mount works, otherwise when it has ended.
 pub fn run(config: &MountConfig) -> Result<Outcome, MountError> {
     match &config.start {
-        Start::Background { arguments } => {
+        Start::Background { arguments, by_mount } => {
             // What can be refused at once is refused without a second process.
-            mountpoint::prepare(&config.mountpoint, config.nonempty)?;
-            background::start(arguments)
+            let place = mountpoint::prepare(&config.mountpoint, config.nonempty)?;
+            let outcome = background::start(arguments)?;
+            if *by_mount {
+                utab::remember(&config.shown, &place);
+            }
+            Ok(outcome)
         }
         Start::BackgroundChild => {
             background::leave_terminal()?;

@@ -16,7 +16,7 @@ use super::detach::{Detach, DetachError, detach};
 use super::last_words::{Busy, End, Listener};
 use super::liveness::{self, Liveness};
 use super::status::{Bars, Progress};
-use super::{MountError, Outcome, mountinfo, mountpoint, say};
+use super::{MountError, Outcome, mountinfo, mountpoint, say, utab};
 
 /// After this the user is told what is being waited for, …
 const QUIET: Duration = Duration::from_secs(1);
@@ -37,6 +37,7 @@ pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
     match liveness::of(&place) {
         Liveness::Dead => {
             take_away(&place, Detach::Lazily)?;
+            utab::forget(&place);
             say(&format!("{} was a dead mount; it is cleared", place.display()));
             return Ok(Outcome::Done);
         }
@@ -53,6 +54,7 @@ pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
     // Opened before the unmount, while the names can only mean this daemon.
     let daemon = liveness::status_of(&place).ok().and_then(|daemon| Daemon::open(&daemon));
     take_away(&place, how)?;
+    utab::forget(&place);
     match daemon {
         Some(daemon) => daemon.wait(config.timeout),
         None => Err(MountError::new(
