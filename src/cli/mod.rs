@@ -117,7 +117,8 @@ impl Stop {
 }
 
 /// Reads the command line, the first argument being the program's name, and the environment.
-pub fn parse(arguments: Vec<OsString>) -> Result<Command, Stop> {
+pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
+    let arguments: Vec<_> = arguments.into_iter().collect();
     let by_mount = Caller::of(&arguments) == Caller::Mount;
     let mount_helper::Translated { arguments, only_checked } =
         mount_helper::translated(arguments).map_err(Stop::Refused)?;

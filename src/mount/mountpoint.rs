@@ -37,20 +37,18 @@ pub(crate) fn prepare(path: &Path, nonempty: bool) -> Result<PathBuf, MountError
     Ok(place)
 }
 
-/// The path without links. A dead mount cannot be looked at, but its parent can.
+/// The path without links. A mount of ours is found by its parent and its name alone: one whose daemon is dead
+/// cannot be looked at, and one whose daemon hangs must not be.
 pub(crate) fn locate(path: &Path) -> Result<PathBuf, MountError> {
-    match fs::canonicalize(path) {
-        Ok(place) => Ok(place),
-        Err(error) if liveness::is_disconnected(&error) => {
-            match (path.parent(), path.file_name()) {
-                (Some(parent), Some(name)) => fs::canonicalize(parent)
-                    .map(|parent| parent.join(name))
-                    .map_err(|error| cannot_look(path, &error)),
-                _ => Err(cannot_look(path, &error)),
-            }
+    if let (Some(parent), Some(name)) = (path.parent(), path.file_name())
+        && let Ok(parent) = fs::canonicalize(parent)
+    {
+        let place = parent.join(name);
+        if mountinfo::at(&place).ok().flatten().is_some_and(|mount| mount.is_ours()) {
+            return Ok(place);
         }
-        Err(error) => Err(cannot_look(path, &error)),
     }
+    fs::canonicalize(path).map_err(|error| cannot_look(path, &error))
 }
 
 /// Detaches what a dead partfs left here and says so. False when there is nothing of the kind; an

@@ -8,6 +8,7 @@ mod memory;
 mod metrics;
 mod mistakes;
 mod mock;
+pub(crate) mod mount_helper;
 mod mountpoints;
 pub(crate) mod place;
 mod refusals;

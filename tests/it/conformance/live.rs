@@ -30,7 +30,7 @@ async fn live() {
     let config = match cli::parse(arguments) {
         Ok(Command::Mount(config)) => config,
         Ok(_) => unreachable!("a mount was asked for"),
-        Err(stop) => panic!("exit code {}", stop.report()),
+        Err(stop) => panic!("exit code {}", stop.report(cli::Caller::User)),
     };
     let Source::Bucket(connection) = config.source else {
         panic!("{url}: the mock has tests of its own")

@@ -247,7 +247,12 @@ impl Daemon {
 
     /// As systemd does.
     pub(super) fn tell_to_stop(&self) {
-        let _ = kill_process(Pid::from_child(&self.child), Signal::TERM);
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    pub(super) fn signal(&self, signal: Signal) {
+        let _ = kill_process(Pid::from_child(&self.child), signal);
     }
 
     /// What it has told the service manager since it was ready, or since the last time.

@@ -14,9 +14,11 @@ use partfs::mock::{Action, FaultRule, MockDialect};
 use partfs::store::Operation;
 use rustix::io::Errno;
 use rustix::mount::{UnmountFlags, unmount};
+use rustix::process::Signal;
 use tokio::time::Instant;
 
 use super::place::{Bucket, Daemon};
+use crate::cli::mount_helper::Helpers;
 use crate::cli::partfs;
 use crate::world::pattern;
 
@@ -346,6 +348,39 @@ fn umount_names_what_a_daemon_in_the_background_could_not_store() {
     assert_eq!(ran.code, Some(1), "{}", ran.stderr);
     assert!(ran.stderr.ends_with(LOST), "{}", ran.stderr);
     assert!(!bucket.is_mounted());
+}
+
+#[test]
+fn the_helper_of_umount_tells_the_same_with_the_code_of_umount() {
+    let Some(bucket) = Bucket::new(MockDialect::Cos) else { return };
+    let mounted = bucket.command(&["--drain-timeout", "1s"]).status().unwrap();
+    assert!(mounted.success());
+    with_attributes_on_their_way(&bucket);
+    let ran = Helpers::new().run("umount", &["DIR"], bucket.root());
+    assert_eq!(ran.code, Some(32), "{}", ran.stderr);
+    assert!(ran.stderr.ends_with(LOST), "{}", ran.stderr);
+    assert!(!bucket.is_mounted());
+}
+
+#[test]
+fn a_daemon_that_does_not_answer_is_cut_off_when_umount_is_told_to() {
+    let Some(bucket) = with_old_object() else { return };
+    let mut daemon = bucket.mount(None, &[]);
+    let mut file = ManuallyDrop::new(half_written(&bucket));
+    daemon.signal(Signal::STOP);
+    let ran = bucket.umount(&[]);
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("does not answer") && bucket.is_mounted(), "{}", ran.stderr);
+    let ran = bucket.umount(&["--force"]);
+    // Nobody knows what it had stored.
+    assert_eq!(ran.code, Some(1), "{}", ran.stderr);
+    assert!(ran.stderr.contains("was not waited for") && !bucket.is_mounted(), "{}", ran.stderr);
+    assert!(file.write_all(b"x").is_err(), "who waits for it is let go");
+    daemon.signal(Signal::CONT);
+    assert_eq!(ends_soon(&mut daemon), Some(1));
+    assert!(bucket.words().contains("lost: f: still open"), "{}", bucket.words());
+    nothing_is_half_written(&bucket);
+    drop(ManuallyDrop::into_inner(file));
 }
 
 #[test]
