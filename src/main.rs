@@ -35,6 +35,11 @@ fn main() -> ExitCode {
         Command::ManPages(dir) => {
             return written(cli::write_man_pages(&dir), &dir.display().to_string());
         }
+        Command::AskMount { mountpoint, device } => {
+            // Its daemon is the only one who listens, and has gone when this fails.
+            let _ = mount::asker::run(&mountpoint, device);
+            return ExitCode::SUCCESS;
+        }
         Command::Nothing => Ok(Outcome::Done),
     };
     match result {

@@ -60,6 +60,13 @@ pub enum Command {
     Completions(Shell),
     /// Write the manual pages below this directory.
     ManPages(PathBuf),
+    /// Ask a mount whenever the daemon wants.
+    AskMount {
+        /// Where it is.
+        mountpoint: PathBuf,
+        /// The number of its device.
+        device: u64,
+    },
     /// Nothing: somebody only wanted to know whether it could be asked for (`mount -f`).
     Nothing,
 }
@@ -148,6 +155,9 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         }
         args::TypedCommand::Link(args) => {
             link::link(args, environment).map(|config| Command::Link(Box::new(config)))
+        }
+        args::TypedCommand::AskMount(args::AskMountArgs { mountpoint, device }) => {
+            Ok(Command::AskMount { mountpoint, device })
         }
         args::TypedCommand::Mock(args) => resolve::mock(args, &environment).map(Command::Mock),
         args::TypedCommand::Completions(args) => Ok(Command::Completions(args.shell)),

@@ -2,6 +2,7 @@
 //! nothing can be wrong with the configuration itself, only with the world.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use super::args::{
     CheckArgs, Etags, MockArgs, MountArgs, StatusArgs, TypedOptions, TypedPlace, UmountArgs,
@@ -182,13 +183,22 @@ fn missing(argument: &str, name: &str) -> Refusal {
 fn start(args: &MountArgs, environment: &Environment) -> Start {
     match (args.foreground, args.background_child) {
         (true, _) => {
-            Start::Foreground { notify_socket: environment.get("NOTIFY_SOCKET").map(Into::into) }
+            let notify_socket = environment.get("NOTIFY_SOCKET").map(Into::into);
+            Start::Foreground { notify_socket, watchdog: watchdog(environment) }
         }
         (false, true) => Start::BackgroundChild,
         (false, false) => {
             Start::Background { arguments: args.arguments.clone(), by_mount: args.by_mount }
         }
     }
+}
+
+/// Within which time systemd expects a ping: sd_watchdog_enabled(3). Another process may be meant.
+fn watchdog(environment: &Environment) -> Option<Duration> {
+    let number = |name| environment.get(name).and_then(|text| text.parse::<u64>().ok());
+    let meant = environment.get("WATCHDOG_PID").is_none()
+        || number("WATCHDOG_PID") == Some(u64::from(std::process::id()));
+    number("WATCHDOG_USEC").filter(|usec| meant && *usec > 0).map(Duration::from_micros)
 }
 
 /// What was typed that other places can say as well.

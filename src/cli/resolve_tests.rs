@@ -29,6 +29,24 @@ fn the_shortest_line_has_all_defaults() {
 }
 
 #[test]
+fn pings_are_sent_when_systemd_wants_them_of_this_process() {
+    let watchdog = |environment: &[(&str, &str)]| {
+        match resolved("mock: /mnt --foreground", environment).unwrap().start {
+            Start::Foreground { watchdog, .. } => watchdog,
+            start => panic!("{start:?}"),
+        }
+    };
+    let minute = Some(Duration::from_secs(60));
+    let me = std::process::id().to_string();
+    assert_eq!(watchdog(&[]), None);
+    assert_eq!(watchdog(&[("WATCHDOG_USEC", "60000000")]), minute);
+    assert_eq!(watchdog(&[("WATCHDOG_USEC", "60000000"), ("WATCHDOG_PID", &me)]), minute);
+    assert_eq!(watchdog(&[("WATCHDOG_USEC", "60000000"), ("WATCHDOG_PID", "1")]), None);
+    assert_eq!(watchdog(&[("WATCHDOG_USEC", "0")]), None);
+    assert_eq!(watchdog(&[("WATCHDOG_USEC", "soon")]), None);
+}
+
+#[test]
 fn a_bucket_needs_a_region_or_an_endpoint_and_keys() {
     let url = "cos://b-1250000000/p /mnt";
     assert!(resolved(url, KEYS).unwrap_err().contains("in which region"));

@@ -53,7 +53,7 @@ fn spawn(arguments: &[OsString]) -> io::Result<(PipeReader, Child)> {
 
 /// This program. The path keeps its name in `ps`; after an update that replaced the file only the
 /// link in /proc still leads to what is running.
-fn program() -> PathBuf {
+pub(crate) fn program() -> PathBuf {
     match std::env::current_exe() {
         Ok(path) if path.is_file() => path,
         _ => PathBuf::from("/proc/self/exe"),

@@ -129,6 +129,8 @@ pub enum Start {
     Foreground {
         /// systemd's `NOTIFY_SOCKET`.
         notify_socket: Option<OsString>,
+        /// Within which time it expects a ping, if it does.
+        watchdog: Option<Duration>,
     },
     /// Starts another process, waits until it is ready and ends.
     Background {

@@ -1,5 +1,5 @@
 //! Whether somebody answers at a mount point. Asking a FUSE mount may block for ever when its daemon
-//! hangs, so the question is asked by a thread that may be left behind.
+//! hangs, so it is asked by somebody who may be left behind.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -12,6 +12,7 @@ use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use super::asker::{Answer, Asker};
 use super::mountinfo;
 use crate::fs::control;
 
@@ -29,14 +30,16 @@ pub(crate) enum Liveness {
     Silent,
 }
 
-/// Asks for the size of the file system: of all questions the one that the kernel always passes on.
-/// Attributes and names it believes for `attr_ttl` and answers itself, also for a daemon that is dead.
+/// Asks in a process of its own: the kernel lets nobody end who waits for an answer, so neither would this process.
 ///
-/// A mount of a user who did not let us in counts as alive: for us the kernel asks nobody.
+/// A mount of a user who did not let us in counts as alive, because for us the kernel asks nobody; so does one that
+/// cannot be asked: what is done next has words of its own.
 pub(crate) fn of(mountpoint: &Path) -> Liveness {
-    let path = mountpoint.to_owned();
-    match ask(move || rustix::fs::statfs(&path).map(drop).map_err(io::Error::from)) {
-        Some(Err(error)) if is_disconnected(&error) => Liveness::Dead,
+    let device = mountinfo::at(mountpoint).ok().flatten().and_then(|mount| mount.device);
+    let asker = device.and_then(|device| Asker::start(mountpoint, device).ok());
+    let Some(mut asker) = asker else { return Liveness::Alive };
+    match ask(move || asker.ask()) {
+        Some(Some(Answer::Disconnected)) => Liveness::Dead,
         Some(_) => Liveness::Alive,
         None => Liveness::Silent,
     }
@@ -94,13 +97,6 @@ fn become_user(user: u32, group: u32) -> io::Result<()> {
     let (user, group) = (Uid::from_raw(user), Gid::from_raw(group));
     set_thread_res_gid(group, group, group)?;
     Ok(set_thread_res_uid(user, user, user)?)
-}
-
-/// Whether the error is what the kernel says of a mount without a daemon.
-pub(crate) fn is_disconnected(error: &io::Error) -> bool {
-    use rustix::io::Errno;
-    let codes = [Errno::NOTCONN, Errno::CONNABORTED].map(Errno::raw_os_error);
-    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 /// The answer to a question that may block, or `None` after a while.

@@ -1,6 +1,7 @@
 //! Builds everything and runs it: the one place that knows all layers, and the life of the process
 //! from the mount point check to the last upload. Knows no request format and reads no environment.
 
+pub mod asker;
 mod background;
 pub mod check;
 mod config;
@@ -23,6 +24,7 @@ mod systemd;
 mod utab;
 pub mod umount;
 pub mod uploads;
+mod watchdog;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -156,6 +158,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let device = session.device();
     let ended = serve::watch(session).map_err(cannot("start a thread"))?;
     info!("{} is mounted at {}", config.shown, mountpoint.display());
+    let watchdog = start_watchdog(config, &mountpoint, device, runtime.handle());
     let notifier = tell_ready(config, &mountpoint)?;
     let drain_timeout = config.drain_timeout;
     let last_words = last_words.ok();
@@ -166,6 +169,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
         drain_timeout,
         has_journal,
         notifier,
+        watchdog,
         last_words,
         ended,
     };
@@ -223,12 +227,30 @@ fn runtime(file_threads: usize) -> Result<Runtime, MountError> {
         .map_err(cannot("start"))
 }
 
+fn notifier(config: &MountConfig) -> systemd::Notifier {
+    match &config.start {
+        Start::Foreground { notify_socket, .. } => systemd::Notifier::new(notify_socket.clone()),
+        Start::Background { .. } | Start::BackgroundChild => systemd::Notifier::default(),
+    }
+}
+
+/// Where a service manager wants pings. A daemon that cannot send any works, and is told of by its log.
+fn start_watchdog(
+    config: &MountConfig,
+    mountpoint: &Path,
+    device: u64,
+    runtime: &tokio::runtime::Handle,
+) -> Option<watchdog::Watchdog> {
+    let Start::Foreground { watchdog: Some(period), .. } = &config.start else { return None };
+    let notifier = notifier(config);
+    watchdog::Watchdog::start(*period, notifier, mountpoint, device, runtime.clone())
+        .inspect_err(|error| tracing::error!(%error, "no pings for the watchdog of systemd"))
+        .ok()
+}
+
 /// Tells whoever waits. On failure the mount goes again: nobody would know of it.
 fn tell_ready(config: &MountConfig, mountpoint: &Path) -> Result<systemd::Notifier, MountError> {
-    let notifier = match &config.start {
-        Start::Foreground { notify_socket } => systemd::Notifier::new(notify_socket.clone()),
-        Start::Background { .. } | Start::BackgroundChild => systemd::Notifier::default(),
-    };
+    let notifier = notifier(config);
     let status = format!("READY=1\nSTATUS={} at {}", config.shown, mountpoint.display());
     let told = match config.start {
         Start::BackgroundChild => background::tell_ready(),

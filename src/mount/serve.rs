@@ -20,6 +20,7 @@ use super::detach::{Detach, DetachError, detach};
 use super::last_words::{Busy, End, LastWords};
 use super::signals::StopSignals;
 use super::systemd::{self, Notifier};
+use super::watchdog::Watchdog;
 use super::{MountError, Outcome, mountinfo, say};
 use crate::fs::{DrainReport, FileSystem};
 use crate::fuse::session::Session;
@@ -44,6 +45,8 @@ pub(crate) struct Served {
     pub(crate) has_journal: bool,
     /// Who wants to know.
     pub(crate) notifier: Notifier,
+    /// Pings for it.
+    pub(crate) watchdog: Option<Watchdog>,
     /// Who else wants to know.
     pub(crate) last_words: Option<LastWords>,
     /// Becomes ready when the session has ended.
@@ -76,6 +79,9 @@ pub(crate) async fn serve(
         ended = &mut served.ended => Cause::Unmounted { aborted: report_end(ended) },
         name = signals.next() => Cause::Told(name),
     };
+    if let Some(watchdog) = &served.watchdog {
+        watchdog.ending();
+    }
     // Who asks twice wants out at once. After an unmount the first signal asks for what is done already.
     let patience = match cause {
         Cause::Unmounted { .. } => 2,

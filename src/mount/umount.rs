@@ -34,7 +34,8 @@ pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
         (false, true) => Detach::Lazily,
         (false, false) => Detach::IfIdle,
     };
-    match liveness::of(&place) {
+    let liveness = liveness::of(&place);
+    match liveness {
         Liveness::Dead => {
             take_away(&place, Detach::Lazily)?;
             utab::forget(&place);
@@ -52,7 +53,11 @@ pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
         Liveness::Silent | Liveness::Alive => {}
     }
     // Opened before the unmount, while the names can only mean this daemon.
-    let daemon = liveness::status_of(&place).ok().and_then(|daemon| Daemon::open(&daemon));
+    let daemon = match liveness {
+        // Nor would it say who it is.
+        Liveness::Silent => None,
+        _ => liveness::status_of(&place).ok().and_then(|daemon| Daemon::open(&daemon)),
+    };
     take_away(&place, how)?;
     utab::forget(&place);
     match daemon {

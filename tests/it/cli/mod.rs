@@ -28,7 +28,7 @@ pub(crate) fn partfs<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -
     let mut command = Command::new(env!("CARGO_BIN_EXE_partfs"));
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        let ours = ["PARTFS_", "TENCENTCLOUD_", "NOTIFY_SOCKET"];
+        let ours = ["PARTFS_", "TENCENTCLOUD_", "NOTIFY_SOCKET", "WATCHDOG_"];
         if ours.iter().any(|prefix| text.starts_with(prefix)) {
             command.env_remove(&name);
         }
