@@ -186,18 +186,22 @@ mod tests {
         let expected = Ok("partfs mount -o rw,_netdev -- mock: /mnt".to_owned());
         assert_eq!(said("/sbin/mount.fuse.partfs mock: /mnt -o rw,_netdev"), expected);
         assert_eq!(said("mount.partfs -n -v mock: -orw,_netdev /mnt -t fuse.partfs"), expected);
-        assert_eq!(said("/usr/bin/partfs mock: /mnt -o rw,_netdev"), expected, "as mount.fuse3 does");
-        assert_eq!(said("mount.partfs mock: /mnt -r"), Ok("partfs mount -o ro -- mock: /mnt".into()));
+        assert_eq!(
+            said("/usr/bin/partfs mock: /mnt -o rw,_netdev"),
+            expected,
+            "as mount.fuse3 does"
+        );
+        assert_eq!(
+            said("mount.partfs mock: /mnt -r"),
+            Ok("partfs mount -o ro -- mock: /mnt".into())
+        );
         let checked = "partfs mount -- mock: /mnt (only checked)";
         assert_eq!(said("mount.fuse.partfs mock: /mnt -fnv"), Ok(checked.to_owned()));
         assert_eq!(
             said("mount.fuse.partfs -s mock: /mnt -o ro,colour=red,part_size=8M"),
             Ok("partfs mount -o ro,part_size=8M -- mock: /mnt".into())
         );
-        assert_eq!(
-            said("mount.fuse.partfs -- -odd /mnt"),
-            Ok("partfs mount -- -odd /mnt".into())
-        );
+        assert_eq!(said("mount.fuse.partfs -- -odd /mnt"), Ok("partfs mount -- -odd /mnt".into()));
     }
 
     #[test]

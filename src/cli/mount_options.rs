@@ -81,7 +81,8 @@ fn option(word: &str) -> Result<Option<(&'static dyn Described, String)>, Refusa
         Some((name, value)) => (name, Some(value)),
         None => (word, None),
     };
-    if name.is_empty() && value.is_none() || name.starts_with("x-")
+    if name.is_empty() && value.is_none()
+        || name.starts_with("x-")
         || name.starts_with("X-")
         || name == "comment"
     {

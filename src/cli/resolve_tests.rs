@@ -30,12 +30,14 @@ fn the_shortest_line_has_all_defaults() {
 
 #[test]
 fn pings_are_sent_when_systemd_wants_them_of_this_process() {
-    let watchdog = |environment: &[(&str, &str)]| {
-        match resolved("mock: /mnt --foreground", environment).unwrap().start {
+    let watchdog =
+        |environment: &[(&str, &str)]| match resolved("mock: /mnt --foreground", environment)
+            .unwrap()
+            .start
+        {
             Start::Foreground { watchdog, .. } => watchdog,
             start => panic!("{start:?}"),
-        }
-    };
+        };
     let minute = Some(Duration::from_secs(60));
     let me = std::process::id().to_string();
     assert_eq!(watchdog(&[]), None);

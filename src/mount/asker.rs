@@ -9,7 +9,9 @@ use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use rustix::io::Errno;
-use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs};
+use rustix::thread::{
+    CapabilitySet, CapabilitySets, capabilities, set_capabilities, set_no_new_privs,
+};
 
 use super::{background, mountinfo};
 
@@ -120,7 +122,8 @@ fn confine() {
     if let Ok(now) = capabilities(None) {
         let permitted = now.permitted & CapabilitySet::DAC_READ_SEARCH;
         let inheritable = CapabilitySet::empty();
-        let _ = set_capabilities(None, CapabilitySets { effective: permitted, permitted, inheritable });
+        let _ =
+            set_capabilities(None, CapabilitySets { effective: permitted, permitted, inheritable });
     }
 }
 

@@ -21,9 +21,9 @@ mod staging;
 mod state;
 pub mod status;
 mod systemd;
-mod utab;
 pub mod umount;
 pub mod uploads;
+mod utab;
 mod watchdog;
 
 use std::fmt;

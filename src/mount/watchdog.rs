@@ -119,12 +119,16 @@ fn judge(answer: Option<Answer>, ending: bool) -> (bool, Option<&'static str>) {
         Some(Answer::Disconnected) => (false, None),
         Some(Answer::NotLetIn) => (
             true,
-            Some("watchdog: the kernel does not let this user ask the mount; pings say only that the process works"),
+            Some(
+                "watchdog: the kernel does not let this user ask the mount; pings say only that the process works",
+            ),
         ),
         None => (
             true,
-            Some("watchdog: the process that asks the mount is gone; until there is one, pings say only that the \
-                  process works"),
+            Some(
+                "watchdog: the process that asks the mount is gone; until there is one, pings say only that the \
+                  process works",
+            ),
         ),
     }
 }

@@ -197,7 +197,9 @@ fn mount_and_umount_and_fstab_work() {
     }
     let mut command = Command::new("unshare");
     // With processes of its own: what fails in the middle leaves no daemon behind.
-    command.args(["-m", "-p", "-f", "--mount-proc", "sh", "-c", REAL_MOUNT, "sh"]).arg(place.path());
+    command
+        .args(["-m", "-p", "-f", "--mount-proc", "sh", "-c", REAL_MOUNT, "sh"])
+        .arg(place.path());
     command.arg(env!("CARGO_BIN_EXE_partfs"));
     let ran = run(&mut command);
     assert_eq!(ran.code, Some(0), "{}\n{}", ran.stdout, ran.stderr);

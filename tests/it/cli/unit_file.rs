@@ -1,4 +1,4 @@
-//! The systemd unit does not hide the mount from the machine.
+//! What the systemd units must not say, and what the rest of the package rests on.
 
 use std::fs;
 
@@ -39,17 +39,76 @@ const HIDING: &[&str] = &[
     "DynamicUser",
 ];
 
+/// Directives that take set-uid away from whoever the service starts, fusermount3 among them, where the manager is no
+/// root: NoNewPrivileges itself, and all that work by a seccomp filter.
+const WITHOUT_SETUID: &[&str] = &[
+    "NoNewPrivileges",
+    "SystemCallFilter",
+    "SystemCallArchitectures",
+    "SystemCallLog",
+    "RestrictAddressFamilies",
+    "RestrictNamespaces",
+    "RestrictRealtime",
+    "RestrictSUIDSGID",
+    "LockPersonality",
+    "MemoryDenyWriteExecute",
+    "ProtectClock",
+    "ProtectHostname",
+];
+
+/// Directives of a unit with their values.
+fn directives(unit: &str) -> Vec<(String, String)> {
+    let path = format!("{}/systemd/{unit}", env!("CARGO_MANIFEST_DIR"));
+    let text = fs::read_to_string(path).unwrap();
+    let lines = text.lines().filter(|line| !line.starts_with('#'));
+    let pairs = lines.filter_map(|line| line.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+fn forbidden<'a>(found: &'a [(String, String)], names: &[&str]) -> Vec<&'a str> {
+    let names = found.iter().map(|(name, _)| name.as_str()).filter(|name| names.contains(name));
+    names.collect()
+}
+
 #[test]
 fn no_directive_hides_the_mount() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/systemd/partfs@.service");
-    let unit = fs::read_to_string(path).unwrap();
-    let names: Vec<&str> = unit
-        .lines()
-        .filter(|line| !line.starts_with('#'))
-        .filter_map(|line| line.split_once('='))
-        .map(|(name, _)| name)
-        .collect();
-    assert!(names.contains(&"ExecStart"), "this is no unit: {path}");
-    let hiding: Vec<_> = names.iter().filter(|name| HIDING.contains(name)).collect();
-    assert!(hiding.is_empty(), "{hiding:?}");
+    for unit in ["partfs@.service", "user/partfs@.service"] {
+        let found = directives(unit);
+        assert!(found.iter().any(|(name, _)| name == "ExecStart"), "{unit} is no unit");
+        assert_eq!(forbidden(&found, HIDING), [""; 0], "{unit}");
+    }
+}
+
+#[test]
+fn a_user_can_mount_with_fusermount() {
+    assert_eq!(forbidden(&directives("user/partfs@.service"), WITHOUT_SETUID), [""; 0]);
+}
+
+#[test]
+fn both_units_live_alike() {
+    let (system, user) = (directives("partfs@.service"), directives("user/partfs@.service"));
+    let of = |unit: &[(String, String)], name: &str| -> Vec<String> {
+        unit.iter().filter(|(known, _)| known == name).map(|(_, value)| value.clone()).collect()
+    };
+    for name in [
+        "Type",
+        "NotifyAccess",
+        "ExecStart",
+        "ExecReload",
+        "Restart",
+        "RestartPreventExitStatus",
+        "RestartSec",
+        "TimeoutStartSec",
+        "TimeoutStopSec",
+        "KillMode",
+        "WatchdogSec",
+        "StartLimitIntervalSec",
+        "StartLimitBurst",
+    ] {
+        assert_eq!(of(&system, name), of(&user, name), "{name}");
+        assert_eq!(of(&system, name).len(), 1, "{name}");
+    }
+    // Without "-i" umount(8) would call our helper.
+    assert_eq!(of(&system, "ExecStopPost"), ["-+/usr/bin/umount -i -l %f"]);
+    assert_eq!(of(&user, "ExecStopPost"), ["-/usr/bin/fusermount3 -uz %f"]);
 }

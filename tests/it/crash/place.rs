@@ -134,6 +134,22 @@ impl Bucket {
         command
     }
 
+    /// What a service needs to mount it: the file of its options, and that of its variables.
+    pub(super) fn as_service(&self, more: &str) -> (String, String) {
+        let (scheme, bucket) = (self.scheme, &self.config.bucket);
+        let (endpoint, state) = (self.server.address(), self.dir.path().join("state"));
+        let state = state.display();
+        let options = format!(
+            "url = \"{scheme}://{bucket}\"\nendpoint = \"http://{endpoint}\"\nregion = \"test-1\"\n\
+             log_level = \"off\"\npart_size = \"1MiB\"\nstate_dir = \"{state}\"\n{more}"
+        );
+        let MockConfig { access_key_id, secret_access_key, .. } = &self.config;
+        let keys = format!(
+            "PARTFS_ACCESS_KEY_ID={access_key_id}\nPARTFS_SECRET_ACCESS_KEY={secret_access_key}\n"
+        );
+        (options, keys)
+    }
+
     /// `partfs umount`.
     pub(super) fn umount(&self, more: &[&str]) -> Ran {
         self.place.umount(more)
