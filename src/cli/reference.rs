@@ -26,8 +26,9 @@ When an option is given in more than one place, the first of this list counts. S
 `8MiB`, `8M` or `8388608`; times `500ms`, `1.5s`, `10m`, `2h`, or a number of seconds. A switch is
 `true` or `false`; as a flag or an `-o` word its name alone means `true`. An option that does not
 exist is refused wherever it stands. In `-o`, the words of fstab(5) that are for others (`_netdev`,
-`nofail`, `noauto`, `x-…`, `defaults`, `nosuid`, …) are accepted and ignored; a comma inside a value
-is written `\\,`.
+`nofail`, `noauto`, `x-…`, `defaults`, `nosuid`, …) are accepted and ignored: a mount is always `nosuid,nodev,noatime`, also with
+`suid` or `dev`. `ro`, `rw`, `exec`, `noexec`, `user` and `users` are meant. `config=FILE` there is `--config FILE`. A comma
+inside a value is written `\\,`.
 
 ";
 
@@ -35,7 +36,7 @@ is written `\\,`.
 pub(super) const TAIL: &str = "
 Besides these, `partfs mount` has `--foreground` (`-f`), which keeps it in the foreground and sends the
 log to standard error. With `--foreground` under systemd (`NOTIFY_SOCKET`), readiness and stopping are
-reported to systemd.
+reported to systemd, and its watchdog (`WATCHDOG_USEC`) gets its pings. [SYSTEMD.md](SYSTEMD.md) has units and lines for fstab.
 
 `partfs check URL`, `partfs link URL` and `partfs uploads list|abort URL` take the same options from the same places. `partfs link` prints an
 address of one object (its `URL` is `cos://BUCKET-APPID/KEY` and so on, with the whole key as it is, not
@@ -94,7 +95,8 @@ write the new file beside the old one and rename it. Variables are read once, at
 ## Exit codes
 
 0: done. 1: it failed, or something that was written could not be uploaded. 2: the command line, the
-environment or the file is wrong.
+environment or the file is wrong. Called by mount(8) and umount(8), as `mount.fuse.partfs` and `umount.fuse.partfs`, the codes are
+theirs: 32 instead of 1, and 1 instead of 2.
 
 A daemon ends with 0 when everything is stored, also after SIGTERM or SIGINT. With 1 when a file is not: each is named
 on standard error and in the log, as `lost: PATH: why`. A second signal is 1, too. `partfs umount` has the exit code and
