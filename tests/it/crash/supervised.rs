@@ -4,6 +4,7 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::mem::ManuallyDrop;
 use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
 use std::thread;
 use std::time::Duration;
 
@@ -11,9 +12,11 @@ use partfs::mock::{Action, FaultRule, MockDialect};
 use partfs::store::Operation;
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, kill_process};
+use tokio::time::Instant;
 
 use super::manager::{Manager, WATCHDOG, would_restart};
 use super::place::Bucket;
+use crate::world::mount::can_run;
 use crate::world::pattern;
 
 const MIB: usize = 1 << 20;
@@ -124,6 +127,31 @@ fn a_daemon_that_hangs_is_ended_by_the_watchdog_and_the_next_one_goes_on() {
     let manager = manager.goes_on_after(ended.status).expect("it is started again");
     drop(ManuallyDrop::into_inner(file));
     is_whole_and_goes_on(&bucket, manager);
+}
+
+#[test]
+fn there_are_no_pings_while_the_kernel_gets_no_answers_although_the_runtime_works() {
+    let Some(bucket) = Bucket::new(MockDialect::Cos) else { return };
+    if !can_run("strace") {
+        return;
+    }
+    let mut manager = Manager::start(&bucket, "").unwrap();
+    assert!(manager.hears(SOON, "WATCHDOG=1"));
+    // Each answer to the kernel takes a minute; everything else goes on.
+    let mut strace = Command::new("strace")
+        .args(["-f", "-q", "-o", "/dev/null", "-e", "inject=writev:delay_enter=60000000", "-p"])
+        .arg(manager.pid().as_raw_nonzero().to_string())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + SOON;
+    while manager.hears(3 * WATCHDOG, "WATCHDOG=1") {
+        assert!(Instant::now() < deadline, "pings without answers");
+    }
+    strace.kill().unwrap();
+    strace.wait().unwrap();
+    assert!(manager.hears(SOON, "WATCHDOG=1"), "it answers again");
+    let (ended, _) = manager.stop();
+    assert_eq!((ended.status.code(), ended.overdue), (Some(0), false));
 }
 
 #[test]
