@@ -7,6 +7,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use rustix::io::Errno;
 use rustix::process::{Gid, Uid, geteuid};
 use rustix::thread::{set_thread_res_gid, set_thread_res_uid};
 use serde::Deserialize;
@@ -56,10 +57,14 @@ pub(crate) enum NoStatus {
     Unknown(serde_json::Error),
 }
 
-/// What the status file of a mount says, as `T`, which may be a part of it.
+/// What the status file of a mount says, as `T`, which may be a part of it. Not read where the daemon does not
+/// answer: then nobody could end this process before it does.
 ///
 /// The kernel lets nobody but its user into a mount, not even root, who therefore asks as that user.
 pub(crate) fn status_of<T: DeserializeOwned>(mountpoint: &Path) -> Result<T, NoStatus> {
+    if of(mountpoint) == Liveness::Silent {
+        return Err(NoStatus::Silent);
+    }
     let path: PathBuf = mountpoint.join(control::NAME).join(control::STATUS_NAME);
     let owner = mountinfo::at(mountpoint).ok().flatten().and_then(|it| it.user.zip(it.group));
     let owner = owner.filter(|(user, _)| geteuid().is_root() && *user != 0);
@@ -90,6 +95,12 @@ pub(crate) struct Daemon {
     pub(crate) pid: u32,
     /// Where it tells of its end: the name of a socket.
     pub(crate) last_words: Option<String>,
+}
+
+/// Whether the error is what the kernel says of a mount without a daemon.
+pub(crate) fn is_disconnected(error: &io::Error) -> bool {
+    let codes = [Errno::NOTCONN, Errno::CONNABORTED].map(Errno::raw_os_error);
+    error.raw_os_error().is_some_and(|code| codes.contains(&code))
 }
 
 /// This thread alone becomes a user, for good.

@@ -31,8 +31,16 @@ pub(super) fn watch(place: &Path, json: bool) -> Result<Outcome, MountError> {
         let status = match liveness::status_of::<Status>(place) {
             Ok(status) => status,
             Err(NoStatus::Silent) if seen => {
-                if let Some(bars) = &mut bars {
-                    bars.show("the daemon does not answer", &[]);
+                let head = format!("{}: the daemon does not answer", place.display());
+                let shown = match &mut bars {
+                    Some(bars) => {
+                        bars.show(&head, &[]);
+                        Ok(())
+                    }
+                    None => print(&head, &[], &[]),
+                };
+                if shown.is_err() {
+                    return Ok(Outcome::Done);
                 }
                 continue;
             }

@@ -5,6 +5,8 @@ use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::process::{Child, ChildStdout, Command, Stdio};
 
+use rustix::process::{Signal, kill_process};
+
 use super::place::{Place, able_to};
 use super::{Ran, mount, partfs, run};
 
@@ -175,4 +177,22 @@ fn the_status_is_for_the_owner_and_the_metrics_are_for_all() {
         assert!(read(user, "metrics"), "{user}");
     }
     assert_eq!(status(&place, &[]).code, Some(0), "root asks");
+}
+
+#[test]
+fn a_daemon_that_does_not_answer_is_named_and_holds_nobody() {
+    let Some(place) = Place::new() else { return };
+    assert_eq!(mount("mock:", place.path(), &[]).code, Some(0));
+    let mut watch = Watch::of(&place, &[]);
+    watch.until(|line| line.contains("0 files not stored"));
+    let daemon = place.daemon();
+    kill_process(daemon, Signal::STOP).unwrap();
+    let ran = status(&place, &[]);
+    assert_eq!(ran.code, Some(1));
+    assert!(ran.stderr.contains("does not answer"), "{}", ran.stderr);
+    watch.until(|line| line.ends_with(": the daemon does not answer"));
+    kill_process(daemon, Signal::CONT).unwrap();
+    watch.until(|line| line.contains("0 files not stored"));
+    assert_eq!(place.umount(&[]).code, Some(0));
+    assert_eq!(watch.ended().0, Some(0));
 }
