@@ -70,6 +70,17 @@ impl Failure {
         Self::new(ErrorKind::InvalidAnswer, Repeat::FateUnknown, message)
     }
 
+    /// The service has done its work, as it says, and the question whether that is so has failed.
+    pub(crate) fn unconfirmed(what: &str, question: StoreError) -> Self {
+        let message = format!("{what}: {}", question.message);
+        Self {
+            code: question.code,
+            status: question.status,
+            request_id: question.request_id,
+            ..Self::new(question.kind, Repeat::Never, message)
+        }
+    }
+
     /// A request that cannot be made.
     pub(crate) fn unsayable(message: impl Into<Box<str>>) -> Self {
         Self::new(ErrorKind::InvalidRequest, Repeat::Never, message)
@@ -160,11 +171,15 @@ pub(crate) fn given_up(
         Some(failure) if !cut_off => failure,
         last => {
             let mut message = format!("no result within {} s", total.as_secs_f32());
-            if let Some(last) = last {
+            if let Some(last) = &last {
                 message.push_str("; before that: ");
                 message.push_str(&last.message);
             }
-            Failure::new(ErrorKind::Timeout, Repeat::FateUnknown, message)
+            // The last answer is what the service's support desk can look up.
+            let (code, status, request_id) =
+                last.map(|last| (last.code, last.status, last.request_id)).unwrap_or_default();
+            let timeout = Failure::new(ErrorKind::Timeout, Repeat::FateUnknown, message);
+            Failure { code, status, request_id, ..timeout }
         }
     };
     failure.into_error(operation, key, attempts)

@@ -134,7 +134,6 @@ impl Client {
     ) -> Verdict<ObjectVersion, Failure> {
         let key = &upload.key;
         let corrupt = |message: String| {
-            tracing::error!(key = key.as_str(), message, "a completed object is not what was sent");
             Verdict::Final(Failure::new(ErrorKind::Corrupt, Repeat::Never, message))
         };
         if let (Some(ours), Some(theirs)) = (known, completed.checksum)
@@ -165,8 +164,7 @@ impl Client {
                 corrupt("completed, but there is no object".to_owned())
             }
             Err(error) => {
-                let message = format!("completed, but not confirmed: {}", error.message);
-                Verdict::Final(Failure::new(error.kind, Repeat::Never, message))
+                Verdict::Final(Failure::unconfirmed("completed, but not confirmed", error))
             }
         }
     }

@@ -59,14 +59,10 @@ impl Client {
         source: &ObjectVersion,
         answer: &Completed,
     ) -> Result<(), Failure> {
-        let unconfirmed = |error: StoreError| {
-            let message = format!("moved, but not confirmed: {}", error.message);
-            Failure::new(error.kind, Repeat::Never, message)
-        };
-        let other = |message: String| {
-            tracing::error!(from = from.as_str(), to = to.as_str(), message, "no move");
-            Failure::new(ErrorKind::InvalidAnswer, Repeat::Never, message)
-        };
+        let unconfirmed =
+            |error: StoreError| Failure::unconfirmed("moved, but not confirmed", error);
+        let other =
+            |message: String| Failure::new(ErrorKind::InvalidAnswer, Repeat::Never, message);
         if source.size > 0 && answer.etag.as_ref() == Some(&source.etag) {
             return Ok(());
         }
@@ -127,7 +123,6 @@ impl Client {
             return Ok(());
         }
         let message = differs("copied", to, found, source);
-        tracing::error!(from = from.as_str(), to = to.as_str(), message, "no copy");
         let error = StoreError::new(ErrorKind::InvalidAnswer, Operation::Copy, message);
         Err(error.with_key(to.as_str()))
     }

@@ -35,6 +35,7 @@ pub mod inodes;
 mod known;
 mod loans;
 pub mod name;
+mod named;
 pub mod ops;
 pub mod ordered;
 pub mod shown;

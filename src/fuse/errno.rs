@@ -4,16 +4,21 @@ use fuser::Errno;
 
 use crate::fs::Meaning;
 
-/// An error number and the name that everybody knows it by.
+/// An error number, and the name by which the table knows it.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Number {
     pub(super) errno: Errno,
-    pub(super) name: &'static str,
+    #[cfg(test)]
+    name: &'static str,
 }
 
 macro_rules! number {
     ($name:ident) => {
-        Number { errno: Errno::$name, name: stringify!($name) }
+        Number {
+            errno: Errno::$name,
+            #[cfg(test)]
+            name: stringify!($name),
+        }
     };
 }
 
@@ -50,5 +55,42 @@ pub(super) fn number(meaning: Meaning) -> Number {
         Meaning::TooManyOpenFiles => number!(ENFILE),
         Meaning::TimedOut => number!(ETIMEDOUT),
         Meaning::Io => number!(EIO),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_names_the_number_that_is_answered() {
+        use Meaning::*;
+        for meaning in [
+            NotFound,
+            Exists,
+            NotDirectory,
+            IsDirectory,
+            NotEmpty,
+            NameTooLong,
+            NotUtf8,
+            Invalid,
+            ReadOnly,
+            TooLarge,
+            Stale,
+            BadHandle,
+            NotSupported,
+            NotPermitted,
+            AccessDenied,
+            Busy,
+            QuotaExceeded,
+            NoSpace,
+            NoAttribute,
+            BeyondEnd,
+            TooManyOpenFiles,
+            TimedOut,
+            Io,
+        ] {
+            assert_eq!(number(meaning).name, meaning.errno(), "{meaning:?}");
+        }
     }
 }

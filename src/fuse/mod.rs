@@ -33,8 +33,8 @@ use crate::fuse::convert::{
     GENERATION, allocate, attributes, file_type, inode, is_durable, open_mode, set_time, write_at,
 };
 use crate::fuse::reply::{
-    Pending, Refuse, Taking, answer_attr, answer_create, answer_data, answer_durable, answer_empty,
-    answer_entry, answer_offset, answer_open, answer_xattr, refuse,
+    About, Pending, Refuse, Taking, answer_attr, answer_create, answer_data, answer_durable,
+    answer_empty, answer_entry, answer_offset, answer_open, answer_xattr, refuse,
 };
 use crate::panics;
 
@@ -133,11 +133,15 @@ impl Filesystem for Adapter {
     fn lookup(&self, request: &Request, parent: KernelInodeNo, name: &OsStr, reply: ReplyEntry) {
         let parent = inode(parent);
         if let Some(found) = self.fs.try_lookup(parent, name) {
-            return answer_entry(reply, "lookup", parent, found);
+            return answer_entry(reply, About::named(&self.fs, "lookup", parent, name), found);
         }
         let name = name.to_owned();
         self.later(request, "lookup", parent, reply, move |fs, reply| async move {
-            answer_entry(reply, "lookup", parent, fs.lookup(parent, &name).await);
+            answer_entry(
+                reply,
+                About::named(&fs, "lookup", parent, &name),
+                fs.lookup(parent, &name).await,
+            );
         });
     }
 
@@ -154,10 +158,10 @@ impl Filesystem for Adapter {
     ) {
         let ino = inode(ino);
         if let Some(found) = self.fs.try_getattr(ino) {
-            return answer_attr(reply, "getattr", ino, found);
+            return answer_attr(reply, About::of(&self.fs, "getattr", ino), found);
         }
         self.later(request, "getattr", ino, reply, move |fs, reply| async move {
-            answer_attr(reply, "getattr", ino, fs.getattr(ino).await);
+            answer_attr(reply, About::of(&fs, "getattr", ino), fs.getattr(ino).await);
         });
     }
 
@@ -184,7 +188,11 @@ impl Filesystem for Adapter {
         let changes = SetAttr { mode, uid, gid, size, mtime };
         let number = number.map(handle);
         self.later(request, "setattr", ino, reply, move |fs, reply| async move {
-            answer_attr(reply, "setattr", ino, fs.setattr(ino, number, changes).await);
+            answer_attr(
+                reply,
+                About::of(&fs, "setattr", ino),
+                fs.setattr(ino, number, changes).await,
+            );
         });
     }
 
@@ -193,7 +201,7 @@ impl Filesystem for Adapter {
         self.later(request, "readlink", ino, reply, move |fs, reply| async move {
             match fs.readlink(ino).await {
                 Ok(target) => reply.with(|reply| reply.data(target.as_bytes())),
-                Err(error) => refuse(reply, "readlink", ino.0, &error),
+                Err(error) => refuse(reply, About::of(&fs, "readlink", ino), &error),
             }
         });
     }
@@ -214,7 +222,11 @@ impl Filesystem for Adapter {
         }
         let (parent, name, maker) = (inode(parent), name.to_owned(), maker(request, mode));
         self.later(request, "mknod", parent, reply, move |fs, reply| async move {
-            answer_entry(reply, "mknod", parent, fs.make_file(parent, &name, maker).await);
+            answer_entry(
+                reply,
+                About::named(&fs, "mknod", parent, &name),
+                fs.make_file(parent, &name, maker).await,
+            );
         });
     }
 
@@ -229,21 +241,33 @@ impl Filesystem for Adapter {
     ) {
         let (parent, name, maker) = (inode(parent), name.to_owned(), maker(request, mode));
         self.later(request, "mkdir", parent, reply, move |fs, reply| async move {
-            answer_entry(reply, "mkdir", parent, fs.mkdir(parent, &name, maker).await);
+            answer_entry(
+                reply,
+                About::named(&fs, "mkdir", parent, &name),
+                fs.mkdir(parent, &name, maker).await,
+            );
         });
     }
 
     fn unlink(&self, request: &Request, parent: KernelInodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (parent, name) = (inode(parent), name.to_owned());
         self.later(request, "unlink", parent, reply, move |fs, reply| async move {
-            answer_empty(reply, "unlink", parent, fs.unlink(parent, &name).await);
+            answer_empty(
+                reply,
+                About::named(&fs, "unlink", parent, &name),
+                fs.unlink(parent, &name).await,
+            );
         });
     }
 
     fn rmdir(&self, request: &Request, parent: KernelInodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (parent, name) = (inode(parent), name.to_owned());
         self.later(request, "rmdir", parent, reply, move |fs, reply| async move {
-            answer_empty(reply, "rmdir", parent, fs.rmdir(parent, &name).await);
+            answer_empty(
+                reply,
+                About::named(&fs, "rmdir", parent, &name),
+                fs.rmdir(parent, &name).await,
+            );
         });
     }
 
@@ -259,7 +283,7 @@ impl Filesystem for Adapter {
         let maker = maker(request, 0o777);
         self.later(request, "symlink", parent, reply, move |fs, reply| async move {
             let made = fs.symlink(parent, &name, target.as_os_str(), maker).await;
-            answer_entry(reply, "symlink", parent, made);
+            answer_entry(reply, About::named(&fs, "symlink", parent, &name), made);
         });
     }
 
@@ -280,7 +304,8 @@ impl Filesystem for Adapter {
             RenameFlags { no_replace: flags.contains(known), unsupported: !known.contains(flags) };
         self.later(request, "rename", parent, reply, move |fs, reply| async move {
             let done = fs.rename((parent, &name), (new_parent, &new_name), flags).await;
-            answer_empty(reply, "rename", parent, done);
+            let about = About::named(&fs, "rename", parent, &name).to(new_parent, &new_name);
+            answer_empty(reply, about, done);
         });
     }
 
@@ -300,12 +325,12 @@ impl Filesystem for Adapter {
         let (ino, mode, pid) = (inode(ino), open_mode(flags), request.pid());
         if let Some(opened) = self.fs.try_open(ino, mode, pid) {
             let opened = opened.inspect(|opened| pass_durable(&self.fs, flags, opened));
-            return answer_open(reply, ino, opened);
+            return answer_open(reply, About::of(&self.fs, "open", ino), opened);
         }
         self.later(request, "open", ino, reply, move |fs, reply| async move {
             let opened = fs.open(ino, mode, pid).await;
             let opened = opened.inspect(|opened| pass_durable(&fs, flags, opened));
-            answer_open(reply, ino, opened);
+            answer_open(reply, About::of(&fs, "open", ino), opened);
         });
     }
 
@@ -323,13 +348,13 @@ impl Filesystem for Adapter {
         let (flags, exclusive) = (OpenFlags(flags), flags & libc::O_EXCL != 0);
         if let Some(created) = self.fs.try_create(parent, name, maker, exclusive) {
             let created = created.inspect(|(_, opened)| pass_durable(&self.fs, flags, opened));
-            return answer_create(reply, parent, created);
+            return answer_create(reply, About::named(&self.fs, "create", parent, name), created);
         }
         let (name, mode) = (name.to_owned(), open_mode(flags));
         self.later(request, "create", parent, reply, move |fs, reply| async move {
             let created = fs.create(parent, &name, maker, mode, exclusive).await;
             let created = created.inspect(|(_, opened)| pass_durable(&fs, flags, opened));
-            answer_create(reply, parent, created);
+            answer_create(reply, About::named(&fs, "create", parent, &name), created);
         });
     }
 
@@ -346,10 +371,10 @@ impl Filesystem for Adapter {
     ) {
         let (ino, number) = (inode(ino), handle(number));
         if let Some(data) = self.fs.try_read(number, offset, size) {
-            return answer_data(reply, "read", ino, data);
+            return answer_data(reply, About::of(&self.fs, "read", ino), data);
         }
         self.later(request, "read", ino, reply, move |fs, reply| async move {
-            answer_data(reply, "read", ino, fs.read(number, offset, size).await);
+            answer_data(reply, About::of(&fs, "read", ino), fs.read(number, offset, size).await);
         });
     }
 
@@ -379,7 +404,7 @@ impl Filesystem for Adapter {
         let taken = match taken {
             Ok(taken) if taken == data.len() && !durable => return reply.written(len),
             Ok(taken) => taken,
-            Err(error) => return refuse(reply, "write", ino.0, &error),
+            Err(error) => return refuse(reply, About::of(&self.fs, "write", ino), &error),
         };
         let rest = data[taken..].to_vec();
         self.later(request, "write", ino, reply, move |fs, reply| async move {
@@ -389,7 +414,7 @@ impl Filesystem for Adapter {
             };
             match written {
                 Ok(()) => reply.with(|reply| reply.written(len)),
-                Err(error) => refuse(reply, "write", ino.0, &error),
+                Err(error) => refuse(reply, About::of(&fs, "write", ino), &error),
             }
         });
     }
@@ -408,7 +433,7 @@ impl Filesystem for Adapter {
         let (ino, number) = (inode(ino), handle(number));
         self.later(request, "fallocate", ino, reply, move |fs, reply| async move {
             let done = fs.allocate(number, offset, len, how).await;
-            answer_empty(reply, "fallocate", ino, done);
+            answer_empty(reply, About::of(&fs, "fallocate", ino), done);
         });
     }
 
@@ -430,14 +455,14 @@ impl Filesystem for Adapter {
         };
         let Ok(offset) = u64::try_from(offset) else { return reply.error(Errno::ENXIO) };
         if let Some(found) = self.fs.try_seek(number, offset, hole) {
-            return answer_offset(reply, ino, found);
+            return answer_offset(reply, About::of(&self.fs, "lseek", ino), found);
         }
         self.later(request, "lseek", ino, reply, move |fs, reply| async move {
             let found = match hole {
                 true => fs.seek_hole(number, offset).await,
                 false => fs.seek_data(number, offset).await,
             };
-            answer_offset(reply, ino, found);
+            answer_offset(reply, About::of(&fs, "lseek", ino), found);
         });
     }
 
@@ -460,7 +485,7 @@ impl Filesystem for Adapter {
             match fs.copy_range((from, from_offset), (to, offset), len).await {
                 // At most `COPY_BYTES`, so it fits.
                 Ok(copied) => reply.with(|reply| reply.written(copied as u32)),
-                Err(error) => refuse(reply, "copy_file_range", ino.0, &error),
+                Err(error) => refuse(reply, About::of(&fs, "copy_file_range", ino), &error),
             }
         });
     }
@@ -475,11 +500,11 @@ impl Filesystem for Adapter {
     ) {
         let (ino, number, closer) = (inode(ino), handle(number), request.pid());
         if let Some(done) = self.fs.try_flush(number) {
-            return answer_empty(reply, "close", ino, done);
+            return answer_empty(reply, About::of(&self.fs, "close", ino), done);
         }
         self.later(request, "close", ino, reply, move |fs, reply| async move {
             let done = fs.flush(number, closer).await;
-            answer_durable(reply, "close", ino, done);
+            answer_durable(reply, About::of(&fs, "close", ino), done);
         });
     }
 
@@ -495,7 +520,7 @@ impl Filesystem for Adapter {
     ) {
         // It only counts, so after a panic the content is what it was, and others may go on with it.
         if panics::caught(|| self.fs.release(handle(number))).is_err() {
-            error!(ino = ino.0, "the end of a handle failed by a panic");
+            error!(path = self.fs.called(inode(ino)), "the end of a handle failed by a panic");
         }
         reply.ok();
     }
@@ -525,7 +550,7 @@ impl Filesystem for Adapter {
     ) {
         let (ino, number) = (inode(ino), handle(number));
         self.later(request, "fsync", ino, reply, move |fs, reply| async move {
-            answer_durable(reply, "fsync", ino, fs.fsync(number).await);
+            answer_durable(reply, About::of(&fs, "fsync", ino), fs.fsync(number).await);
         });
     }
 
@@ -533,7 +558,7 @@ impl Filesystem for Adapter {
         let ino = inode(ino);
         let opened = self.fs.opendir(ino);
         let opened = opened.map(|handle| Opened { handle, direct_io: false, keep_cache: false });
-        answer_open(reply, ino, opened);
+        answer_open(reply, About::of(&self.fs, "open", ino), opened);
     }
 
     fn readdir(
@@ -548,7 +573,7 @@ impl Filesystem for Adapter {
         self.later(request, "readdir", ino, reply, move |fs, reply| async move {
             let items = match fs.readdir(number, offset, false).await {
                 Ok(items) => items,
-                Err(error) => return refuse(reply, "readdir", ino.0, &error),
+                Err(error) => return refuse(reply, About::of(&fs, "readdir", ino), &error),
             };
             let Ok(mut reply) = reply.take() else { return };
             for DirItem { name, next_offset, entry, .. } in items {
@@ -573,7 +598,7 @@ impl Filesystem for Adapter {
         self.later(request, "readdir", ino, reply, move |fs, reply| async move {
             let items = match fs.readdir(number, offset, true).await {
                 Ok(items) => items,
-                Err(error) => return refuse(reply, "readdir", ino.0, &error),
+                Err(error) => return refuse(reply, About::of(&fs, "readdir", ino), &error),
             };
             let mut reply = reply.take().ok();
             // Nobody sees any of them when the caller has gone.
@@ -617,7 +642,7 @@ impl Filesystem for Adapter {
     ) {
         let (ino, number) = (inode(ino), handle(number));
         self.later(request, "fsync", ino, reply, move |fs, reply| async move {
-            answer_empty(reply, "fsync", ino, fs.fsync_directory(number).await);
+            answer_empty(reply, About::of(&fs, "fsync", ino), fs.fsync_directory(number).await);
         });
     }
 
@@ -637,7 +662,11 @@ impl Filesystem for Adapter {
             replace: flags & libc::XATTR_REPLACE != 0,
         };
         self.later(request, "setxattr", ino, reply, move |fs, reply| async move {
-            answer_empty(reply, "setxattr", ino, fs.setxattr(ino, &name, &value, how).await);
+            answer_empty(
+                reply,
+                About::of(&fs, "setxattr", ino),
+                fs.setxattr(ino, &name, &value, how).await,
+            );
         });
     }
 
@@ -651,28 +680,37 @@ impl Filesystem for Adapter {
     ) {
         let ino = inode(ino);
         if let Some(found) = self.fs.try_getxattr(ino, name) {
-            return answer_xattr(reply, "getxattr", ino, size, found);
+            return answer_xattr(reply, About::of(&self.fs, "getxattr", ino), size, found);
         }
         let name = name.to_owned();
         self.later(request, "getxattr", ino, reply, move |fs, reply| async move {
-            answer_xattr(reply, "getxattr", ino, size, fs.getxattr(ino, &name).await);
+            answer_xattr(
+                reply,
+                About::of(&fs, "getxattr", ino),
+                size,
+                fs.getxattr(ino, &name).await,
+            );
         });
     }
 
     fn listxattr(&self, request: &Request, ino: KernelInodeNo, size: u32, reply: ReplyXattr) {
         let ino = inode(ino);
         if let Some(found) = self.fs.try_listxattr(ino) {
-            return answer_xattr(reply, "listxattr", ino, size, found);
+            return answer_xattr(reply, About::of(&self.fs, "listxattr", ino), size, found);
         }
         self.later(request, "listxattr", ino, reply, move |fs, reply| async move {
-            answer_xattr(reply, "listxattr", ino, size, fs.listxattr(ino).await);
+            answer_xattr(reply, About::of(&fs, "listxattr", ino), size, fs.listxattr(ino).await);
         });
     }
 
     fn removexattr(&self, request: &Request, ino: KernelInodeNo, name: &OsStr, reply: ReplyEmpty) {
         let (ino, name) = (inode(ino), name.to_owned());
         self.later(request, "removexattr", ino, reply, move |fs, reply| async move {
-            answer_empty(reply, "removexattr", ino, fs.removexattr(ino, &name).await);
+            answer_empty(
+                reply,
+                About::of(&fs, "removexattr", ino),
+                fs.removexattr(ino, &name).await,
+            );
         });
     }
 

@@ -1,5 +1,6 @@
 //! Answers: one way to fail for every kind of reply, and one place where failures are logged.
 
+use std::ffi::OsStr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use fuser::{
     ReplyEmpty, ReplyEntry, ReplyLseek, ReplyOpen, ReplyWrite, ReplyXattr,
 };
 use parking_lot::Mutex;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 
 use crate::fs::{Entry, FileSystem, FsError, FsResult, InodeNo, Meaning, Opened};
 use crate::fuse::convert::{GENERATION, attributes, open_flags};
@@ -95,28 +96,88 @@ refuse!(
     ReplyXattr
 );
 
-/// Answers with a failure and logs it once, as loud as it deserves.
-pub(super) fn refuse<R: Refuse>(
-    reply: impl Taking<R>,
+/// What an operation is about. Its path is asked for only when a line of the log needs it.
+#[derive(Clone, Copy)]
+pub(super) struct About<'a> {
+    fs: &'a FileSystem,
     operation: &'static str,
-    ino: u64,
-    error: &FsError,
-) {
-    let Number { errno, name } = number(error.meaning());
-    metrics::failed(operation, name);
-    if error.is_noteworthy() {
-        warn!(operation, ino, errno = name, %error, "operation failed");
-    } else {
-        debug!(operation, ino, errno = name, %error, "operation refused");
+    ino: InodeNo,
+    name: Option<&'a OsStr>,
+    to: Option<(InodeNo, &'a OsStr)>,
+}
+
+impl<'a> About<'a> {
+    /// An inode.
+    pub(super) fn of(fs: &'a FileSystem, operation: &'static str, ino: InodeNo) -> Self {
+        Self { fs, operation, ino, name: None, to: None }
     }
+
+    /// A name in a directory.
+    pub(super) fn named(
+        fs: &'a FileSystem,
+        operation: &'static str,
+        parent: InodeNo,
+        name: &'a OsStr,
+    ) -> Self {
+        Self { name: Some(name), ..Self::of(fs, operation, parent) }
+    }
+
+    /// And another name, which it is to get.
+    pub(super) fn to(self, parent: InodeNo, name: &'a OsStr) -> Self {
+        Self { to: Some((parent, name)), ..self }
+    }
+
+    fn path(&self) -> String {
+        match self.name {
+            Some(name) => self.fs.called_in(self.ino, name),
+            None => self.fs.called(self.ino),
+        }
+    }
+
+    fn new_path(&self) -> Option<String> {
+        self.to.map(|(parent, name)| self.fs.called_in(parent, name))
+    }
+
+    /// Logs a failure, as loud as it deserves.
+    fn log(&self, errno: &'static str, failure: &FsError) {
+        macro_rules! line {
+            ($level:ident, $text:literal) => {
+                $level!(
+                    operation = self.operation,
+                    path = self.path(),
+                    to = self.new_path(),
+                    errno,
+                    code = failure.code(),
+                    status = failure.status(),
+                    request_id = failure.request_id(),
+                    error = failure.words(),
+                    $text
+                )
+            };
+        }
+        if failure.is_alarming() {
+            line!(error, "operation failed");
+        } else if failure.is_noteworthy() {
+            line!(warn, "operation failed");
+        } else {
+            line!(debug, "operation refused");
+        }
+    }
+}
+
+/// Answers with a failure and logs it once.
+pub(super) fn refuse<R: Refuse>(reply: impl Taking<R>, about: About<'_>, error: &FsError) {
+    let Number { errno, .. } = number(error.meaning());
+    let name = error.meaning().errno();
+    metrics::failed(about.operation, name);
+    about.log(name, error);
     reply.with(|reply| reply.refuse(errno));
 }
 
 /// The answer to a lookup, or to what makes a name.
 pub(super) fn answer_entry(
     reply: impl Taking<ReplyEntry>,
-    operation: &'static str,
-    ino: InodeNo,
+    about: About<'_>,
     found: FsResult<Entry>,
 ) {
     match found {
@@ -124,71 +185,65 @@ pub(super) fn answer_entry(
             Ok(reply) => reply.entry(&entry.ttl, &attributes(&entry), GENERATION),
             Err(fs) => fs.forget(entry.ino, 1),
         },
-        Err(error) => refuse(reply, operation, ino.0, &error),
+        Err(error) => refuse(reply, about, &error),
     }
 }
 
-pub(super) fn answer_attr(
-    reply: impl Taking<ReplyAttr>,
-    operation: &'static str,
-    ino: InodeNo,
-    found: FsResult<Entry>,
-) {
+pub(super) fn answer_attr(reply: impl Taking<ReplyAttr>, about: About<'_>, found: FsResult<Entry>) {
     match found {
         Ok(entry) => reply.with(|reply| reply.attr(&entry.ttl, &attributes(&entry))),
-        Err(error) => refuse(reply, operation, ino.0, &error),
+        Err(error) => refuse(reply, about, &error),
     }
 }
 
-pub(super) fn answer_empty(
-    reply: impl Taking<ReplyEmpty>,
-    operation: &'static str,
-    ino: InodeNo,
-    done: FsResult<()>,
-) {
+pub(super) fn answer_empty(reply: impl Taking<ReplyEmpty>, about: About<'_>, done: FsResult<()>) {
     match done {
         Ok(()) => reply.with(|reply| reply.ok()),
-        Err(error) => refuse(reply, operation, ino.0, &error),
+        Err(error) => refuse(reply, about, &error),
     }
 }
 
 /// The answer to what makes bytes durable. A failure that nobody hears is told to the next open.
-pub(super) fn answer_durable(
-    reply: impl Taking<ReplyEmpty>,
-    operation: &'static str,
-    ino: InodeNo,
-    done: FsResult<()>,
-) {
+pub(super) fn answer_durable(reply: impl Taking<ReplyEmpty>, about: About<'_>, done: FsResult<()>) {
     match (reply.take(), done) {
-        (Ok(reply), done) => answer_empty(reply, operation, ino, done),
-        (Err(_), Ok(())) => debug!(operation, ino = ino.0, "stored after the caller was killed"),
-        (Err(fs), Err(error)) => fs.failed_unheard(ino, error),
+        (Ok(reply), done) => answer_empty(reply, about, done),
+        (Err(_), Ok(())) => {
+            debug!(
+                operation = about.operation,
+                path = about.path(),
+                "stored after the caller was killed"
+            );
+        }
+        (Err(fs), Err(error)) => fs.failed_unheard(about.operation, about.ino, error),
     }
 }
 
 /// Bytes that were read.
-pub(super) fn answer_data(
-    reply: impl Taking<ReplyData>,
-    operation: &'static str,
-    ino: InodeNo,
-    data: FsResult<Bytes>,
-) {
+pub(super) fn answer_data(reply: impl Taking<ReplyData>, about: About<'_>, data: FsResult<Bytes>) {
     match data {
         Ok(data) => reply.with(|reply| reply.data(&data)),
-        Err(error) => refuse(reply, operation, ino.0, &error),
+        Err(error) => refuse(reply, about, &error),
     }
 }
 
 /// Where data or a hole begins.
-pub(super) fn answer_offset(reply: impl Taking<ReplyLseek>, ino: InodeNo, found: FsResult<u64>) {
+pub(super) fn answer_offset(
+    reply: impl Taking<ReplyLseek>,
+    about: About<'_>,
+    found: FsResult<u64>,
+) {
     match found {
         // Sizes are below 2^63.
         Ok(found) => reply.with(|reply| reply.offset(found as i64)),
-        Err(error) => refuse(reply, "lseek", ino.0, &error),
+        Err(error) => refuse(reply, about, &error),
     }
 }
 
-pub(super) fn answer_open(reply: impl Taking<ReplyOpen>, ino: InodeNo, opened: FsResult<Opened>) {
+pub(super) fn answer_open(
+    reply: impl Taking<ReplyOpen>,
+    about: About<'_>,
+    opened: FsResult<Opened>,
+) {
     // Of a name that the kernel believed to exist. To ESTALE it looks the name up again, so that O_CREAT
     // makes the file anew, and everybody else is told ENOENT.
     let opened = opened.map_err(|error| match error.meaning() {
@@ -200,15 +255,14 @@ pub(super) fn answer_open(reply: impl Taking<ReplyOpen>, ino: InodeNo, opened: F
             Ok(reply) => reply.opened(FileHandle(opened.handle.0), open_flags(&opened)),
             Err(fs) => fs.release_of_killed(opened.handle),
         },
-        Err(error) => refuse(reply, "open", ino.0, &error),
+        Err(error) => refuse(reply, about, &error),
     }
 }
 
 /// `size` is the room the caller has; 0 asks how much it needs.
 pub(super) fn answer_xattr(
     reply: impl Taking<ReplyXattr>,
-    operation: &'static str,
-    ino: InodeNo,
+    about: About<'_>,
     size: u32,
     found: FsResult<Vec<u8>>,
 ) {
@@ -217,13 +271,13 @@ pub(super) fn answer_xattr(
         Ok(data) if size == 0 => reply.with(|reply| reply.size(data.len() as u32)),
         Ok(data) if data.len() > size as usize => reply.with(|reply| reply.error(Errno::ERANGE)),
         Ok(data) => reply.with(|reply| reply.data(&data)),
-        Err(error) => refuse(reply, operation, ino.0, &error),
+        Err(error) => refuse(reply, about, &error),
     }
 }
 
 pub(super) fn answer_create(
     reply: impl Taking<ReplyCreate>,
-    parent: InodeNo,
+    about: About<'_>,
     created: FsResult<(Entry, Opened)>,
 ) {
     match created {
@@ -240,6 +294,6 @@ pub(super) fn answer_create(
                 fs.forget(entry.ino, 1);
             }
         },
-        Err(error) => refuse(reply, "create", parent.0, &error),
+        Err(error) => refuse(reply, about, &error),
     }
 }

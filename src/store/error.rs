@@ -156,6 +156,20 @@ impl StoreError {
         matches!(self.kind, AccessDenied | InvalidRequest | NotAppendable)
     }
 
+    /// What happened, for a line that has status, code and the request's id beside it. The message of a
+    /// service is data: who writes this down escapes it.
+    pub fn words(&self) -> String {
+        let mut text = self.operation.to_string();
+        if let Some(key) = &self.key {
+            text += &format!(" {key:?}");
+        }
+        text += &format!(": {}", self.message);
+        if self.attempts > 1 {
+            text += &format!(", after {} attempts", self.attempts);
+        }
+        text
+    }
+
     /// Names the key.
     pub fn with_key(mut self, key: &str) -> Self {
         self.key = Some(key.into());

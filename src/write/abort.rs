@@ -16,8 +16,16 @@ pub(super) async fn abort(store: &dyn ObjectStore, upload: &Upload) -> bool {
             Ok(()) => crash::point("abort.acked"),
             Err(error) if error.kind == ErrorKind::NoSuchUpload => return true,
             Err(error) => {
-                tracing::warn!(%key, upload = %id, %error,
-                    "an upload could not be aborted; it stays in the bucket until it is removed");
+                let (code, request_id) = (error.code.as_deref(), error.request_id.as_deref());
+                tracing::warn!(
+                    path = key.as_str(),
+                    upload = id.as_str(),
+                    code,
+                    status = error.status,
+                    request_id,
+                    error = error.words(),
+                    "an upload could not be aborted; it stays in the bucket until it is removed"
+                );
                 return false;
             }
         }
@@ -34,6 +42,10 @@ pub(super) async fn abort(store: &dyn ObjectStore, upload: &Upload) -> bool {
             Err(_) => return false,
         }
     }
-    tracing::warn!(%key, upload = %id, "an upload still holds parts after it was aborted");
+    tracing::warn!(
+        path = key.as_str(),
+        upload = id.as_str(),
+        "an upload still holds parts after it was aborted"
+    );
     false
 }

@@ -481,8 +481,16 @@ impl Driver {
             let page = match self.shared.store.list_parts(upload, after).await {
                 Ok(page) => page,
                 Err(error) if error.kind == ErrorKind::AccessDenied => {
-                    tracing::warn!(key = %self.key, upload = %upload.id, %error,
-                        "parts that were sent again cannot be compared before the upload is completed");
+                    let (code, request_id) = (error.code.as_deref(), error.request_id.as_deref());
+                    tracing::warn!(
+                        path = self.key.as_str(),
+                        upload = upload.id.as_str(),
+                        code,
+                        status = error.status,
+                        request_id,
+                        error = error.words(),
+                        "parts that were sent again cannot be compared before the upload is completed"
+                    );
                     return Ok(());
                 }
                 Err(error) => return Err(error.into()),
@@ -521,7 +529,7 @@ impl Driver {
                 let Some(parts) = as_listed(parts, &listed, store.limits().checksum) else {
                     return Err(error.into());
                 };
-                tracing::warn!(key = %self.key, "a part has another ETag than was told");
+                tracing::warn!(path = self.key.as_str(), "a part has another ETag than was told");
                 store.complete_upload(upload, &parts, &expected).await
             }
             completed => completed,

@@ -338,7 +338,10 @@ impl State {
             self.by_key.entry(entry.key().clone()).or_default().push(entry);
         } else {
             // Each holds a file open. This one is for the next mount.
-            tracing::warn!(key = %entry.key(), "too many uploads were cut off to keep one more in mind");
+            tracing::warn!(
+                path = entry.key().as_str(),
+                "too many uploads were cut off to keep one more in mind"
+            );
         }
     }
 
@@ -495,7 +498,20 @@ impl Leftovers {
             Ok(found) => found,
             // Who may not list cannot find any.
             Err(error) if error.kind == ErrorKind::AccessDenied => Vec::new(),
-            Err(_) => return Err(strays),
+            Err(error) => {
+                // Once, and not again each time that it is tried.
+                if !strays.failed {
+                    tracing::warn!(
+                        path = strays.key.as_str(),
+                        code = error.code.as_deref(),
+                        status = error.status,
+                        request_id = error.request_id.as_deref(),
+                        error = error.words(),
+                        "it is not known whether a lost answer has left an upload behind"
+                    );
+                }
+                return Err(strays);
+            }
         };
         let before = strays.seen.as_ref().map(|(_, seen)| seen.as_slice());
         let (known, new): (Vec<_>, Vec<_>) = found
@@ -503,8 +519,11 @@ impl Leftovers {
             .partition(|upload| before.is_some_and(|before| before.contains(&upload.id)));
         let mut gone = true;
         for upload in &known {
-            tracing::info!(key = %upload.key, upload = %upload.id,
-                "aborts an upload that a lost answer has left behind");
+            tracing::info!(
+                path = upload.key.as_str(),
+                upload = upload.id.as_str(),
+                "aborts an upload that a lost answer has left behind"
+            );
             gone &= abort(store, upload).await;
         }
         if !gone {

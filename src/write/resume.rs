@@ -90,7 +90,12 @@ pub(super) async fn find(
             None => false,
         };
         if begins_alike && entry.suits(options, leftovers.properties()) {
-            tracing::info!(%key, upload = %upload.id, parts = parts.len(), "goes on with an upload");
+            tracing::info!(
+                path = key.as_str(),
+                upload = upload.id.as_str(),
+                parts = parts.len(),
+                "goes on with an upload"
+            );
             held.set(parts);
             found = Some((upload, entry));
         } else if leftovers.removes() {

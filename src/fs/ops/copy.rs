@@ -127,8 +127,20 @@ impl FileSystem {
                 // It lends nothing itself, so this waits for nobody else.
                 let _turn = borrower.turn.lock().await;
                 if let Err(error) = self.commit_in_turn(&borrower).await {
-                    let (ino, source) = (borrower.ino.0, lender.ino.0);
-                    warn!(ino, source, %error, "a copy could not be stored before its source changed");
+                    let (path, source) = (self.path_text(&borrower), self.path_text(lender));
+                    let (errno, status) = (error.meaning().errno(), error.status());
+                    let (code, request_id) = (error.code(), error.request_id());
+                    let error = error.words();
+                    warn!(
+                        path,
+                        source,
+                        errno,
+                        code,
+                        status,
+                        request_id,
+                        error,
+                        "a copy could not be stored before its source changed"
+                    );
                 }
             }
             self.loans.end(&[number]);

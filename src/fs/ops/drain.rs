@@ -325,7 +325,8 @@ impl Lost {
 
     fn add(&mut self, ino: InodeNo, sentence: impl FnOnce() -> String) {
         self.files.entry(ino).or_insert_with(|| {
-            let sentence = sentence();
+            // Words of the service may be among it, and it becomes a line.
+            let sentence = printable(&sentence());
             debug!(ino = ino.0, sentence, "not stored");
             sentence
         });
@@ -337,7 +338,7 @@ fn has_place_for_attributes(inode: &Inode, state: &State) -> bool {
     inode.ino != InodeNo::ROOT && (inode.kind == Kind::Directory || state.object.is_some())
 }
 
-/// A name as one line of text.
-fn printable(name: &str) -> String {
-    name.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
+/// A text as one line.
+fn printable(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -179,10 +179,21 @@ impl FileSystem {
 
     /// A close or fsync has failed, and its caller was killed before it could be told: it is logged, and
     /// told to the next open.
-    pub fn failed_unheard(&self, ino: InodeNo, failure: FsError) {
+    pub fn failed_unheard(&self, operation: &'static str, ino: InodeNo, failure: FsError) {
         let Some(inode) = self.inodes.get(ino) else { return };
         let path = self.path_text(&inode);
-        error!(path, %failure, "the file could not be stored; who closed it was killed meanwhile");
+        let (errno, status) = (failure.meaning().errno(), failure.status());
+        let (code, request_id, error) = (failure.code(), failure.request_id(), failure.words());
+        error!(
+            operation,
+            path,
+            errno,
+            code,
+            status,
+            request_id,
+            error,
+            "the file could not be stored; who closed it was killed meanwhile"
+        );
         self.nobody_heard(&path, &failure);
         let mut state = inode.state();
         state.failure_reported = false;
@@ -196,9 +207,9 @@ impl FileSystem {
     /// the panic has left of it is not what anybody wrote. `told`: somebody waits, and is told.
     pub fn panicked(&self, operation: &'static str, ino: InodeNo, told: bool) {
         let Some(inode) = self.inodes.get(ino) else {
-            return error!(operation, "failed by a panic");
+            return error!(operation, path = self.called(ino), "failed by a panic");
         };
-        error!(operation, path = self.path_text(&inode), "failed by a panic");
+        error!(operation, path = self.called(ino), "failed by a panic");
         let mut state = inode.state();
         if let Some(writer) = &state.writer {
             writer.distrust();
@@ -284,7 +295,17 @@ impl FileSystem {
         };
         if !reported {
             let path = self.path_text(inode);
-            error!(path, %failure, "the file could not be stored after its last close");
+            let (errno, status) = (failure.meaning().errno(), failure.status());
+            let (code, request_id, error) = (failure.code(), failure.request_id(), failure.words());
+            error!(
+                path,
+                errno,
+                code,
+                status,
+                request_id,
+                error,
+                "the file could not be stored after its last close"
+            );
             self.nobody_heard(&path, &failure);
         }
         if let Some((parent, _)) = self.inodes.place(inode.ino)
@@ -327,11 +348,6 @@ impl FileSystem {
         if pending {
             self.settle_later(inode);
         }
-    }
-
-    fn path_text(&self, inode: &Inode) -> String {
-        let path = self.inodes.path(inode.ino);
-        path.map_or("(unlinked)".to_owned(), |path| path.as_str().to_owned())
     }
 
     /// A file whose only content failed to reach the bucket does not exist.

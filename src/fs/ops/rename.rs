@@ -189,7 +189,7 @@ impl FileSystem {
         place.old_parent.state().name_added(&place.old_name, source.kind, self.clock.now());
         if error.meaning() == Meaning::Stale {
             // As if the file had been made after it was renamed.
-            info!(key = old_key.as_str(), "another mount has made a new file under the old name");
+            info!(path = old_key.as_str(), "another mount has made a new file under the old name");
             return Ok(());
         }
         Err(error)
@@ -332,8 +332,18 @@ impl FileSystem {
             match again {
                 Ok(version) => copied = Some(version),
                 Err(error) => {
-                    let key = old_key.as_str();
-                    warn!(key, %error, "what is being written cannot follow the rename");
+                    let (path, errno) = (old_key.as_str(), error.meaning().errno());
+                    let (code, status) = (error.code(), error.status());
+                    let (request_id, error) = (error.request_id(), error.words());
+                    warn!(
+                        path,
+                        errno,
+                        code,
+                        status,
+                        request_id,
+                        error,
+                        "what is being written cannot follow the rename"
+                    );
                     break;
                 }
             }

@@ -108,7 +108,18 @@ impl FileSystem {
                 let keys = copies.keys().cloned().collect();
                 let (failure, left) = self.delete_keys(keys, Some(&progress)).await;
                 if let Some(failure) = failure {
-                    warn!(path = new_prefix, %failure, "copies of a rename that failed are left");
+                    let (path, errno) = (&new_prefix, failure.meaning().errno());
+                    let (code, status) = (failure.code(), failure.status());
+                    let (request_id, error) = (failure.request_id(), failure.words());
+                    warn!(
+                        path,
+                        errno,
+                        code,
+                        status,
+                        request_id,
+                        error,
+                        "copies of a rename that failed are left"
+                    );
                     copies.retain(|key, _| left.contains(key));
                     self.unfinished.add(&old_prefix, &new_prefix, Rest::Copies(copies));
                 }
@@ -258,11 +269,20 @@ impl FileSystem {
                 inode.state().object = Some(object);
                 self.follow(inode, old_key, &new_key).await;
             }
-            Ok(None) | Err(_) => {
+            found @ (Ok(None) | Err(_)) => {
                 // It is not known what its handles would write to or read.
                 let writer = inode.state().writer.clone();
                 if let Some(writer) = writer {
-                    warn!(key = old_key.as_str(), "what is being written cannot follow the rename");
+                    let (path, failure) = (old_key.as_str(), found.as_ref().err());
+                    warn!(
+                        path,
+                        errno = failure.map(|failure| failure.meaning().errno()),
+                        code = failure.and_then(FsError::code),
+                        status = failure.and_then(FsError::status),
+                        request_id = failure.and_then(FsError::request_id),
+                        error = failure.map(FsError::words),
+                        "what is being written cannot follow the rename"
+                    );
                     writer.discard().await;
                 }
             }

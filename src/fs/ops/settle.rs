@@ -53,9 +53,13 @@ impl FileSystem {
             // A change from now on needs another round.
             inode.state().settle_scheduled = false;
             let Err(error) = self.settle_where_it_is(inode).await else { return };
-            let path = self.inodes.path(inode.ino);
-            let path = path.as_ref().map_or("(unlinked)", |path| path.as_str());
-            warn!(path, %error, "the attributes could not be stored");
+            let (path, errno) = (self.path_text(inode), error.meaning().errno());
+            let (code, status, request_id) = (error.code(), error.status(), error.request_id());
+            let error = error.words();
+            warn!(
+                path,
+                errno, code, status, request_id, error, "the attributes could not be stored"
+            );
             let mut state = inode.state();
             if !state.attr_pending
                 || *self.draining.borrow()
