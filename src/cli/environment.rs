@@ -18,6 +18,11 @@ impl Environment {
         Self(texts.collect())
     }
 
+    /// An environment of one variable, or of none.
+    pub(crate) fn with(variable: Option<(&str, &str)>) -> Self {
+        Self(variable.into_iter().map(|(k, v)| (k.to_owned(), v.to_owned())).collect())
+    }
+
     /// An environment of these variables.
     #[cfg(test)]
     pub(crate) fn of(variables: &[(&str, &str)]) -> Self {

@@ -16,6 +16,7 @@ mod mount_options;
 mod object_properties;
 mod options;
 mod reference;
+mod reread;
 mod resolve;
 mod settings;
 mod source_url;
@@ -33,6 +34,7 @@ use crate::mock::{FaultRule, MockConfig};
 use crate::mount::{
     CheckConfig, LinkConfig, MountConfig, StatusConfig, UmountConfig, UploadsConfig,
 };
+use crate::telemetry;
 
 pub use completions::{Shell, write_completions};
 pub use manual::write_man_pages;
@@ -135,6 +137,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         crash::arm(place)
             .map_err(|what| Stop::Refused(Refusal::new(format!("PARTFS_CRASH_AT: {what}"))))?;
     }
+    let traced = trace(&environment)?;
     let command = match typed.command {
         args::TypedCommand::Mount(mut args) => {
             args.by_mount = by_mount;
@@ -163,5 +166,32 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         args::TypedCommand::Completions(args) => Ok(Command::Completions(args.shell)),
         args::TypedCommand::ManPages(args) => Ok(Command::ManPages(args.dir)),
     };
-    command.map_err(Stop::Refused)
+    let command = command.map_err(Stop::Refused)?;
+    let has_log = matches!(&command, Command::Mount(config) if config.start != crate::mount::Start::Background);
+    if traced && !has_log {
+        telemetry::start_traces().map_err(|error| untraceable(&error))?;
+    }
+    Ok(command)
+}
+
+/// Where tests look whether secrets are told: everything at the finest level goes there, and beside it what
+/// the secrets are. Only in builds with debug assertions.
+#[cfg(debug_assertions)]
+fn trace(environment: &environment::Environment) -> Result<bool, Stop> {
+    let Some(folder) = environment.get("PARTFS_TRACE_DIR").map(std::path::PathBuf::from) else {
+        return Ok(false);
+    };
+    crate::mock::keep_ledger(&folder).map_err(|error| untraceable(&error))?;
+    telemetry::trace_into(folder);
+    Ok(true)
+}
+
+/// Never.
+#[cfg(not(debug_assertions))]
+fn trace(_: &environment::Environment) -> Result<bool, Stop> {
+    Ok(false)
+}
+
+fn untraceable(error: &io::Error) -> Stop {
+    Stop::Refused(Refusal::new(format!("PARTFS_TRACE_DIR: {error}")))
 }

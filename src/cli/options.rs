@@ -159,11 +159,11 @@ option!(METRICS_LISTEN: Loopback = "metrics_listen", "metrics-listen", Loopback,
 option!(LOG_LEVEL: Text = "log_level", "log-level", Text("LEVEL"), "info",
     "off, error, warn, info, debug or trace; per module as in info,partfs::write=debug.");
 option!(LOG_FORMAT: Choice<LogFormat> = "log_format", "log-format",
-    Choice(&[("human", LogFormat::Human), ("json", LogFormat::Json)]), "human",
-    "How log lines are written.");
+    Choice(&[("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json), ("journald", LogFormat::Journald)]), "auto",
+    "How log lines are written: human for people, json one object a line, journald to the system's journal with fields of its own; auto is journald where standard error is connected to the journal and there is no log_file, else human.");
 option!(LOG_FILE: PathText = "log_file", "log-file", PathText,
     ("standard error in the foreground, none in the background"),
-    "File that log lines are appended to.");
+    "File that log lines are appended to; opened anew on SIGHUP.");
 
 /// What has a place of its own on the command line instead of a flag.
 pub(crate) static ARGUMENTS: &[&dyn Described] = &[&URL, &MOUNTPOINT];

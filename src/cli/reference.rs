@@ -37,6 +37,7 @@ pub(super) const TAIL: &str = "
 Besides these, `partfs mount` has `--foreground` (`-f`), which keeps it in the foreground and sends the
 log to standard error. With `--foreground` under systemd (`NOTIFY_SOCKET`), readiness and stopping are
 reported to systemd, and its watchdog (`WATCHDOG_USEC`) gets its pings. [SYSTEMD.md](SYSTEMD.md) has units and lines for fstab.
+[LOGS.md](LOGS.md) says what is in the log and what SIGHUP reads anew.
 
 `partfs check URL`, `partfs link URL` and `partfs uploads list|abort URL` take the same options from the same places. `partfs link` prints an
 address of one object (its `URL` is `cos://BUCKET-APPID/KEY` and so on, with the whole key as it is, not

@@ -14,13 +14,14 @@ use super::settings::Settings;
 use super::source_url::{SourceUrl, check_bucket, check_cos_bucket, prefix_of};
 use super::{
     MockCommand, Refusal, config_file, credentials, mount_options, object_properties, options,
+    reread,
 };
 use crate::dialect::{Connection, DialectName, Timing};
 use crate::mock::{Addressing, EtagMode, FaultRule, MockConfig, MockDialect, read_faults};
 use crate::mount::{
     CheckConfig, MountConfig, Source, Start, StateDir, StatusConfig, UmountConfig, random_keys,
 };
-use crate::telemetry::LogConfig;
+use crate::telemetry::{LogConfig, LogFormat};
 
 /// `partfs mount`.
 pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountConfig, Refusal> {
@@ -29,6 +30,7 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
     let typed = Typed { url, mountpoint, config, mount_options, options };
     let usual_state_dir = usual_state_dir(&environment);
     let settings = settings(typed, environment)?;
+    let reread = reread::of(&settings)?;
     let state_dir = match optional_path(settings.get(&options::STATE_DIR)?)? {
         Some(path) => Some(StateDir::Named(path)),
         None => usual_state_dir.map(StateDir::Usual),
@@ -68,6 +70,7 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
         on_leftover: settings.value(&options::ON_LEFTOVER)?,
         leftover_age: settings.value(&options::LEFTOVER_AGE)?,
         log: log(&settings, &start)?,
+        reread,
         start,
     })
 }
@@ -348,15 +351,27 @@ fn memory(settings: &Settings) -> Result<(u64, u64), Refusal> {
 }
 
 fn log(settings: &Settings, start: &Start) -> Result<LogConfig, Refusal> {
+    let filter = log_level(settings)?;
+    let format = settings.value(&options::LOG_FORMAT)?;
+    let file = optional_path(settings.get(&options::LOG_FILE)?)?;
+    if format == LogFormat::Journald && file.is_some() {
+        return Err(Refusal::new("log_format journald and log_file: give one"));
+    }
+    Ok(LogConfig {
+        filter,
+        format,
+        file,
+        to_stderr: matches!(start, Start::Foreground { .. }),
+        journal_stream: settings.environment.get("JOURNAL_STREAM").map(str::to_owned),
+    })
+}
+
+/// The filter of the log, known to be one.
+pub(super) fn log_level(settings: &Settings) -> Result<String, Refusal> {
     let filter = settings.value(&options::LOG_LEVEL)?;
     LogConfig::check_filter(&filter)
         .map_err(|what| Refusal::new(format!("log_level {filter}: {what}")))?;
-    Ok(LogConfig {
-        filter,
-        format: settings.value(&options::LOG_FORMAT)?,
-        file: optional_path(settings.get(&options::LOG_FILE)?)?,
-        to_stderr: matches!(start, Start::Foreground { .. }),
-    })
+    Ok(filter)
 }
 
 /// Paths are made absolute here because the daemon leaves the directory it was started in.

@@ -52,6 +52,20 @@ impl Settings {
         self.given(definition).is_some()
     }
 
+    /// What is in the way of the file's word on an option, as the end of "is given": nothing that has been
+    /// typed, or stands in the environment, changes while the process runs.
+    pub(crate) fn fixed_by(&self, definition: &dyn Described) -> Option<String> {
+        let name = definition.name();
+        if self.flags.contains_key(name) {
+            return Some(format!("by --{}", definition.flag()));
+        }
+        if self.mount_options.contains_key(name) {
+            return Some(format!("by -o {name}"));
+        }
+        let variable = definition.variable();
+        self.environment.get(&variable).map(|_| format!("by {variable}"))
+    }
+
     /// The text given first in order of precedence, and its origin as a remark: what the user has
     /// just typed needs none.
     fn given(&self, definition: &dyn Described) -> Option<(&str, String)> {

@@ -228,10 +228,30 @@ impl From<TransportError> for ConnectError {
 
 /// Makes the store for a bucket. Sends nothing: whether the bucket answers is found by using it.
 pub fn connect(connection: Connection) -> Result<Arc<dyn ObjectStore>, ConnectError> {
+    connect_with_renewal(connection).map(|(store, _)| store)
+}
+
+/// [`connect`], and the way to have its credentials read anew.
+pub fn connect_with_renewal(
+    connection: Connection,
+) -> Result<(Arc<dyn ObjectStore>, Renewal), ConnectError> {
     check_credentials(&connection.credentials)?;
     let dialect = dialect_of(&connection)?;
     let credentials = CredentialCache::new(connection.credentials, Arc::new(SystemClock));
-    Ok(Arc::new(Client::new(dialect, credentials, connection.timing)?))
+    let client = Client::new(dialect, credentials.clone(), connection.timing)?;
+    Ok((Arc::new(client), Renewal(credentials)))
+}
+
+/// Has the credentials of a store read anew. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Renewal(CredentialCache);
+
+impl Renewal {
+    /// Asks now, where they came from. What is there and cannot be used changes nothing; the log tells of it.
+    /// Keys that were given by value stay. Safe to repeat.
+    pub async fn now(&self) {
+        self.0.reload().await;
+    }
 }
 
 pub(super) fn dialect_of(connection: &Connection) -> Result<Box<dyn Dialect>, ConnectError> {

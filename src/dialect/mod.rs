@@ -47,7 +47,8 @@ use crate::store::{
 };
 
 pub use connection::{
-    ConnectError, Connection, DialectName, SignatureVersion, Timing, UnknownDialect, connect,
+    ConnectError, Connection, DialectName, Renewal, SignatureVersion, Timing, UnknownDialect,
+    connect, connect_with_renewal,
 };
 pub use credentials::{CredentialError, CredentialSource, Credentials, Search, Secret, Variables};
 pub use link::{LONGEST_LINK, Link, LinkError, link};

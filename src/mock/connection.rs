@@ -28,7 +28,7 @@ use super::struck::{Broken, Named, Struck, ahead, page};
 use super::verify::BodyProof;
 use super::voice::Asked;
 use super::wire::Wire;
-use super::{Service, verify};
+use super::{Service, ledger, verify};
 use crate::store::memory::{Blob, Segment};
 
 /// Most connections at a time; more wait in the listen queue.
@@ -175,6 +175,7 @@ async fn admit(
     clock_offset: i64,
 ) -> Result<Outcome, Refusal> {
     let config = service.config();
+    ledger::shown(request);
     let proof = verify::verify(request, &config, ahead(service.clock.now(), clock_offset))?;
     if let BodyProof::AwsChunked(Framing { trailers: Some(_), .. }) = &proof
         && !config.s3_checksums

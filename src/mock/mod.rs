@@ -23,6 +23,7 @@ mod digests;
 mod encryption;
 mod execute;
 mod faults;
+mod ledger;
 mod oss;
 mod qingstor;
 #[cfg(test)]
@@ -57,6 +58,8 @@ use crate::clock::Clock;
 use crate::store::memory::{BucketOptions, MemoryBucket};
 
 pub use crate::store::memory::EtagMode;
+
+pub use ledger::keep_ledger;
 
 use voice::{Voice, voice_of};
 
@@ -228,6 +231,7 @@ impl MockServer {
     /// # Errors
     /// When the address is taken or the folder cannot be opened.
     pub async fn start(config: MockConfig, clock: Arc<dyn Clock>) -> io::Result<Self> {
+        ledger::accepts(&config);
         let voice = voice_of(config.dialect);
         let options = BucketOptions {
             etag_style: voice.rules().etag_style,
@@ -289,6 +293,7 @@ impl MockServer {
             session_token: token.map(str::to_owned),
             ..MockConfig::clone(&config)
         });
+        ledger::accepts(&config);
         self.service.expired.store(false, Ordering::SeqCst);
     }
 

@@ -1,8 +1,10 @@
 //! What each command needs to know. Made by `cli`, where every value has been checked.
 
 use std::ffi::OsString;
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::dialect::{Connection, ObjectProperties};
@@ -71,8 +73,42 @@ pub struct MountConfig {
     pub metrics_listen: Option<SocketAddr>,
     /// What is logged.
     pub log: LogConfig,
+    /// What of this may be something else later.
+    pub reread: Reread,
     /// How the process runs.
     pub start: Start,
+}
+
+/// Reads anew what the user says, as far as a mount that works can follow.
+#[derive(Clone)]
+pub struct Reread(Arc<dyn Fn() -> Result<LogLevel, String> + Send + Sync>);
+
+impl Reread {
+    /// By this, which may block while it reads small files. Its error is a sentence that names the mistake and
+    /// where it stands.
+    pub fn new(read: impl Fn() -> Result<LogLevel, String> + Send + Sync + 'static) -> Self {
+        Self(Arc::new(read))
+    }
+
+    /// Does it now.
+    pub(crate) fn now(&self) -> Result<LogLevel, String> {
+        (self.0)()
+    }
+}
+
+impl fmt::Debug for Reread {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reread")
+    }
+}
+
+/// The level of the log as it is given now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LogLevel {
+    /// As in [`LogConfig::filter`].
+    pub filter: String,
+    /// Why it cannot change while the process runs, as the end of "log_level is given".
+    pub fixed_by: Option<String>,
 }
 
 /// One check of a bucket.

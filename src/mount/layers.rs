@@ -9,7 +9,9 @@ use super::MountError;
 use super::config::{MountConfig, Source};
 use super::probe::Target;
 use crate::clock::Clock;
-use crate::dialect::{self, Connection, Credentials, DialectName, ObjectProperties, Timing};
+use crate::dialect::{
+    self, Connection, Credentials, DialectName, ObjectProperties, Renewal, Timing,
+};
 use crate::fs::FsConfig;
 use crate::fuse::session::SessionOptions;
 use crate::mock::{Addressing, MockConfig, MockDialect, MockServer};
@@ -72,6 +74,8 @@ const PROBE_TIMING: Timing = Timing {
 pub(crate) struct Ground {
     /// What is mounted: the bucket, or what is below the prefix.
     pub(crate) store: Arc<dyn ObjectStore>,
+    /// Has the credentials of that store read anew.
+    pub(crate) renewal: Renewal,
     /// The same, soon out of patience: for the question before the mount.
     pub(crate) probe: Arc<dyn ObjectStore>,
     /// The server, when it is in this process; to be stopped at the end.
@@ -108,17 +112,23 @@ pub(crate) async fn ground(
         ..connection.timing
     };
     let connection = Connection { timing, ..connection };
-    Ok(Ground { store: store(connection, prefix)?, probe: store(probe, prefix)?, mock, target })
+    let (store, renewal) = store(connection, prefix)?;
+    Ok(Ground { store, renewal, probe: self::store(probe, prefix)?.0, mock, target })
 }
 
 /// The bucket, or what is below the prefix.
-fn store(connection: Connection, prefix: &str) -> Result<Arc<dyn ObjectStore>, MountError> {
-    let store = dialect::connect(connection).map_err(|error| MountError::new(error.to_string()))?;
+fn store(
+    connection: Connection,
+    prefix: &str,
+) -> Result<(Arc<dyn ObjectStore>, Renewal), MountError> {
+    let (store, renewal) = dialect::connect_with_renewal(connection)
+        .map_err(|error| MountError::new(error.to_string()))?;
     if prefix.is_empty() {
-        return Ok(store);
+        return Ok((store, renewal));
     }
     let below = Prefixed::new(store, prefix);
-    Ok(Arc::new(below.map_err(|error| MountError::new(format!("prefix {prefix}: {error}")))?))
+    let below = below.map_err(|error| MountError::new(format!("prefix {prefix}: {error}")))?;
+    Ok((Arc::new(below), renewal))
 }
 
 async fn start_mock(

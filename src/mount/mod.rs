@@ -15,6 +15,7 @@ mod metrics_server;
 mod mountinfo;
 mod mountpoint;
 mod probe;
+mod reload;
 mod serve;
 mod signals;
 mod staging;
@@ -42,8 +43,8 @@ use crate::fs::FileSystem;
 use crate::{fuse, panics, telemetry};
 
 pub use config::{
-    CheckConfig, LinkConfig, MountConfig, OnWriterKilled, Source, Start, StateDir, StatusConfig,
-    UmountConfig, UploadsAction, UploadsConfig, UploadsPlace,
+    CheckConfig, LinkConfig, LogLevel, MountConfig, OnWriterKilled, Reread, Source, Start,
+    StateDir, StatusConfig, UmountConfig, UploadsAction, UploadsConfig, UploadsPlace,
 };
 pub use layers::random_keys;
 pub use signals::StopSignals;
@@ -119,14 +120,14 @@ pub fn run(config: &MountConfig) -> Result<Outcome, MountError> {
 fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let mountpoint = mountpoint::prepare(&config.mountpoint, config.nonempty)?;
     let staging_dir = staging::prepare(config.staging_dir.as_deref(), &mountpoint)?;
-    start_log(config, &mountpoint)?;
+    let log = start_log(config, &mountpoint)?;
     panics::watch();
     raise_file_limit();
     let journal = state::journal(config, &mountpoint)?;
     let metrics = config.metrics_listen.map(MetricsServer::bind).transpose()?;
     let runtime = runtime(layers::file_threads(config.memory_limit_bytes))?;
-    let signals =
-        runtime.block_on(async { StopSignals::new() }).map_err(cannot("handle signals"))?;
+    let (signals, reload_signals) =
+        runtime.block_on(async { signals::of_mount() }).map_err(cannot("handle signals"))?;
 
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let budget = Budget::new(layers::budget_bytes(config));
@@ -160,6 +161,8 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     info!("{} is mounted at {}", config.shown, mountpoint.display());
     let watchdog = start_watchdog(config, &mountpoint, device, runtime.handle());
     let notifier = tell_ready(config, &mountpoint)?;
+    let reload = reload::Reload { log, reread: config.reread.clone(), renewal: ground.renewal };
+    runtime.spawn(reload.serve(reload_signals));
     let drain_timeout = config.drain_timeout;
     let last_words = last_words.ok();
     let served = serve::Served {
@@ -192,7 +195,7 @@ fn raise_file_limit() {
     }
 }
 
-fn start_log(config: &MountConfig, mountpoint: &Path) -> Result<(), MountError> {
+fn start_log(config: &MountConfig, mountpoint: &Path) -> Result<telemetry::Log, MountError> {
     if let Some(file) =
         config.log.file.as_deref().filter(|file| staging::is_inside(file, mountpoint))
     {
@@ -210,7 +213,12 @@ fn start_log(config: &MountConfig, mountpoint: &Path) -> Result<(), MountError> 
             dir.display()
         )));
     }
-    telemetry::start(&config.log).map_err(cannot("write the log"))
+    let log = telemetry::start(&config.log).map_err(cannot("write the log"))?;
+    if let Some(warning) = &log.warning {
+        tracing::warn!("{warning}");
+        say(&format!("warning: {warning}"));
+    }
+    Ok(log)
 }
 
 /// At least two threads, so that one busy task does not stop everything on a machine with one core.

@@ -161,6 +161,26 @@ impl CredentialCache {
         }
     }
 
+    /// Asks again where the credentials came from, at once and however short ago that was done. Those that are
+    /// held stay in use where it fails; either is said in the log. Safe to repeat.
+    pub(crate) async fn reload(&self) {
+        let inner = &*self.0;
+        let Origin::Places(places) = &inner.origin else { return };
+        let _turn = inner.turn.lock().await;
+        let before = inner.held();
+        inner.state.lock().warned = None;
+        inner.renew(places).await;
+        let state = inner.state.lock();
+        match (&state.failed, &state.held, before) {
+            (Some((_, error)), None, _) => tracing::error!(%error, "there are no credentials"),
+            (None, Some(held), Some(before)) if held.credentials.same_keys(&before) => {
+                tracing::info!(place = held.place.name(), "the credentials are what they were");
+            }
+            // Told by whoever has kept or refused them.
+            _ => {}
+        }
+    }
+
     /// Tells that the service refused a request that was signed with `used`. Whether there are other
     /// credentials now, with which it is worth another attempt.
     ///
@@ -289,7 +309,7 @@ impl Inner {
     fn fail(&self, error: CredentialError) {
         let mut state = self.state.lock();
         if state.held.is_some() && state.warned.as_ref() != Some(&error) {
-            tracing::warn!(%error, "credentials cannot be renewed; the old ones stay in use");
+            tracing::error!(%error, "credentials cannot be renewed; the old ones stay in use");
             state.warned = Some(error.clone());
         }
         state.failed = Some((Instant::now(), error));
