@@ -82,13 +82,17 @@ fn parse_content_range(text: &str) -> Option<(ByteRange, u64)> {
     (last < size).then_some((range, size))
 }
 
-/// Sets a header of a request.
+/// Ends of the names of headers whose values are secret.
+const SECRET_ENDS: [&str; 3] = ["authorization", "security-token", "customer-key"];
+
+/// Sets a header of a request. A value that is secret is masked in `Debug` from here on.
 pub(crate) fn set(headers: &mut HeaderMap, name: HeaderName, value: &str) -> Result<(), Failure> {
     // The signers take only visible ASCII, and anything else is not portable in HTTP.
-    let value = HeaderValue::from_str(value)
+    let mut value = HeaderValue::from_str(value)
         .ok()
         .filter(|value| value.to_str().is_ok())
         .ok_or_else(|| Failure::unsayable(format!("a value that no header {name} can carry")))?;
+    value.set_sensitive(SECRET_ENDS.iter().any(|end| name.as_str().ends_with(end)));
     headers.insert(name, value);
     Ok(())
 }
@@ -141,6 +145,27 @@ mod tests {
         for bad in ["a\nb", "é", "\u{7f}"] {
             assert!(set(&mut headers, http::header::CONTENT_TYPE, bad).is_err());
         }
+    }
+
+    #[test]
+    fn secret_values_are_masked() {
+        let mut headers = HeaderMap::new();
+        for name in [
+            "authorization",
+            "x-cos-security-token",
+            "x-oss-security-token",
+            "x-amz-security-token",
+            "x-amz-server-side-encryption-customer-key",
+            "x-amz-copy-source-server-side-encryption-customer-key",
+            "x-cos-server-side-encryption-customer-key",
+            "x-qs-encryption-customer-key",
+            "x-qs-copy-source-encryption-customer-key",
+        ] {
+            set(&mut headers, name.parse().unwrap(), "hush").unwrap();
+        }
+        set(&mut headers, "x-amz-meta-a".parse().unwrap(), "shown").unwrap();
+        let text = format!("{headers:?}");
+        assert!(text.contains("shown") && !text.contains("hush"), "{text}");
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! Bounded in time without progress and in bytes of the answer.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::future::Future;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::pin::pin;
@@ -23,13 +24,18 @@ const GATHER_BELOW: usize = 4 * 1024;
 /// Gathered pieces grow to about this.
 const GATHER_BYTES: usize = 64 * 1024;
 
-/// A request ready to be sent, signature and all.
-#[derive(Debug)]
+/// A request ready to be sent, signature and all. `Debug` shows neither headers nor query, where signatures are.
 pub struct Request {
     /// Method, absolute URI and headers. A body's Content-Length is set by the transport.
     pub head: http::request::Parts,
     /// The body; may be empty.
     pub body: RequestBody,
+}
+
+impl fmt::Debug for Request {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.head.method, self.head.uri.path())
+    }
 }
 
 /// A complete answer.
@@ -291,6 +297,15 @@ mod tests {
             let error = outgoing(request, Arc::default()).unwrap_err();
             assert_eq!(error.kind, TransportErrorKind::Unsendable, "{path}");
         }
+    }
+
+    #[test]
+    fn a_signed_request_shows_no_signature() {
+        let (mut head, ()) =
+            http::Request::get("http://h/k?q-signature=hush").body(()).unwrap().into_parts();
+        head.headers.insert("authorization", http::HeaderValue::from_static("hush"));
+        let request = Request { head, body: RequestBody::Chunks(Arc::new([])) };
+        assert_eq!(format!("{request:?}"), "GET /k");
     }
 
     #[test]

@@ -10,6 +10,7 @@ mod faults;
 mod fs;
 mod layering;
 mod links;
+mod logs;
 mod model;
 mod mount;
 mod properties;

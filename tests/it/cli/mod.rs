@@ -23,6 +23,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use crate::world::canary;
+
 /// The program, without the variables of whoever runs the tests.
 pub(crate) fn partfs<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_partfs"));
@@ -35,6 +37,7 @@ pub(crate) fn partfs<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -
     }
     // Not the state of whoever runs the tests.
     command.env("PARTFS_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
+    canary::traced(&mut command);
     command.args(arguments).stdin(Stdio::null());
     command
 }
@@ -49,6 +52,7 @@ pub(crate) struct Ran {
 /// Runs a command to its end.
 pub(crate) fn run(command: &mut Command) -> Ran {
     let Output { status, stdout, stderr } = command.output().unwrap();
+    canary::keep(command, &[&stdout[..], &stderr[..]].concat());
     let text = |bytes| String::from_utf8(bytes).unwrap();
     Ran { code: status.code(), stdout: text(stdout), stderr: text(stderr) }
 }

@@ -25,7 +25,7 @@ fn sizes_times_and_words() {
         ("--max-uploads 0", "max_uploads 0: the number of uploads must be from 1 to 256"),
         ("--file-mode 999", "file_mode 999 is not permission bits"),
         ("--log-level loud", "log_level loud"),
-        ("--log-format xml", "log_format xml must be human or json"),
+        ("--log-format xml", "log_format xml must be auto, human, json or journald"),
         ("-o colour", "-o colour: there is no such option"),
         ("-o partsize=1M", "did you mean part_size?"),
     ] {

@@ -1,6 +1,7 @@
 //! Builders of test worlds, and nothing else: a bucket in memory with a file system over it, the same
 //! with faults, a real mount over the mock server, and a relay that sees what clients send.
 
+pub mod canary;
 pub mod fs;
 pub mod mount;
 pub mod programs;

@@ -20,6 +20,7 @@ pub const TIMING: Timing = Timing {
 
 /// A server on a free port.
 pub async fn serve(config: MockConfig) -> MockServer {
+    super::canary::watch();
     MockServer::start(config, Arc::new(SystemClock)).await.expect("the mock starts")
 }
 
