@@ -32,7 +32,7 @@ use clap::Parser;
 use crate::crash;
 use crate::mock::{FaultRule, MockConfig};
 use crate::mount::{
-    CheckConfig, LinkConfig, MountConfig, StatusConfig, UmountConfig, UploadsConfig,
+    CheckConfig, LinkConfig, MountConfig, Start, StatusConfig, UmountConfig, UploadsConfig,
 };
 use crate::telemetry;
 
@@ -167,7 +167,7 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         args::TypedCommand::ManPages(args) => Ok(Command::ManPages(args.dir)),
     };
     let command = command.map_err(Stop::Refused)?;
-    let has_log = matches!(&command, Command::Mount(config) if config.start != crate::mount::Start::Background);
+    let has_log = matches!(&command, Command::Mount(config) if !matches!(config.start, Start::Background { .. }));
     if traced && !has_log {
         telemetry::start_traces().map_err(|error| untraceable(&error))?;
     }
