@@ -256,6 +256,12 @@ impl FileSystem {
         self.waiting.enter(&self.runtime, operation, ino, caller, Box::new(let_go))
     }
 
+    /// Waits until every request that waited has its answer: a process that ends before takes it along, and the
+    /// program is told an error about what is stored.
+    pub async fn all_answered(&self) {
+        self.waiting.over().await;
+    }
+
     /// How long the kernel may keep an answer.
     pub fn ttl(&self) -> Duration {
         self.config.attr_ttl

@@ -4,12 +4,14 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt;
+use std::pin::pin;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle as Runtime;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
@@ -60,11 +62,13 @@ struct Table {
 pub(super) struct Waiting {
     table: Mutex<Table>,
     inodes: Arc<Inodes>,
+    /// The last one who waited has been answered.
+    idle: Notify,
 }
 
 impl Waiting {
     pub(super) fn new(inodes: Arc<Inodes>) -> Arc<Self> {
-        Arc::new(Self { table: Mutex::default(), inodes })
+        Arc::new(Self { table: Mutex::default(), inodes, idle: Notify::new() })
     }
 
     /// A request of `pid` begins to wait. `let_go` is called once if that one was killed.
@@ -103,6 +107,18 @@ impl Waiting {
             waiting_ms: u64::try_from(since.elapsed().as_millis()).unwrap_or(u64::MAX),
         };
         waiting.into_iter().map(status).collect()
+    }
+
+    /// Waits until nobody waits. Who begins to wait meanwhile is waited for, too.
+    pub(super) async fn over(&self) {
+        loop {
+            let mut idle = pin!(self.idle.notified());
+            idle.as_mut().enable();
+            if self.table.lock().entries.is_empty() {
+                return;
+            }
+            idle.await;
+        }
     }
 
     /// What those who wait for this operation have named.
@@ -187,7 +203,14 @@ pub struct Wait {
 
 impl Drop for Wait {
     fn drop(&mut self) {
-        self.waiting.table.lock().entries.remove(&self.number);
+        let idle = {
+            let mut table = self.waiting.table.lock();
+            table.entries.remove(&self.number);
+            table.entries.is_empty()
+        };
+        if idle {
+            self.waiting.idle.notify_waiters();
+        }
     }
 }
 

@@ -28,6 +28,9 @@ use crate::fuse::session::Session;
 /// The file system may take this much longer than it was told before it is not waited for any more.
 const GRACE: Duration = Duration::from_secs(5);
 
+/// How long those who wait for an answer are waited for when everything else is done.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
+
 /// How often the service manager is told how far the end is.
 const TICK: Duration = Duration::from_secs(1);
 
@@ -169,7 +172,10 @@ async fn tell(fs: &FileSystem, notifier: &Notifier, deadline: Instant) -> Infall
 async fn end(served: &mut Served, cause: Cause, deadline: Instant) -> DrainReport {
     let fs = Arc::clone(&served.fs);
     match timeout_at(deadline + 5 * GRACE, end_in_order(served, cause, deadline)).await {
-        Ok(report) => report,
+        Ok(report) => {
+            let _ = timeout(LAST_ANSWERS, fs.all_answered()).await;
+            report
+        }
         Err(_) => {
             let mut lost = named(&fs);
             lost.push("uploads did not end within drain_timeout".into());
