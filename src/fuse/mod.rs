@@ -3,6 +3,7 @@
 //! takes the reply along. No type of fuser leaves this folder.
 
 mod convert;
+pub mod device;
 mod errno;
 mod guarded;
 mod reply;

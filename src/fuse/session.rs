@@ -2,20 +2,22 @@
 
 use std::fmt;
 use std::io;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use fuser::{Config, MountOption, SessionACL, SessionUnmounter};
+use fuser::{Config, SessionACL};
+use rustix::mount::{UnmountFlags, unmount};
+use serde::{Deserialize, Serialize};
 use tokio::runtime::Handle as Runtime;
 
 use crate::fs::FileSystem;
 use crate::fuse::Adapter;
+use crate::fuse::device::{self, Device};
 use crate::fuse::guarded::Guarded;
 
 /// How the kernel shall mount.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionOptions {
     /// What `df` and `mount` show as the source.
     pub source: String,
@@ -33,7 +35,6 @@ pub struct SessionOptions {
 
 /// A mounted file system.
 pub struct Session {
-    unmounter: Mutex<SessionUnmounter>,
     dispatch: JoinHandle<io::Result<()>>,
     at: PathBuf,
     device: u64,
@@ -45,47 +46,54 @@ impl fmt::Debug for Session {
     }
 }
 
-/// Mounts a file system: directly where the process may (root), else through `fusermount3`. When this
-/// returns, the kernel has accepted the mount.
+/// Mounts a file system and serves it. When this returns, the kernel has accepted the mount. See
+/// [`device::mount`] for the errors; a mount that cannot be served is taken away.
 pub fn mount(
     fs: Arc<FileSystem>,
     at: &Path,
     options: &SessionOptions,
     runtime: Runtime,
 ) -> io::Result<Session> {
+    let device = device::mount(at, options)?;
+    let session = serve(fs, device, at, options, runtime);
+    if session.is_err() {
+        let _ = unmount(at, UnmountFlags::DETACH);
+    }
+    session
+}
+
+/// Serves a mount that somebody has made, with the same options. When this returns, the kernel knows that it is
+/// served.
+///
+/// # Errors
+/// The connection was lost, or a thread cannot be started. Then the mount is dead, and whoever made it has to
+/// take it away.
+pub fn serve(
+    fs: Arc<FileSystem>,
+    device: Device,
+    at: &Path,
+    options: &SessionOptions,
+    runtime: Runtime,
+) -> io::Result<Session> {
     let mut config = Config::default();
-    config.mount_options = vec![
-        MountOption::FSName(options.source.clone()),
-        // Not `Subtype`: fuser drops that when it mounts by itself, and the type tells our mounts.
-        MountOption::CUSTOM("subtype=partfs".to_owned()),
-        // Metadata in a bucket is written by others: no set-id programs, no devices.
-        MountOption::NoSuid,
-        MountOption::NoDev,
-        MountOption::NoAtime,
-        MountOption::DefaultPermissions,
-    ];
-    if options.read_only {
-        config.mount_options.push(MountOption::RO);
-    }
-    if options.no_exec {
-        config.mount_options.push(MountOption::NoExec);
-    }
     config.acl = if options.allow_other { SessionACL::All } else { SessionACL::Owner };
     config.n_threads = Some(options.threads.max(1));
     let adapter = Adapter::new(Arc::clone(&fs), runtime, options.request_bytes);
-    let mut session = fuser::Session::new(Guarded(adapter), at, &config)?;
-    let unmounter = Mutex::new(session.unmount_callable());
+    let Device { connection, number } = device;
+    let acl = config.acl;
+    let session = fuser::Session::from_fd(Guarded(adapter), connection, acl, config)?;
+    fs.mounted_as(number);
     let dispatch = thread::Builder::new().name("fuse".to_owned()).spawn(move || session.run())?;
-    let device = std::fs::metadata(at)?.dev();
-    fs.mounted_as(device);
-    Ok(Session { unmounter, dispatch, at: at.to_owned(), device })
+    Ok(Session { dispatch, at: at.to_owned(), device: number })
 }
 
 impl Session {
-    /// Unmounts; with files still open the kernel detaches the mount point and the session goes on
-    /// until the last one is closed. Safe to repeat.
+    /// Unmounts, for whoever mounted by themselves ([`mount`]).
+    ///
+    /// # Errors
+    /// EBUSY while files are open.
     pub fn unmount(&self) -> io::Result<()> {
-        self.unmounter.lock().unwrap_or_else(|poisoned| poisoned.into_inner()).unmount()
+        Ok(unmount(&self.at, UnmountFlags::NOFOLLOW)?)
     }
 
     /// The device number that the kernel has given to the mount.

@@ -27,8 +27,8 @@ mount --bind fuse /dev/fuse
 touch partfs
 mount --bind "$2" partfs
 cp "$(command -v setpriv)" setpriv
-mkdir at empty
-chown 65534:65534 at
+mkdir at other empty
+chown 65534:65534 at other
 user() { ./setpriv --reuid 65534 --regid 65534 --clear-groups -- "$@"; }
 step() { name=$1; shift; if user "$@"; then echo "$name: done"; else echo "$name: failed"; fi; }
 
@@ -39,11 +39,11 @@ step write sh -c 'echo content > at/file && cat at/file'
 step umount ./partfs umount "$1/at"
 step umounted sh -c '! grep " $0/at " /proc/self/mountinfo' "$1"
 step allow-other ./partfs mount mock: "$1/at" --allow-other
-step mount-without env FUSERMOUNT_PATH=/nonexistent/fusermount3 ./partfs mount mock: "$1/at"
 step mount-again ./partfs mount mock: "$1/at"
 for dir in /usr/sbin /sbin /usr/bin /bin; do [ -L "$dir" ] || binds="$dir ${binds:-}"; done
 cp "$(command -v mount)" mount
 for dir in $binds; do ./mount --bind empty "$dir"; done
+step mount-without ./partfs mount mock: "$1/other"
 step umount-without ./partfs umount "$1/at"
 ./partfs umount "$1/at" && echo "umount-by-root: done"
 "#;

@@ -184,7 +184,7 @@ fn a_file_that_is_being_closed_is_stored_and_the_service_manager_is_asked_for_ti
     assert_eq!(bucket.words(), "");
     assert!(!bucket.is_mounted() && bucket.journal().keys.is_empty());
     let notices = daemon.notices();
-    assert!(notices[0].starts_with("STOPPING=1\nSTATUS=finishes f ("), "{}", notices[0]);
+    assert!(notices[0].starts_with("STOPPING=1\nSTATUS=finishes f"), "{}", notices[0]);
     assert!(notices.iter().any(|it| it.starts_with("EXTEND_TIMEOUT_USEC=")), "{notices:?}");
 }
 
