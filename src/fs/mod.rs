@@ -41,6 +41,7 @@ pub mod ordered;
 pub mod shown;
 mod told_xattr;
 mod waiting;
+pub mod witness;
 pub mod xattr;
 
 use std::collections::BTreeMap;
@@ -63,7 +64,6 @@ use self::background::Background;
 use self::control::uploads::Nodes;
 use self::gate::{Closed, Entered, Gate};
 use self::handle::Handles;
-use self::holders::Holders;
 use self::inodes::Inodes;
 use self::known::Known;
 use self::loans::Loans;
@@ -71,6 +71,7 @@ use self::ops::rename_again::Unfinished;
 use self::ops::rename_progress::Renames;
 use self::ordered::{LEAF, Ordered};
 use self::waiting::Waiting;
+use self::witness::{Eyes, Witness};
 
 pub use self::attr::{Kind, SetAttr};
 pub use self::error::{FsError, FsResult, Meaning};
@@ -145,7 +146,7 @@ pub struct FileSystem {
     handles: Handles,
     known: Known,
     loans: Loans,
-    holders: Holders,
+    eyes: Arc<Eyes>,
     background: Background,
     unfinished: Unfinished,
     renames: Renames,
@@ -205,8 +206,9 @@ impl FileSystem {
             clock.now(),
         ));
         let began = clock.now();
+        let eyes = Arc::<Eyes>::default();
         Arc::new(Self {
-            waiting: Waiting::new(Arc::clone(&inodes)),
+            waiting: Waiting::new(Arc::clone(&inodes), Arc::clone(&eyes)),
             store,
             writers,
             readers,
@@ -219,7 +221,7 @@ impl FileSystem {
             handles: Handles::new(),
             known: Known::new(),
             loans: Loans::default(),
-            holders: Holders::new(),
+            eyes,
             background: Background::new(),
             unfinished: Unfinished::default(),
             renames: Renames::default(),
@@ -240,7 +242,13 @@ impl FileSystem {
     /// Tells which device the mount got (`st_dev` of the mount point), so that open descriptors of
     /// its files can be recognised in `/proc`.
     pub fn mounted_as(&self, device: u64) {
-        self.holders.set_device(device);
+        self.eyes.set_device(device);
+    }
+
+    /// From now on this one is asked about the processes that call, because this process may not look at them
+    /// itself. To be called once, before anybody calls.
+    pub fn watched_by(&self, witness: Arc<dyn Witness>) {
+        self.eyes.give(witness);
     }
 
     /// A request of process or thread `caller` begins to wait, until the answer is dropped. While it does, the

@@ -15,9 +15,9 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use crate::fs::fate;
 use crate::fs::inode::InodeNo;
 use crate::fs::inodes::Inodes;
+use crate::fs::witness::Eyes;
 
 /// How often those who wait are looked at, and how long nobody is.
 const LOOK: Duration = Duration::from_millis(100);
@@ -62,13 +62,14 @@ struct Table {
 pub(super) struct Waiting {
     table: Mutex<Table>,
     inodes: Arc<Inodes>,
+    eyes: Arc<Eyes>,
     /// The last one who waited has been answered.
     idle: Notify,
 }
 
 impl Waiting {
-    pub(super) fn new(inodes: Arc<Inodes>) -> Arc<Self> {
-        Arc::new(Self { table: Mutex::default(), inodes, idle: Notify::new() })
+    pub(super) fn new(inodes: Arc<Inodes>, eyes: Arc<Eyes>) -> Arc<Self> {
+        Arc::new(Self { table: Mutex::default(), inodes, eyes, idle: Notify::new() })
     }
 
     /// A request of `pid` begins to wait. `let_go` is called once if that one was killed.
@@ -147,7 +148,7 @@ impl Waiting {
         // Without the lock: each look reads two files.
         let mut doomed = HashMap::new();
         for (number, pid) in old {
-            if *doomed.entry(pid).or_insert_with(|| fate::is_doomed(pid)) {
+            if *doomed.entry(pid).or_insert_with(|| self.eyes.is_doomed(pid)) {
                 self.free(number);
             }
         }

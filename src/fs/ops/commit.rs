@@ -10,9 +10,9 @@ use tracing::debug;
 use crate::crash;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
-use crate::fs::holders::{Holding, process_of};
+use crate::fs::holders::Holding;
 use crate::fs::inode::{Inode, Object};
-use crate::fs::{FileSystem, OnWriterKilled, fate, xattr};
+use crate::fs::{FileSystem, OnWriterKilled, xattr};
 use crate::store::Key;
 use crate::write::Committed;
 
@@ -49,7 +49,7 @@ impl FileSystem {
         let handle = self.handles.get(handle)?;
         let file = handle.file()?;
         let killed =
-            self.config.on_writer_killed == OnWriterKilled::KeepOld && fate::was_killed(closer);
+            self.config.on_writer_killed == OnWriterKilled::KeepOld && self.eyes.was_killed(closer);
         file.killed.store(killed, Ordering::Relaxed);
         if killed {
             debug!(ino = file.inode().ino.0, closer, "the closer was killed; not published");
@@ -68,17 +68,17 @@ impl FileSystem {
 
     fn ends_the_writing(&self, file: &FileHandle, closer: u32) -> bool {
         let ino = file.inode().ino;
-        match self.holders.holding(closer, ino) {
+        match self.eyes.holding(closer, ino) {
             Holding::Open => false,
             Holding::NotOpen if file.opener == closer => true,
-            Holding::NotOpen => match self.holders.holding(file.opener, ino) {
+            Holding::NotOpen => match self.eyes.holding(file.opener, ino) {
                 Holding::Open => false,
                 Holding::NotOpen => true,
                 Holding::Unknown => file.wrote.load(Ordering::Relaxed),
             },
             // Nothing can be seen: the one who opened and wrote it is believed to be done with it.
             Holding::Unknown => {
-                process_of(closer) == file.opener && file.wrote.load(Ordering::Relaxed)
+                self.eyes.process_of(closer) == file.opener && file.wrote.load(Ordering::Relaxed)
             }
         }
     }

@@ -122,8 +122,7 @@ impl FileSystem {
                 !state.unlinked && state.writer.as_ref().is_some_and(|writer| writer.is_dirty())
             };
             let killed = file.killed.load(Ordering::Relaxed);
-            let is_open =
-                || cut_off || self.holders.holding(file.opener, inode.ino) == Holding::Open;
+            let is_open = || cut_off || self.eyes.holding(file.opener, inode.ino) == Holding::Open;
             if file.writes && dirty && !killed && is_open() {
                 cut.insert(inode.ino, self.inodes.pin(inode));
             } else {

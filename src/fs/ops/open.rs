@@ -11,7 +11,6 @@ use crate::fs::attr::Kind;
 use crate::fs::control::uploads;
 use crate::fs::error::{FsError, FsResult, Meaning};
 use crate::fs::handle::{FileHandle, Handle, HandleNo};
-use crate::fs::holders::process_of;
 use crate::fs::inode::{Inode, InodeNo, State};
 use crate::fs::inodes::Pin;
 use crate::fs::{FileSystem, OnWriterKilled, control};
@@ -134,7 +133,7 @@ impl FileSystem {
             state.kernel_caches = version;
             same
         };
-        let opener = if mode.write { process_of(caller) } else { caller };
+        let opener = if mode.write { self.eyes.process_of(caller) } else { caller };
         let handle = self.handles.add(Handle::File(FileHandle::new(pin, mode.write, opener)));
         Ok(Opened { handle, direct_io: mode.write, keep_cache: keep_cache && !mode.write })
     }
