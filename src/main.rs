@@ -28,6 +28,7 @@ fn main() -> ExitCode {
         Command::Uploads(config) => mount::uploads::run(&config),
         Command::Link(config) => mount::link::run(&config),
         Command::Umount(config) => mount::umount::run(&config),
+        Command::Keeper => mount::keeper::run(),
         Command::Mock(command) => return serve_mock(command),
         Command::Completions(shell) => {
             return written(cli::write_completions(shell, &mut io::stdout()), "standard output");
@@ -35,9 +36,9 @@ fn main() -> ExitCode {
         Command::ManPages(dir) => {
             return written(cli::write_man_pages(&dir), &dir.display().to_string());
         }
-        Command::AskMount { mountpoint, device } => {
+        Command::AskMount { mountpoint } => {
             // Its daemon is the only one who listens, and has gone when this fails.
-            let _ = mount::asker::run(&mountpoint, device);
+            let _ = mount::asker::run(&mountpoint);
             return ExitCode::SUCCESS;
         }
         Command::Nothing => Ok(Outcome::Done),

@@ -204,8 +204,6 @@ pub(super) struct UmountArgs {
 pub(super) struct AskMountArgs {
     /// Where it is mounted.
     pub(super) mountpoint: PathBuf,
-    /// The number of its device.
-    pub(super) device: u64,
 }
 
 #[derive(Debug, Args)]

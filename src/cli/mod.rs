@@ -32,7 +32,7 @@ use clap::Parser;
 use crate::crash;
 use crate::mock::{FaultRule, MockConfig};
 use crate::mount::{
-    CheckConfig, LinkConfig, MountConfig, Start, StatusConfig, UmountConfig, UploadsConfig,
+    CheckConfig, LinkConfig, MountConfig, Start, StatusConfig, UmountConfig, UploadsConfig, keeper,
 };
 use crate::telemetry;
 
@@ -66,11 +66,11 @@ pub enum Command {
     AskMount {
         /// Where it is.
         mountpoint: PathBuf,
-        /// The number of its device.
-        device: u64,
     },
     /// Nothing: somebody only wanted to know whether it could be asked for (`mount -f`).
     Nothing,
+    /// Keep the privileges of a mount for its daemon.
+    Keeper,
 }
 
 /// `partfs mock`.
@@ -128,6 +128,11 @@ impl Stop {
 /// Reads the command line, the first argument being the program's name, and the environment.
 pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, Stop> {
     let arguments: Vec<_> = arguments.into_iter().collect();
+    // Not for users, so in no help; and without all that is needed to read what they type, because each mount has
+    // one of these.
+    if matches!(&*arguments, [_, word] if word == keeper::WORD) {
+        return Ok(Command::Keeper);
+    }
     let by_mount = Caller::of(&arguments) == Caller::Mount;
     let mount_helper::Translated { arguments, only_checked } =
         mount_helper::translated(arguments).map_err(Stop::Refused)?;
@@ -159,8 +164,8 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         args::TypedCommand::Link(args) => {
             link::link(args, environment).map(|config| Command::Link(Box::new(config)))
         }
-        args::TypedCommand::AskMount(args::AskMountArgs { mountpoint, device }) => {
-            Ok(Command::AskMount { mountpoint, device })
+        args::TypedCommand::AskMount(args::AskMountArgs { mountpoint }) => {
+            Ok(Command::AskMount { mountpoint })
         }
         args::TypedCommand::Mock(args) => resolve::mock(args, &environment).map(Command::Mock),
         args::TypedCommand::Completions(args) => Ok(Command::Completions(args.shell)),

@@ -7,7 +7,7 @@ use super::definition::{Definition, Described};
 use super::kind::{Choice, Count, Id, Loopback, Mode, PathText, Size, Switch, Text, Time};
 use super::object_properties::{BitRate, Entries, HeaderText, Patterns, Types};
 use crate::dialect::SignatureVersion;
-use crate::mount::{OnLeftover, OnWriterKilled};
+use crate::mount::{OnLeftover, OnWriterKilled, Sandbox};
 use crate::telemetry::LogFormat;
 
 /// Makes a definition: name, flag, kind, default (a value, or a remark in parentheses), help.
@@ -111,6 +111,9 @@ option!(ON_LEFTOVER: Choice<OnLeftover> = "on_leftover", "on-leftover",
 option!(LEFTOVER_AGE: Time = "leftover_age", "leftover-age",
     Time { min: Duration::from_secs(60), max: Duration::from_secs(3650 * 86_400) }, "7d",
     "How old an upload that was cut off may become before it is removed from the bucket.");
+option!(SANDBOX: Choice<Sandbox> = "sandbox", "sandbox",
+    Choice(&[("auto", Sandbox::Auto), ("off", Sandbox::Off), ("required", Sandbox::Required)]), "auto",
+    "Whether the daemon gives up its privileges before it serves: auto gives up what the kernel lets it and logs a warning of the rest, required fails then, off gives up nothing.");
 option!(APPEND_OBJECT: Patterns = "append_object", "append-object", Patterns, ("none"),
     "Names of files that are written as appendable objects, such as *.log: what is added goes out alone. Not for s3://.");
 option!(STORAGE_CLASS: HeaderText = "storage_class", "storage-class", HeaderText("CLASS"), ("that of the bucket"),
@@ -201,6 +204,7 @@ pub(crate) static FLAGS: &[&dyn Described] = &[
     &STATE_DIR,
     &ON_LEFTOVER,
     &LEFTOVER_AGE,
+    &SANDBOX,
     &APPEND_OBJECT,
     &STORAGE_CLASS,
     &ACL,

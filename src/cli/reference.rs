@@ -52,6 +52,7 @@ token, and it ends with them.
 each other, readers fetch less ahead, and what finds no room goes through `staging_dir`. On top of it come
 
 - the program itself and two buffers of 16 MiB for requests of the kernel: some 50 MiB when nothing happens;
+- a second process that keeps the right to unmount (not with `sandbox=off`): some 6 MiB of its own;
 - one request of the kernel for each thread of a program that waits: 1 MiB at most, and a sixteenth of the limit where
   that is less, but not below 64 KiB;
 - 8 MiB at most for reads that find no room, and 1 MiB for a part that is sent from `staging_dir`;

@@ -29,7 +29,7 @@ pub(super) fn of(settings: &Settings) -> Result<Reread, Refusal> {
         (None, None) => Some("without a file (--config)".to_owned()),
         (None, Some(_)) => None,
     };
-    Ok(Reread::new(move || {
+    Ok(Reread::new(path.clone(), move || {
         let file = match &path {
             Some(path) => {
                 let lines = config_file::read(path).map_err(|refusal| refusal.to_string())?;

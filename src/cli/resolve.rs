@@ -26,6 +26,7 @@ use crate::telemetry::{LogConfig, LogFormat};
 /// `partfs mount`.
 pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountConfig, Refusal> {
     let start = start(&args, &environment);
+    let ca_places = ca_places(&environment);
     let MountArgs { url, mountpoint, config, mount_options, options, .. } = args;
     let typed = Typed { url, mountpoint, config, mount_options, options };
     let usual_state_dir = usual_state_dir(&environment);
@@ -69,6 +70,8 @@ pub(super) fn mount(args: MountArgs, environment: Environment) -> Result<MountCo
         state_dir,
         on_leftover: settings.value(&options::ON_LEFTOVER)?,
         leftover_age: settings.value(&options::LEFTOVER_AGE)?,
+        sandbox: settings.value(&options::SANDBOX)?,
+        ca_places,
         log: log(&settings, &start)?,
         reread,
         start,
@@ -153,6 +156,13 @@ pub(super) fn mock(args: MockArgs, environment: &Environment) -> Result<MockComm
         faults: args.faults.map_or(Ok(Vec::new()), |path| faults(&path))?,
         print_keys,
     })
+}
+
+/// Where certificates of authorities are, besides the usual places: a file, and folders.
+fn ca_places(environment: &Environment) -> Vec<PathBuf> {
+    let file = environment.get("SSL_CERT_FILE").map(PathBuf::from);
+    let folders = environment.get("SSL_CERT_DIR").unwrap_or_default().split(':').map(PathBuf::from);
+    file.into_iter().chain(folders).filter(|path| path.is_absolute()).collect()
 }
 
 /// Where state is kept when nobody says: what systemd gives, or where this user's belongs.

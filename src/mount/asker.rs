@@ -54,10 +54,10 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Starts it. The mount need not be there yet.
-    pub(crate) fn start(place: &Path, device: u64) -> io::Result<Self> {
+    /// Starts it, for whatever is mounted at this place, now or later.
+    pub(crate) fn start(place: &Path) -> io::Result<Self> {
         let mut command = Command::new(background::program());
-        command.args(["ask-mount".as_ref(), place.as_os_str(), device.to_string().as_ref()]);
+        command.args(["ask-mount".as_ref(), place.as_os_str()]);
         // The environment may hold keys.
         command.env_clear().current_dir("/").stderr(Stdio::null());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
@@ -67,10 +67,12 @@ impl Asker {
         }
     }
 
-    /// Waits for the answer to one question. `None` when the process has ended.
-    pub(crate) fn ask(&mut self) -> Option<Answer> {
+    /// Waits for the answer to one question, about the mount with this number of its device. `None` when the
+    /// process has ended.
+    pub(crate) fn ask(&mut self, device: u64) -> Option<Answer> {
         let mut answer = [0];
-        let asked = self.questions.write_all(b"?").and_then(|()| self.questions.flush());
+        let asked =
+            self.questions.write_all(&device.to_ne_bytes()).and_then(|()| self.questions.flush());
         let answered = asked.and_then(|()| self.answers.read_exact(&mut answer));
         answered.ok().and_then(|()| Answer::from_byte(answer[0]))
     }
@@ -84,19 +86,22 @@ impl Drop for Asker {
     }
 }
 
-/// Answers each byte of standard input with one on standard output, until that ends.
+/// Answers each number of a device on standard input with a byte on standard output, until that ends.
 ///
 /// # Errors
 /// When the daemon has gone in the middle of a word, which is no failure of anybody.
-pub fn run(place: &Path, device: u64) -> io::Result<()> {
+pub fn run(place: &Path) -> io::Result<()> {
     confine();
-    let mut question = [0];
-    while io::stdin().read(&mut question)? > 0 {
+    let mut device = [0; 8];
+    loop {
+        match io::stdin().read_exact(&mut device) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+            read => read?,
+        }
         let mut out = io::stdout();
-        out.write_all(&[ask(place, device).to_byte()])?;
+        out.write_all(&[ask(place, u64::from_ne_bytes(device)).to_byte()])?;
         out.flush()?;
     }
-    Ok(())
 }
 
 /// Asks for the size of the file system: of all questions the one that the kernel always passes on, and that is

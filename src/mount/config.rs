@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -71,6 +71,10 @@ pub struct MountConfig {
     pub leftover_age: Duration,
     /// Where numbers are served: an address of this machine alone. Nowhere when `None`.
     pub metrics_listen: Option<SocketAddr>,
+    /// Whether privileges are given up.
+    pub sandbox: Sandbox,
+    /// Files and folders with certificates of authorities, besides the usual ones.
+    pub ca_places: Vec<PathBuf>,
     /// What is logged.
     pub log: LogConfig,
     /// What of this may be something else later.
@@ -81,18 +85,29 @@ pub struct MountConfig {
 
 /// Reads anew what the user says, as far as a mount that works can follow.
 #[derive(Clone)]
-pub struct Reread(Arc<dyn Fn() -> Result<LogLevel, String> + Send + Sync>);
+pub struct Reread {
+    file: Option<PathBuf>,
+    read: Arc<dyn Fn() -> Result<LogLevel, String> + Send + Sync>,
+}
 
 impl Reread {
-    /// By this, which may block while it reads small files. Its error is a sentence that names the mistake and
-    /// where it stands.
-    pub fn new(read: impl Fn() -> Result<LogLevel, String> + Send + Sync + 'static) -> Self {
-        Self(Arc::new(read))
+    /// By this, which may block while it reads `file` and no other. Its error is a sentence that names the mistake
+    /// and where it stands.
+    pub fn new(
+        file: Option<PathBuf>,
+        read: impl Fn() -> Result<LogLevel, String> + Send + Sync + 'static,
+    ) -> Self {
+        Self { file, read: Arc::new(read) }
+    }
+
+    /// What is read, if anything.
+    pub(crate) fn file(&self) -> Option<&Path> {
+        self.file.as_deref()
     }
 
     /// Does it now.
     pub(crate) fn now(&self) -> Result<LogLevel, String> {
-        (self.0)()
+        (self.read)()
     }
 }
 
@@ -156,6 +171,17 @@ pub enum StateDir {
     Named(PathBuf),
     /// Where it usually is: the mount does without where it cannot be used.
     Usual(PathBuf),
+}
+
+/// Whether a daemon gives up its privileges before it serves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sandbox {
+    /// As far as the kernel has it; of the rest there is a warning.
+    Auto,
+    /// No.
+    Off,
+    /// All of it, or there is no mount.
+    Required,
 }
 
 /// How the process of a mount runs.

@@ -37,9 +37,9 @@ pub(crate) enum Liveness {
 /// cannot be asked: what is done next has words of its own.
 pub(crate) fn of(mountpoint: &Path) -> Liveness {
     let device = mountinfo::at(mountpoint).ok().flatten().and_then(|mount| mount.device);
-    let asker = device.and_then(|device| Asker::start(mountpoint, device).ok());
-    let Some(mut asker) = asker else { return Liveness::Alive };
-    match ask(move || asker.ask()) {
+    let asker = device.and_then(|device| Some((device, Asker::start(mountpoint).ok()?)));
+    let Some((device, mut asker)) = asker else { return Liveness::Alive };
+    match ask(move || asker.ask(device)) {
         Some(Some(Answer::Disconnected)) => Liveness::Dead,
         Some(_) => Liveness::Alive,
         None => Liveness::Silent,
@@ -114,6 +114,9 @@ fn become_user(user: u32, group: u32) -> io::Result<()> {
 fn ask<T: Send + 'static>(question: impl FnOnce() -> T + Send + 'static) -> Option<T> {
     let (sender, receiver) = mpsc::sync_channel(1);
     let asker = thread::Builder::new().name("ask-mount".into());
-    asker.spawn(move || drop(sender.send(question()))).ok()?;
-    receiver.recv_timeout(PATIENCE).ok()
+    let asker = asker.spawn(move || drop(sender.send(question()))).ok()?;
+    let answer = receiver.recv_timeout(PATIENCE).ok()?;
+    // What limits the process later counts for one thread only, so no other one may be left.
+    let _ = asker.join();
+    Some(answer)
 }

@@ -5,8 +5,10 @@ pub mod asker;
 mod background;
 pub mod check;
 mod config;
+mod confine;
 mod detach;
 mod human;
+pub mod keeper;
 mod last_words;
 mod layers;
 pub mod link;
@@ -14,6 +16,7 @@ mod liveness;
 mod metrics_server;
 mod mountinfo;
 mod mountpoint;
+mod privileges;
 mod probe;
 mod reload;
 mod serve;
@@ -31,6 +34,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::runtime::{Builder, Runtime};
@@ -42,8 +46,11 @@ use crate::clock::{Clock, SystemClock};
 use crate::fs::FileSystem;
 use crate::{fuse, panics, telemetry};
 
+use self::asker::Asker;
+use self::keeper::Hands;
+
 pub use config::{
-    CheckConfig, LinkConfig, LogLevel, MountConfig, OnWriterKilled, Reread, Source, Start,
+    CheckConfig, LinkConfig, LogLevel, MountConfig, OnWriterKilled, Reread, Sandbox, Source, Start,
     StateDir, StatusConfig, UmountConfig, UploadsAction, UploadsConfig, UploadsPlace,
 };
 pub use layers::random_keys;
@@ -125,6 +132,9 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     raise_file_limit();
     let journal = state::journal(config, &mountpoint)?;
     let metrics = config.metrics_listen.map(MetricsServer::bind).transpose()?;
+    let asker = asker(config, &mountpoint);
+    let options = layers::session_options(config);
+    let hands = privileges::divide(config, &mountpoint, &options, &staging_dir, journal.as_ref())?;
     let runtime = runtime(layers::file_threads(config.memory_limit_bytes))?;
     let (signals, reload_signals) =
         runtime.block_on(async { signals::of_mount() }).map_err(cannot("handle signals"))?;
@@ -145,9 +155,16 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let has_journal = journal.is_some();
     let fs_config = layers::fs_config(config, staging_dir, journal);
     let fs = FileSystem::new(ground.store, budget, clock, fs_config, runtime.handle().clone());
-    let options = layers::session_options(config);
-    let session = fuse::session::mount(fs.clone(), &mountpoint, &options, runtime.handle().clone())
-        .map_err(|error| cannot_mount(&mountpoint, &error))?;
+    if let Hands::Far(keeper) = &*hands {
+        fs.watched_by(keeper.witness());
+    }
+    let device = hands.mount().map_err(|error| cannot_mount(&mountpoint, &error))?;
+    let handle = runtime.handle().clone();
+    let session = fuse::session::serve(fs.clone(), device, &mountpoint, &options, handle);
+    let session = session.map_err(|error| {
+        let _ = hands.detach(detach::Detach::Lazily);
+        cannot_mount(&mountpoint, &error)
+    })?;
 
     let last_words = last_words::LastWords::open(&fs, runtime.handle());
     if let Err(error) = &last_words {
@@ -159,8 +176,8 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let device = session.device();
     let ended = serve::watch(session).map_err(cannot("start a thread"))?;
     info!("{} is mounted at {}", config.shown, mountpoint.display());
-    let watchdog = start_watchdog(config, &mountpoint, device, runtime.handle());
-    let notifier = tell_ready(config, &mountpoint)?;
+    let watchdog = start_watchdog(config, asker, device, runtime.handle());
+    let notifier = tell_ready(config, &mountpoint, &hands)?;
     let reload = reload::Reload { log, reread: config.reread.clone(), renewal: ground.renewal };
     runtime.spawn(reload.serve(reload_signals));
     let drain_timeout = config.drain_timeout;
@@ -168,6 +185,7 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
     let served = serve::Served {
         fs,
         mountpoint,
+        hands,
         device,
         drain_timeout,
         has_journal,
@@ -242,22 +260,32 @@ fn notifier(config: &MountConfig) -> systemd::Notifier {
     }
 }
 
+/// Where a service manager wants pings: the process that asks the mount. Of the user that this one is now, and with
+/// the right to find the mount point.
+fn asker(config: &MountConfig, mountpoint: &Path) -> Option<(Duration, io::Result<Asker>)> {
+    let Start::Foreground { watchdog: Some(period), .. } = &config.start else { return None };
+    Some((*period, Asker::start(mountpoint)))
+}
+
 /// Where a service manager wants pings. A daemon that cannot send any works, and is told of by its log.
 fn start_watchdog(
     config: &MountConfig,
-    mountpoint: &Path,
+    asker: Option<(Duration, io::Result<Asker>)>,
     device: u64,
     runtime: &tokio::runtime::Handle,
 ) -> Option<watchdog::Watchdog> {
-    let Start::Foreground { watchdog: Some(period), .. } = &config.start else { return None };
-    let notifier = notifier(config);
-    watchdog::Watchdog::start(*period, notifier, mountpoint, device, runtime.clone())
+    let (period, asker) = asker?;
+    watchdog::Watchdog::start(period, notifier(config), asker, device, runtime.clone())
         .inspect_err(|error| tracing::error!(%error, "no pings for the watchdog of systemd"))
         .ok()
 }
 
 /// Tells whoever waits. On failure the mount goes again: nobody would know of it.
-fn tell_ready(config: &MountConfig, mountpoint: &Path) -> Result<systemd::Notifier, MountError> {
+fn tell_ready(
+    config: &MountConfig,
+    mountpoint: &Path,
+    hands: &Hands,
+) -> Result<systemd::Notifier, MountError> {
     let notifier = notifier(config);
     let status = format!("READY=1\nSTATUS={} at {}", config.shown, mountpoint.display());
     let told = match config.start {
@@ -265,7 +293,7 @@ fn tell_ready(config: &MountConfig, mountpoint: &Path) -> Result<systemd::Notifi
         _ => notifier.send(&status).map_err(cannot("tell systemd that the mount is ready")),
     };
     if told.is_err() {
-        let _ = detach::detach(mountpoint, detach::Detach::Lazily);
+        let _ = hands.detach(detach::Detach::Lazily);
     }
     told.map(|()| notifier)
 }

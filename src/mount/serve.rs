@@ -16,7 +16,8 @@ use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{error, info, warn};
 
-use super::detach::{Detach, DetachError, detach};
+use super::detach::{Detach, DetachError};
+use super::keeper::Hands;
 use super::last_words::{Busy, End, LastWords};
 use super::signals::StopSignals;
 use super::systemd::{self, Notifier};
@@ -40,6 +41,8 @@ pub(crate) struct Served {
     pub(crate) fs: Arc<FileSystem>,
     /// Where, without links.
     pub(crate) mountpoint: PathBuf,
+    /// Who may unmount it.
+    pub(crate) hands: Arc<Hands>,
     /// The number that the kernel gave to it.
     pub(crate) device: u64,
     /// How long finishing may take.
@@ -185,7 +188,7 @@ async fn end(served: &mut Served, cause: Cause, deadline: Instant) -> DrainRepor
 }
 
 async fn end_in_order(served: &mut Served, cause: Cause, deadline: Instant) -> DrainReport {
-    let Served { fs, mountpoint, device, ended, .. } = served;
+    let Served { fs, mountpoint, hands, device, ended, .. } = served;
     let aborted = match cause {
         Cause::Unmounted { aborted } => aborted,
         Cause::Told(_) => {
@@ -197,11 +200,11 @@ async fn end_in_order(served: &mut Served, cause: Cause, deadline: Instant) -> D
             match report {
                 Err(aborted) => aborted,
                 Ok(report) if !report.lost.is_empty() => {
-                    unmount(mountpoint, Detach::Lazily).await;
+                    unmount(hands, Detach::Lazily).await;
                     return report;
                 }
                 Ok(report) => {
-                    if !unmount(mountpoint, Detach::IfIdle).await {
+                    if !unmount(hands, Detach::IfIdle).await {
                         return report;
                     }
                     match timeout(GRACE, ended).await {
@@ -216,7 +219,7 @@ async fn end_in_order(served: &mut Served, cause: Cause, deadline: Instant) -> D
     let stays = is_there(mountpoint, *device);
     if stays {
         // At once: who finds a dead mount puts another one in its place.
-        unmount(mountpoint, Detach::Lazily).await;
+        unmount(hands, Detach::Lazily).await;
     }
     // What the last closes have left is little; it is given a moment even at the deadline.
     let left = || deadline.saturating_duration_since(Instant::now()).max(GRACE);
@@ -228,12 +231,12 @@ async fn end_in_order(served: &mut Served, cause: Cause, deadline: Instant) -> D
 
 /// Takes the mount out of the tree; programs that have files open keep them until we are gone. Says whether
 /// nobody has.
-async fn unmount(mountpoint: &Path, how: Detach) -> bool {
-    let mountpoint = mountpoint.to_owned();
-    let unmounted = tokio::task::spawn_blocking(move || match detach(&mountpoint, how) {
+async fn unmount(hands: &Arc<Hands>, how: Detach) -> bool {
+    let hands = Arc::clone(hands);
+    let unmounted = tokio::task::spawn_blocking(move || match hands.detach(how) {
         Err(DetachError::Busy | DetachError::Helper(_)) if how == Detach::IfIdle => {
-            warn!("{} is in use; it is detached all the same", mountpoint.display());
-            detach(&mountpoint, Detach::Lazily).map(|()| false)
+            warn!("the mount is in use; it is detached all the same");
+            hands.detach(Detach::Lazily).map(|()| false)
         }
         result => result.map(|()| how == Detach::IfIdle),
     });
@@ -282,7 +285,7 @@ async fn interrupted(served: &Served) -> Vec<String> {
     lost.push("stopped by a second signal".to_owned());
     if is_there(&served.mountpoint, served.device) {
         // Helped by nobody but the kernel it takes no time; a helper that hangs is left behind.
-        let _ = timeout(GRACE, unmount(&served.mountpoint, Detach::Lazily)).await;
+        let _ = timeout(GRACE, unmount(&served.hands, Detach::Lazily)).await;
     }
     lost
 }

@@ -4,7 +4,6 @@
 //! No question needs the bucket: one that is slow or silent is none of the watchdog's business.
 
 use std::io;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
@@ -30,24 +29,18 @@ pub(crate) struct Watchdog {
 
 impl Watchdog {
     /// A ping twice in the time within which the manager expects one. Of a mount that is in the tree, with this
-    /// number of its device.
+    /// number of its device; `asker` was started for its place while this process could still start others.
     pub(crate) fn start(
         period: Duration,
         notifier: Notifier,
-        mountpoint: &Path,
+        asker: io::Result<Asker>,
         device: u64,
         runtime: Runtime,
     ) -> io::Result<Self> {
         let (stop, stopped) = mpsc::channel();
         let ending = Arc::new(AtomicBool::new(false));
-        let mut rounds = Rounds {
-            place: (mountpoint.to_owned(), device),
-            // Now, while this process may still do so.
-            asker: Asker::start(mountpoint, device),
-            ending: Arc::clone(&ending),
-            runtime,
-            has_warned: false,
-        };
+        let mut rounds =
+            Rounds { device, asker, ending: Arc::clone(&ending), runtime, has_warned: false };
         let work = move || {
             while stopped.recv_timeout(period / 2) == Err(RecvTimeoutError::Timeout) {
                 if rounds.prove_work()
@@ -70,7 +63,7 @@ impl Watchdog {
 
 /// What a ping rests on.
 struct Rounds {
-    place: (PathBuf, u64),
+    device: u64,
     asker: io::Result<Asker>,
     ending: Arc<AtomicBool>,
     runtime: Runtime,
@@ -83,12 +76,9 @@ impl Rounds {
         let ending = || self.ending.load(Ordering::Relaxed);
         let answer = match (ending(), &mut self.asker) {
             (true, _) => None,
-            (false, Ok(asker)) => asker.ask(),
+            (false, Ok(asker)) => asker.ask(self.device),
             (false, Err(_)) => None,
         };
-        if answer.is_none() && !ending() {
-            self.asker = Asker::start(&self.place.0, self.place.1);
-        }
         let (works, warning) = judge(answer, ending());
         if let Some(warning) = warning.filter(|_| !self.has_warned) {
             self.has_warned = true;
@@ -126,8 +116,7 @@ fn judge(answer: Option<Answer>, ending: bool) -> (bool, Option<&'static str>) {
         None => (
             true,
             Some(
-                "watchdog: the process that asks the mount is gone; until there is one, pings say only that the \
-                  process works",
+                "watchdog: there is no process that asks the mount; pings say only that this process works",
             ),
         ),
     }

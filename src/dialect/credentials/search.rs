@@ -54,6 +54,24 @@ impl Search {
         if remote { Ok(()) } else { Err(tried.into_error()) }
     }
 
+    /// Files with keys or tokens that may be read now or later; most do not exist. A file in the user's home
+    /// itself is named only where it is there now: to watch for it would be to watch the whole home.
+    pub fn files(&self) -> Vec<PathBuf> {
+        let (below_home, variables): (&[&str], &[&str]) = match self.service {
+            DialectName::Cos => (&[".cos.conf", ".cos.yaml"], &COS_FILE_VARIABLES),
+            DialectName::Oss => (&OSS_FILES, &OSS_FILE_VARIABLES),
+            DialectName::Qingstor => (&[".qingstor/config.yaml"], &["QINGSTOR_CONFIG_PATH"]),
+            DialectName::S3 => (&[".aws/credentials", ".aws/config"], &AWS_FILE_VARIABLES),
+        };
+        let home = self.variables.home();
+        let below_home = below_home.iter().filter_map(|name| {
+            let file = home.as_deref()?.join(name);
+            (name.contains('/') || file.exists()).then_some(file)
+        });
+        let named = variables.iter().filter_map(|name| self.variables.get(name));
+        named.map(PathBuf::from).chain(below_home).chain(self.credentials_file.clone()).collect()
+    }
+
     /// All places in their order.
     pub(super) fn places(&self, door: &Door) -> Vec<Place> {
         let mut places = vec![self.pair(
@@ -180,6 +198,34 @@ impl Search {
         }
     }
 }
+
+/// Files of Alibaba's tools below the home of the user.
+const OSS_FILES: [&str; 5] = [
+    ".ossutilconfig",
+    ".oss/credentials",
+    ".alibabacloud/credentials.ini",
+    ".aliyun/credentials.ini",
+    ".aliyun/config.json",
+];
+
+/// Variables that name a file with keys or with a token, by service.
+const COS_FILE_VARIABLES: [&str; 3] = [
+    "TENCENTCLOUD_WEB_IDENTITY_TOKEN_FILE",
+    "TKE_IDENTITY_TOKEN_FILE",
+    "TKE_WEB_IDENTITY_TOKEN_FILE",
+];
+const OSS_FILE_VARIABLES: [&str; 4] = [
+    "ALIBABA_CLOUD_CONFIG_FILE",
+    "ALIBABA_CLOUD_CREDENTIALS_FILE",
+    "ALIBABA_CLOUD_OIDC_TOKEN_FILE",
+    "OSS_CREDENTIAL_PROFILES_FILE",
+];
+const AWS_FILE_VARIABLES: [&str; 4] = [
+    "AWS_CONFIG_FILE",
+    "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+];
 
 /// Files that tools look for below the home of the user; none where there is no home.
 fn usual<const N: usize>(home: Option<&Path>, files: [(&str, Format); N]) -> Vec<Place> {

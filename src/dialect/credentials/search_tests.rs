@@ -216,3 +216,24 @@ fn nothing_shows_a_secret() {
     let text = format!("{:?} {:#?}", world.search(), world.search().places(&Door::default()));
     assert!(text.contains("AWS_SECRET_ACCESS_KEY") && !text.contains("hush"), "{text}");
 }
+
+#[test]
+fn files_that_may_be_read_later_are_named_before_they_are_there() {
+    let world = World::new(DialectName::S3)
+        .set("AWS_WEB_IDENTITY_TOKEN_FILE", "/tokens/aws")
+        .set("TKE_IDENTITY_TOKEN_FILE", "/tokens/tke")
+        .own_file("own");
+    let home = world.home.path().to_owned();
+    let below = |names: &[&str]| names.iter().map(|name| home.join(name)).collect::<Vec<_>>();
+    let mut expected = vec![PathBuf::from("/tokens/aws")];
+    expected.extend(below(&[".aws/credentials", ".aws/config", "keys"]));
+    assert_eq!(world.search().files(), expected);
+
+    // The folder of this one is the whole home.
+    let world =
+        World { search: Search { service: DialectName::Cos, ..world.search.clone() }, ..world };
+    assert_eq!(world.search().files(), [PathBuf::from("/tokens/tke"), home.join("keys")]);
+    let world = world.file(".cos.conf", "");
+    let expected = [PathBuf::from("/tokens/tke"), home.join(".cos.conf"), home.join("keys")];
+    assert_eq!(world.search().files(), expected);
+}

@@ -1,6 +1,7 @@
 //! The program as users meet it: what it accepts, what it refuses and in which words.
 
 mod check;
+mod confined;
 mod help;
 mod lifecycle;
 mod link;

@@ -1,4 +1,5 @@
-//! Who may unmount, with which help: root needs none, an ordinary user needs fusermount3.
+//! Who may mount and unmount, with which help: root needs none, an ordinary user needs fusermount3, a service
+//! has the one capability for it.
 
 use std::process::Command;
 
@@ -36,8 +37,22 @@ step mount ./partfs mount mock: "$1/at"
 other() { ./setpriv --reuid 65533 --regid 65533 --clear-groups -- "$@"; }
 if other ./partfs umount "$1/at"; then echo "umount-by-other: done"; else echo "umount-by-other: failed"; fi
 step write sh -c 'echo content > at/file && cat at/file'
+pid=$(user sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' at/.partfs/status.json)
+step confined grep -q 'NoNewPrivs:.1' "/proc/$pid/status"
+step filtered grep -q 'Seccomp:.2' "/proc/$pid/status"
 step umount ./partfs umount "$1/at"
 step umounted sh -c '! grep " $0/at " /proc/self/mountinfo' "$1"
+service() {
+  ./setpriv --reuid 65534 --regid 65534 --clear-groups --inh-caps=-all,+sys_admin \
+    --ambient-caps=-all,+sys_admin --bounding-set=-all,+sys_admin --no-new-privs -- "$@"
+}
+service ./partfs mount mock: "$1/at" --sandbox required && echo "service-mount: done"
+user sh -c 'echo content > at/file' && echo "service-write: done"
+pid=$(user sed -n 's/.*"pid": *\([0-9]*\).*/\1/p' at/.partfs/status.json)
+grep -q 'CapEff:.0*$' "/proc/$pid/status" && echo "service-confined: done"
+kill "$pid"
+while grep -q " $1/at " /proc/self/mountinfo; do sleep 0.1; done
+echo "service-unmounted: done"
 step allow-other ./partfs mount mock: "$1/at" --allow-other
 step mount-again ./partfs mount mock: "$1/at"
 for dir in /usr/sbin /sbin /usr/bin /bin; do [ -L "$dir" ] || binds="$dir ${binds:-}"; done
@@ -61,7 +76,20 @@ fn an_ordinary_user_mounts_and_unmounts_with_fusermount() {
     command.args(["-m", "sh", "-c", ORDINARY_USER, "sh"]).arg(place.path());
     let said = run(command.arg(env!("CARGO_BIN_EXE_partfs"))).stdout;
     let lines: Vec<&str> = said.lines().collect();
-    for done in ["mount", "write", "umount", "umounted", "mount-again", "umount-by-root"] {
+    for done in [
+        "mount",
+        "write",
+        "confined",
+        "filtered",
+        "umount",
+        "umounted",
+        "mount-again",
+        "umount-by-root",
+        "service-mount",
+        "service-write",
+        "service-confined",
+        "service-unmounted",
+    ] {
         assert!(lines.contains(&&*format!("{done}: done")), "{done}:\n{said}");
     }
     let reason = |step: &str| {
