@@ -41,9 +41,6 @@ pub(super) enum TypedCommand {
     Uploads(UploadsCommand),
     /// Print an address with which anybody may read one object for some time
     Link(LinkArgs),
-    /// What a daemon starts for the watchdog of systemd.
-    #[command(hide = true)]
-    AskMount(AskMountArgs),
     /// Serve an object store on this machine for tests and trials
     Mock(MockArgs),
     /// Print completions for a shell
@@ -198,12 +195,6 @@ pub(super) struct UmountArgs {
     /// Wait at most this long for uploads, such as 90s or 10m; without it as long as they take
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) timeout: Option<Duration>,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct AskMountArgs {
-    /// Where it is mounted.
-    pub(super) mountpoint: PathBuf,
 }
 
 #[derive(Debug, Args)]

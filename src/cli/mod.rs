@@ -32,7 +32,8 @@ use clap::Parser;
 use crate::crash;
 use crate::mock::{FaultRule, MockConfig};
 use crate::mount::{
-    CheckConfig, LinkConfig, MountConfig, Start, StatusConfig, UmountConfig, UploadsConfig, keeper,
+    CheckConfig, LinkConfig, MountConfig, Start, StatusConfig, UmountConfig, UploadsConfig, asker,
+    keeper,
 };
 use crate::telemetry;
 
@@ -130,8 +131,12 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
     let arguments: Vec<_> = arguments.into_iter().collect();
     // Not for users, so in no help; and without all that is needed to read what they type, because each mount has
     // one of these.
-    if matches!(&*arguments, [_, word] if word == keeper::WORD) {
-        return Ok(Command::Keeper);
+    match &*arguments {
+        [_, word] if word == keeper::WORD => return Ok(Command::Keeper),
+        [_, word, place] if word == asker::WORD => {
+            return Ok(Command::AskMount { mountpoint: place.into() });
+        }
+        _ => {}
     }
     let by_mount = Caller::of(&arguments) == Caller::Mount;
     let mount_helper::Translated { arguments, only_checked } =
@@ -163,9 +168,6 @@ pub fn parse(arguments: impl IntoIterator<Item = OsString>) -> Result<Command, S
         }
         args::TypedCommand::Link(args) => {
             link::link(args, environment).map(|config| Command::Link(Box::new(config)))
-        }
-        args::TypedCommand::AskMount(args::AskMountArgs { mountpoint }) => {
-            Ok(Command::AskMount { mountpoint })
         }
         args::TypedCommand::Mock(args) => resolve::mock(args, &environment).map(Command::Mock),
         args::TypedCommand::Completions(args) => Ok(Command::Completions(args.shell)),

@@ -15,6 +15,9 @@ use rustix::thread::{
 
 use super::{background, mountinfo};
 
+/// The word of the command line that makes a process an asker.
+pub const WORD: &str = "ask-mount";
+
 /// What came of a question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answer {
@@ -57,7 +60,7 @@ impl Asker {
     /// Starts it, for whatever is mounted at this place, now or later.
     pub(crate) fn start(place: &Path) -> io::Result<Self> {
         let mut command = Command::new(background::program());
-        command.args(["ask-mount".as_ref(), place.as_os_str()]);
+        command.arg(WORD).arg(place);
         // The environment may hold keys.
         command.env_clear().current_dir("/").stderr(Stdio::null());
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;

@@ -3,7 +3,7 @@
 //! SIGHUP has two meanings. To a daemon it is "read your configuration anew", to a program in a terminal "the
 //! terminal has been closed".
 
-use std::fs::{self, File};
+use std::fs;
 use std::future::pending;
 use std::io;
 
@@ -74,7 +74,16 @@ pub(crate) fn of_mount() -> io::Result<(StopSignals, ReloadSignals)> {
 
 /// Whether the process belongs to a terminal. A daemon has left it, a service never had one.
 fn has_terminal() -> bool {
-    File::open("/dev/tty").is_ok()
+    let stat = fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    terminal(&stat).is_some_and(|number| number != 0)
+}
+
+/// The number of the terminal in `/proc/PID/stat` (proc_pid_stat(5)), 0 for none. The name before it may hold
+/// anything.
+fn terminal(stat: &str) -> Option<i64> {
+    let (_, fields) = stat.rsplit_once(')')?;
+    // State, parent, group and session come before it.
+    fields.split_whitespace().nth(4)?.parse().ok()
 }
 
 /// Whether it was started by nohup(1), to outlive its terminal.
@@ -92,6 +101,14 @@ fn ignored(status: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_terminal_of_a_process_is_read_behind_its_name() {
+        assert_eq!(terminal("7 (a) b) (x) S 1 7 7 34817 7 0"), Some(34817));
+        assert_eq!(terminal("7 (partfs) S 1 7 7 0 -1 0"), Some(0));
+        assert_eq!(terminal("7 (partfs) S 1"), None);
+        assert_eq!(terminal(""), None);
+    }
 
     #[test]
     fn the_set_of_ignored_signals_is_read() {
