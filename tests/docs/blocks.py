@@ -22,6 +22,8 @@ PRELUDE = (
     "docs_must_fail() { [[ $2 != 0 ]] || docs_failed $1 0 'the block should fail'; trap 'docs_failed $LINENO $? \"$BASH_COMMAND\"' ERR; set -e; }; "
     "docs_compare() { python3 -B /run/checkout/tests/docs/compare.py $1 /tmp/.docs-out >&9 || { echo \"$0:$2: prints something else\" >&9; exit 1; }; }; "
 )
+# What a block left running goes on writing behind what the next block writes.
+OPEN = ">/tmp/.docs-out; "
 
 
 def blocks(lines: list[str]):
@@ -44,6 +46,12 @@ def script(document: str, folder: pathlib.Path, left_out: list[str]) -> None:
     lines = pathlib.Path(document).read_text().splitlines()
     made = [""] * (len(lines) + 1)
     last = None  # the end of the last block that runs
+    # What readers do not see brings about what the next block is about.
+    for number, text in enumerate(lines):
+        if text == "<!-- setup":
+            end = lines.index("-->", number)
+            made[number], made[end] = OPEN + "{", "} >>/tmp/.docs-out 2>&1 </dev/null"
+            made[number + 1 : end] = lines[number + 1 : end]
     for first, end, language, indent in blocks(lines):
         if language == "text" and last is not None and not any(lines[last + 1 : first]):
             expected = folder / f"{document}.{first + 1}"
@@ -57,9 +65,9 @@ def script(document: str, folder: pathlib.Path, left_out: list[str]) -> None:
             left_out.append(f"  {document}:{first + 1}: {why.group(1)}")
             continue
         fails = comment == "<!-- fails -->"
-        made[first] = "set +e; trap - ERR; {" if fails else "{"
+        made[first] = OPEN + ("set +e; trap - ERR; {" if fails else "{")
         made[first + 1 : end] = [text[indent:] for text in lines[first + 1 : end]]
-        made[end] = "} >/tmp/.docs-out 2>&1 </dev/null; " + (f"docs_must_fail {end} $?" if fails else "docs_end")
+        made[end] = "} >>/tmp/.docs-out 2>&1 </dev/null; " + (f"docs_must_fail {end} $?" if fails else "docs_end")
         last = end
     if any(made):
         made[0] = PRELUDE + made[0]
