@@ -73,7 +73,8 @@ def script(document: str, folder: pathlib.Path, left_out: list[str]) -> None:
         made[0] = PRELUDE + made[0]
         target = folder / f"{document}.sh"
         target.parent.mkdir(parents=True, exist_ok=True)
-        target.write_text("\n".join(made) + "\n")
+        # Otherwise a block with `exit` would leave out what comes behind it, and nobody would notice.
+        target.write_text("\n".join([*made, "touch /run/docs/at-its-end"]) + "\n")
 
 
 def anchors(document: pathlib.Path) -> set[str]:
