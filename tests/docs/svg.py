@@ -3,8 +3,8 @@
     svg.py FRAMES OUT
 
 FRAMES is a folder of text files, each named by its time in milliseconds: the screen as it was then. All are drawn below each other, and
-the one that is visible changes by CSS, which browsers also play in a picture of a page (as GitHub shows it). Where nothing moves, by want
-or by ability of the reader, a frame of the middle is seen.
+the one that is visible changes by CSS, which browsers also play in a picture of a page (as GitHub shows it). Where nothing moves, because
+the reader does not want it or the program cannot, a frame of the first half is seen.
 """
 
 import pathlib
@@ -59,7 +59,7 @@ def main(frames: pathlib.Path, out: pathlib.Path) -> None:
         f'<rect width="{width}" height="{step + 10}" rx="7" fill="#1e1e1e"/>'
         '<circle cx="18" cy="15" r="5" fill="#555"/><circle cx="34" cy="15" r="5" fill="#555"/><circle cx="50" cy="15" r="5" fill="#555"/>'
         f'<svg y="{TOP - 4}" width="{width}" height="{step - TOP + 8}" viewBox="0 {TOP - 4} {width} {step - TOP + 8}">'
-        f'<g class="screen strip" xml:space="preserve">{"".join(drawn)}</g></svg></svg>\n'
+        f'<g class="screen strip" xml:space="preserve" transform="translate(0 {middle})">{"".join(drawn)}</g></svg></svg>\n'
     )
 
 
