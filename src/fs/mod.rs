@@ -26,6 +26,7 @@ pub mod attr;
 mod background;
 pub mod control;
 pub mod error;
+pub mod failures;
 mod fate;
 mod gate;
 pub mod handle;
@@ -62,6 +63,7 @@ use crate::write::{WriteConfig, Writers};
 use self::attr::{Attr, Defaults};
 use self::background::Background;
 use self::control::uploads::Nodes;
+use self::failures::Failures;
 use self::gate::{Closed, Entered, Gate};
 use self::handle::Handles;
 use self::inodes::Inodes;
@@ -158,6 +160,7 @@ pub struct FileSystem {
     draining: watch::Sender<bool>,
     /// Files that were still open for writing when the connection was cut.
     cut: Ordered<Vec<String>, LEAF>,
+    failures: Failures,
     /// By path: failures that no program was told of.
     unheard: Ordered<BTreeMap<String, String>, LEAF>,
     /// Changes are refused, because the mount ends.
@@ -229,6 +232,7 @@ impl FileSystem {
             upload_nodes: Nodes::default(),
             draining: watch::Sender::new(false),
             cut: Ordered::default(),
+            failures: Failures::default(),
             unheard: Ordered::default(),
             ending: AtomicBool::new(false),
             last_words: OnceLock::new(),

@@ -61,12 +61,17 @@ impl Told {
     /// What the object says. Nothing while other bytes were written: those of the object are not the file's.
     fn of_object(self, state: &State) -> Option<String> {
         let object = state.object.as_ref().filter(|_| !is_dirty(state) && !state.has_news())?;
-        let Object { version, version_id, checksum, storage_class, .. } = object;
+        let Object { version, version_id, checksum, storage_class, last_modified, .. } = object;
         match self {
             Self::Etag => Some(version.etag.as_str().to_owned()),
             Self::Version => version_id.clone(),
             Self::Crc64 => checksum.map(|checksum| checksum.value.to_string()),
-            Self::StorageClass => Some(storage_class.as_deref().unwrap_or("STANDARD").to_owned()),
+            // Of what was just written here only the service knows it: a mount may have a class for new objects.
+            Self::StorageClass => match (storage_class, last_modified) {
+                (Some(class), _) => Some(class.clone()),
+                (None, Some(_)) => Some("STANDARD".to_owned()),
+                (None, None) => None,
+            },
             Self::State => None,
         }
     }

@@ -138,13 +138,16 @@ impl<'a> About<'a> {
         self.to.map(|(parent, name)| self.fs.called_in(parent, name))
     }
 
-    /// Logs a failure, as loud as it deserves.
+    /// Logs a failure, as loud as it deserves, and shows it in the status.
     fn log(&self, errno: &'static str, failure: &FsError) {
         macro_rules! line {
             ($level:ident, $text:literal) => {
+                line!($level, self.path(), $text)
+            };
+            ($level:ident, $path:expr, $text:literal) => {
                 $level!(
                     operation = self.operation,
-                    path = self.path(),
+                    path = $path,
                     to = self.new_path(),
                     errno,
                     code = failure.code(),
@@ -155,12 +158,16 @@ impl<'a> About<'a> {
                 )
             };
         }
-        if failure.is_alarming() {
-            line!(error, "operation failed");
-        } else if failure.is_noteworthy() {
-            line!(warn, "operation failed");
-        } else {
+        if !failure.is_noteworthy() {
             line!(debug, "operation refused");
+            return;
+        }
+        let path = self.path();
+        self.fs.show_failure(self.operation, &path, Some(errno), failure);
+        if failure.is_alarming() {
+            line!(error, path, "operation failed");
+        } else {
+            line!(warn, path, "operation failed");
         }
     }
 }

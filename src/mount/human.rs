@@ -16,6 +16,15 @@ pub(crate) fn size(bytes: u64) -> String {
     }
 }
 
+/// So many things.
+pub(crate) fn count(number: impl TryInto<u64>, thing: &str) -> String {
+    match number.try_into() {
+        Ok(1) => format!("1 {thing}"),
+        Ok(number) => format!("{number} {thing}s"),
+        Err(_) => format!("many {thing}s"),
+    }
+}
+
 /// A time in its two largest units.
 pub(crate) fn time(time: Duration) -> String {
     let seconds = time.as_secs();
@@ -50,6 +59,12 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text);
         }
+    }
+
+    #[test]
+    fn one_thing_is_one() {
+        assert_eq!(count(0_usize, "file"), "0 files");
+        assert_eq!(count(1_u64, "file"), "1 file");
     }
 
     #[test]

@@ -13,6 +13,7 @@ use tokio::time::Instant;
 
 use super::config::UmountConfig;
 use super::detach::{Detach, DetachError, detach};
+use super::human::count;
 use super::last_words::{Busy, End, Listener};
 use super::liveness::{self, Liveness};
 use super::status::{Bars, Progress};
@@ -133,7 +134,7 @@ impl Speaker {
         let (lines, _) = progress.look(&busy.files, waited, |_| None);
         let head = match lines.len() + busy.more {
             0 => format!("unmounted; process {pid} {busy}"),
-            files => format!("unmounted; process {pid} finishes {files} files"),
+            files => format!("unmounted; process {pid} finishes {}", count(files, "file")),
         };
         bars.show(&head, &lines);
         TICK

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
+use crate::fs::failures::FailureStatus;
 use crate::fs::handle::Handle;
 use crate::fs::ops::rename_progress::RenameStatus;
 use crate::fs::{FileSystem, InodeNo, Lacks, WaitStatus};
@@ -70,6 +71,8 @@ pub struct Status {
     pub files: Vec<FileStatus>,
     /// Such files that are not named.
     pub files_more: usize,
+    /// The last operations that failed for a reason worth a line in the log, the oldest first.
+    pub failures: Vec<FailureStatus>,
     /// Requests of programs that wait for an answer, the oldest first.
     pub waiting: Vec<WaitStatus>,
     /// Renames of directories that are under way, the oldest first.
@@ -141,6 +144,7 @@ pub(super) fn status(fs: &FileSystem) -> Bytes {
         panics: panics::count(),
         files,
         files_more,
+        failures: fs.failures.all(),
         waiting: fs.waiting.all(),
         renames: fs.renames.running(),
     };

@@ -200,10 +200,14 @@ impl FileSystem {
             let object = Object {
                 version,
                 checksum,
-                last_modified: info.map(|info| info.last_modified),
+                last_modified: info.as_ref().map(|info| info.last_modified),
                 metadata: Some(options_sent.metadata),
                 headers: options_sent.headers,
-                storage_class: options_sent.storage_class,
+                // The mount's own choice for new objects is not among what was sent from here.
+                storage_class: match &info {
+                    Some(info) => info.storage_class.clone(),
+                    None => options_sent.storage_class,
+                },
                 version_id,
                 appendable,
                 asked: tokio::time::Instant::now(),

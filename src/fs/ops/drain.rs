@@ -286,6 +286,7 @@ impl FileSystem {
     /// The file at this path could not be stored, and nobody was told: until somebody is, or it is stored
     /// after all, this is said at the end of the mount.
     pub(in crate::fs) fn nobody_heard(&self, path: &str, failure: &FsError) {
+        self.show_failure("close", path, None, failure);
         let mut unheard = self.unheard.lock();
         if unheard.len() < UNHEARD {
             unheard.insert(path.to_owned(), format!("{}: {failure}", printable(path)));

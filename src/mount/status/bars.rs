@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use super::super::human::count;
 use super::progress::Line;
 
 /// Most bars; the other files are counted.
@@ -41,7 +42,7 @@ impl Bars {
         let lines = &lines[..lines.len() - more];
         let head = match more {
             0 => head.to_owned(),
-            more => format!("{head}; {more} files more"),
+            more => format!("{head}; {} more", count(more, "file")),
         };
         self.head.set_message(head);
         self.files.retain(|name, bar| {

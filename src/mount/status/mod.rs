@@ -106,7 +106,9 @@ fn sentence(place: &Path, error: &NoStatus) -> String {
             format!("{at} is a dead mount: its daemon has gone; partfs umount {at} clears it")
         }
         NoStatus::Unreadable(error) if error.kind() == io::ErrorKind::NotFound => {
-            format!("{at} has no status: it was mounted with control_dir=off")
+            format!(
+                "{at} has no status: it was mounted with control_dir=off, or is covered by another mount"
+            )
         }
         NoStatus::Unreadable(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             format!("{at} is another user's mount: its status is for that user and root")
@@ -151,6 +153,7 @@ pub(crate) mod tests {
             panics: 0,
             files: Vec::new(),
             files_more: 0,
+            failures: Vec::new(),
             waiting: Vec::new(),
             renames: Vec::new(),
         }

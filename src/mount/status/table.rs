@@ -4,8 +4,11 @@ use std::fmt::Write;
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
-use super::super::human::{printable, size, time};
+use super::super::human::{count, printable, size, time};
 use crate::fs::control::status::{FileState, FileStatus, Status};
+
+/// Most failures in the table: the last ones.
+const FAILURES: usize = 5;
 
 /// Most files in the table; the others are counted.
 const FILES: usize = 20;
@@ -20,14 +23,14 @@ pub(super) fn table(place: &Path, status: &Status, now: SystemTime) -> String {
     line("daemon", daemon(status, now));
     let limit = status.memory_limit_bytes;
     let used = limit.saturating_sub(status.memory_free_bytes);
-    line("memory", format!("{} of {} in use", size(used), size(limit)));
+    line("memory", format!("{} of file contents held, {} at most", size(used), size(limit)));
     line(
         "traffic",
         format!(
-            "{} sent, {} received, {} requests, {} of them tried again",
+            "{} sent, {} received, {}, {} of them tried again",
             size(status.bytes_sent),
             size(status.bytes_received),
-            status.requests,
+            count(status.requests, "request"),
             status.retries
         ),
     );
@@ -50,6 +53,7 @@ pub(super) fn table(place: &Path, status: &Status, now: SystemTime) -> String {
     files(&mut text, status);
     renames(&mut text, status);
     waiting(&mut text, status);
+    failures(&mut text, status);
     text
 }
 
@@ -142,10 +146,27 @@ fn waiting(text: &mut String, status: &Status) {
     }
 }
 
+fn failures(text: &mut String, status: &Status) {
+    let left_out = status.failures.len().saturating_sub(FAILURES);
+    for failure in status.failures.iter().skip(left_out) {
+        let at = failure.at.map_or(String::new(), |at| format!("{at:.0} "));
+        let path = printable(&failure.path);
+        let told = failure.errno.as_deref().unwrap_or("told nobody");
+        let number = failure.status.map(|status| status.to_string());
+        let id = failure.request_id.as_ref().map(|id| format!("(request {id})"));
+        let words =
+            [number.as_deref(), failure.code.as_deref(), Some(&failure.error), id.as_deref()];
+        let words: Vec<&str> = words.into_iter().flatten().collect();
+        let words = printable(&words.join(" "));
+        let _ = writeln!(text, "  failed: {at}{} of {path}: {told}: {words}", failure.operation);
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::fs::WaitStatus;
+    use crate::fs::failures::FailureStatus;
 
     #[test]
     fn the_table_names_what_is_going_on() {
@@ -180,13 +201,23 @@ mod tests {
                 waiting_ms: 65_000,
             }],
             killed_writers: 1,
+            failures: vec![FailureStatus {
+                at: Some("2026-11-22T10:00:00.5Z".parse().unwrap()),
+                operation: "close".into(),
+                path: "a/b\n".into(),
+                errno: Some("EACCES".into()),
+                code: Some("AccessDenied".into()),
+                status: Some(403),
+                request_id: Some("R-7".into()),
+                error: "no".into(),
+            }],
             ..super::super::tests::quiet()
         };
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(7384);
         let expected = "\
 /mnt/data is cos://b-1250000000
   daemon    process 1234, partfs 0.1.0, mounted 2 h 3 min ago
-  memory    24.0 MiB of 224.0 MiB in use
+  memory    24.0 MiB of file contents held, 224.0 MiB at most
   traffic   3.0 GiB sent, 0 bytes received, 400 requests, 2 of them tried again
   reads     0 from memory, 0 waited for the service
   open      3 files and directories; 9 names known
@@ -198,6 +229,7 @@ mod tests {
   attributes                     -           -  small
   and 2 more
   process 42 has waited 1 min 5 s for close of small
+  failed: 2026-11-22T10:00:00Z close of a/b?: EACCES: 403 AccessDenied no (request R-7)
 ";
         assert_eq!(table(Path::new("/mnt/data"), &status, now), expected);
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::human::{size, time};
+use super::super::human::{count, size, time};
 use super::super::liveness::{self, NoStatus};
 use super::super::{MountError, Outcome, mountinfo};
 use super::{Bars, Line, Progress, sentence, source};
@@ -136,9 +136,9 @@ impl<'a> Watched<'a> {
             _ => String::new(),
         };
         format!(
-            "{}: {} files not stored{rates}, {} of {} memory{waiting}",
+            "{}: {} not stored{rates}, {} of {} memory{waiting}",
             self.place.display(),
-            status.files.len() + status.files_more,
+            count(status.files.len() + status.files_more, "file"),
             size(held),
             size(status.memory_limit_bytes),
         )

@@ -11,6 +11,7 @@ use partfs::store::Operation;
 use serde_json::Value;
 
 use super::Ground;
+use crate::cli::{partfs, run};
 use crate::world::pattern;
 
 const MIB: usize = 1 << 20;
@@ -68,6 +69,16 @@ fn a_failed_operation_is_one_line_with_path_errno_code_and_request_id() {
     assert_eq!(line["status"], 403, "{line:#}");
     assert!(is_request_id(&line["request_id"]), "{line:#}");
     assert!(line["error"].as_str().unwrap().starts_with("PUT object"), "{line:#}");
+    // And whoever does not know where the log is sees it in the status.
+    let status = fs::read(ground.path(".partfs/status.json")).unwrap();
+    let status: Value = serde_json::from_slice(&status).unwrap();
+    let shown = &status["failures"][0];
+    for field in ["operation", "path", "errno", "code", "status", "request_id", "error"] {
+        assert_eq!(shown[field], line[field], "{field} of {shown:#}");
+    }
+    let table = run(partfs(["status"]).arg(ground.path(""))).stdout;
+    let id = line["request_id"].as_str().unwrap();
+    assert!(table.lines().last().unwrap().ends_with(&format!("(request {id})")), "{table}");
     drop(file);
 
     // Whoever comes later is told the same, and it is a failed operation of its own.
