@@ -163,9 +163,9 @@ option!(LOG_LEVEL: Text = "log_level", "log-level", Text("LEVEL"), "info",
     "off, error, warn, info, debug or trace; per module as in info,partfs::write=debug.");
 option!(LOG_FORMAT: Choice<LogFormat> = "log_format", "log-format",
     Choice(&[("auto", LogFormat::Auto), ("human", LogFormat::Human), ("json", LogFormat::Json), ("journald", LogFormat::Journald)]), "auto",
-    "How log lines are written: human for people, json one object a line, journald to the system's journal with fields of its own; auto is journald where standard error is connected to the journal and there is no log_file, else human.");
+    "How log lines are written: human for people, json one object a line, journald to the system's journal with fields of its own; auto is journald where there is no log_file and standard error is connected to the journal, or the mount is in the background and there is a journal; else human.");
 option!(LOG_FILE: PathText = "log_file", "log-file", PathText,
-    ("standard error in the foreground, none in the background"),
+    ("standard error in the foreground, the journal in the background"),
     "File that log lines are appended to; opened anew on SIGHUP.");
 
 /// What has a place of its own on the command line instead of a flag.

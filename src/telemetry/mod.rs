@@ -22,7 +22,8 @@ use self::journal::Journal;
 /// How a log line is written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum LogFormat {
-    /// To the journal where standard error is connected to it and no file is given, else for people.
+    /// Where no file is given: to the journal if standard error is connected to it, or if there is a journal and
+    /// standard error is nobody's. Else for people.
     Auto,
     /// For people: time, level, module, message, fields.
     Human,
@@ -128,6 +129,10 @@ pub fn start(config: &LogConfig) -> io::Result<Log> {
         (LogFormat::Journald, _) => Journal::reach(Path::new(journal::SOCKET)).map(Some),
         (LogFormat::Auto, None) if config.to_stderr && config.stderr_is_journal() => {
             Journal::reach(Path::new(journal::SOCKET)).map(Some)
+        }
+        // Who has nobody to read what it says: where there is no journal either, nothing is missed that was asked for.
+        (LogFormat::Auto, None) if !config.to_stderr => {
+            Ok(Journal::reach(Path::new(journal::SOCKET)).ok())
         }
         _ => Ok(None),
     };

@@ -36,7 +36,9 @@ pub(crate) fn partfs<I: IntoIterator<Item = S>, S: AsRef<OsStr>>(arguments: I) -
             command.env_remove(&name);
         }
     }
-    // Not the state of whoever runs the tests.
+    // Not the journal of the machine, …
+    command.env("PARTFS_LOG_FORMAT", "human");
+    // … and not the state of whoever runs the tests.
     command.env("PARTFS_STATE_DIR", concat!(env!("CARGO_TARGET_TMPDIR"), "/state"));
     canary::traced(&mut command);
     command.args(arguments).stdin(Stdio::null());

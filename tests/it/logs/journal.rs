@@ -14,6 +14,7 @@ use partfs::store::Operation;
 
 use super::Ground;
 use crate::cli::place::able_to;
+use crate::cli::run;
 
 /// Runs its arguments where `$0` is the folder of the journal's socket.
 const INSTEAD: &str = "mount -t tmpfs none /run && mkdir -p /run/systemd/journal \
@@ -30,6 +31,7 @@ fn with_journal(command: &mut Command, folder: &std::path::Path) {
             None => inside.env_remove(name),
         };
     }
+    inside.env_remove("PARTFS_LOG_FORMAT");
     *command = inside;
 }
 
@@ -142,4 +144,30 @@ fn a_journal_that_is_asked_for_and_not_there_is_said_and_replaced_by_standard_er
         "{words}"
     );
     assert!(words.contains("is mounted at"), "{words}");
+}
+
+#[test]
+fn a_mount_in_the_background_logs_to_the_journal_where_there_is_one() {
+    let Some(ground) = Ground::new(MockConfig::default()) else { return };
+    if !can_unshare() {
+        return;
+    }
+    let folder = ground.beside("journal");
+    fs::create_dir(&folder).unwrap();
+    let script = "\"$1\" mount mock: \"$2\" --state-dir \"$3\" && \"$1\" umount \"$2\"";
+    let mount_and_unmount = || {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh", env!("CARGO_BIN_EXE_partfs")]);
+        command.arg(ground.path("")).arg(ground.beside("state"));
+        with_journal(&mut command, &folder);
+        run(&mut command)
+    };
+    let ran = mount_and_unmount();
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""), "without a journal nothing is wrong");
+    let journal = UnixDatagram::bind(folder.join("socket")).unwrap();
+    journal.set_read_timeout(Some(Duration::from_secs(60))).unwrap();
+    let ran = mount_and_unmount();
+    assert_eq!((ran.code, &*ran.stderr), (Some(0), ""));
+    received(&journal, "mock: is mounted at");
+    received(&journal, "unmounted");
 }
