@@ -192,6 +192,12 @@ pub(super) struct UmountArgs {
     /// Cut the connection to a daemon that does not answer; what it has not stored is lost. Needs root
     #[arg(short, long)]
     pub(super) force: bool,
+    /// Clear away a dead mount of partfs and nothing else: whatever else is there, or nothing, stays, and that is success
+    #[arg(long, conflicts_with_all = ["lazy", "force", "timeout", "no_wait"])]
+    pub(super) if_dead: bool,
+    /// Do not wait for the daemon; its log tells whether everything was stored
+    #[arg(long, conflicts_with = "timeout")]
+    pub(super) no_wait: bool,
     /// Wait at most this long for uploads, such as 90s or 10m; without it as long as they take
     #[arg(long, value_name = "TIME", value_parser = time)]
     pub(super) timeout: Option<Duration>,

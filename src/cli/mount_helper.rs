@@ -5,6 +5,7 @@
 //! Without the link mount(8) finds `mount.fuse3`, which runs `partfs SOURCE TARGET -o …`: that is understood, too.
 
 use std::ffi::{OsStr, OsString};
+use std::io::{self, Write};
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::path::Path;
 
@@ -82,7 +83,14 @@ fn mount(given: &[OsString]) -> Result<Translated, Refusal> {
     for options in given.options.iter().chain(&access) {
         let options = match (given.has('s'), options.to_str()) {
             // `mount -s`: words that nobody knows are no reason to fail.
-            (true, Some(options)) => mount_options::only_known(options).into(),
+            (true, Some(options)) => {
+                let (known, others) = mount_options::only_known(options);
+                for word in others {
+                    // Nobody may be there to hear it.
+                    let _ = writeln!(io::stderr(), "partfs: -o {word}: ignored, because of -s");
+                }
+                known.into()
+            }
             _ => options.clone(),
         };
         arguments.extend(["-o".into(), options]);
@@ -98,7 +106,10 @@ fn umount(given: &[OsString]) -> Result<Translated, Refusal> {
     let given = Given::read(given, "flnrv", usage)?;
     let [place] = &given.operands[..] else { return Err(Refusal::new(usage)) };
     let mut arguments = command("umount");
-    arguments.extend(given.has('l').then(|| "--lazy".into()));
+    // Of `umount -l` everybody expects that it returns at once.
+    if given.has('l') {
+        arguments.extend(["--lazy".into(), "--no-wait".into()]);
+    }
     arguments.extend(given.has('f').then(|| "--force".into()));
     arguments.extend(["--".into(), place.clone()]);
     Ok(Translated { arguments, only_checked: false })
@@ -207,7 +218,7 @@ mod tests {
     #[test]
     fn a_line_of_umount_becomes_one_of_ours() {
         let line = "/sbin/umount.fuse.partfs /mnt -n -l -r -v -t fuse.partfs";
-        assert_eq!(said(line), Ok("partfs umount --lazy -- /mnt".into()));
+        assert_eq!(said(line), Ok("partfs umount --lazy --no-wait -- /mnt".into()));
         assert_eq!(said("umount.partfs -f /mnt"), Ok("partfs umount --force -- /mnt".into()));
     }
 

@@ -39,7 +39,6 @@ const IGNORED: &[&str] = &[
     "lazytime",
     "nolazytime",
     "async",
-    "sync",
     "dirsync",
     "iversion",
     "noiversion",
@@ -69,10 +68,13 @@ pub(crate) fn parse(arguments: &[String]) -> Result<Parsed, Refusal> {
 }
 
 /// The words of an `-o` argument without those that would be refused.
-pub(crate) fn only_known(argument: &str) -> String {
+/// And these.
+pub(crate) fn only_known(argument: &str) -> (String, Vec<String>) {
     let words = split(argument).into_iter();
-    let known = words.filter(|word| word.starts_with("config=") || option(word).is_ok());
-    known.map(|word| word.replace(',', "\\,")).collect::<Vec<_>>().join(",")
+    let (known, others): (Vec<_>, Vec<_>) =
+        words.partition(|word| word.starts_with("config=") || option(word).is_ok());
+    let known = known.iter().map(|word| word.replace(',', "\\,")).collect::<Vec<_>>();
+    (known.join(","), others)
 }
 
 /// One word: an option of ours with its value, or nothing if it is to be ignored.
@@ -87,6 +89,12 @@ fn option(word: &str) -> Result<Option<(&'static dyn Described, String)>, Refusa
         || name == "comment"
     {
         return Ok(None);
+    }
+    if name == "sync" {
+        return Err(Refusal::new(
+            "-o sync: not every write can be an upload; close() and fsync() return when the bucket has the file, and O_SYNC \
+             makes each write of one file do so",
+        ));
     }
     if let ("ro" | "rw", None) = (name, value) {
         return Ok(Some((&options::READ_ONLY, (name == "ro").to_string())));
@@ -179,13 +187,20 @@ mod tests {
     #[test]
     fn unknown_words_can_be_taken_out() {
         let words = r"ro,colour,log_level=info\,partfs=debug,config=/a,x=y,_netdev";
-        assert_eq!(only_known(words), r"ro,log_level=info\,partfs=debug,config=/a,_netdev");
+        let known = r"ro,log_level=info\,partfs=debug,config=/a,_netdev".to_owned();
+        assert_eq!(only_known(words), (known, vec!["colour".to_owned(), "x=y".to_owned()]));
     }
 
     #[test]
     fn a_comma_can_be_part_of_a_value() {
         let expected = vec![("log_level", "info,partfs=debug".to_owned())];
         assert_eq!(parsed(r"log_level=info\,partfs=debug"), Ok(expected));
+    }
+
+    #[test]
+    fn sync_is_refused_with_its_reason() {
+        assert!(parsed("ro,sync").unwrap_err().contains("close() and fsync()"));
+        assert_eq!(parsed("dirsync,async"), Ok(Vec::new()));
     }
 
     #[test]

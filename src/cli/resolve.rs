@@ -93,8 +93,8 @@ pub(super) fn check(args: CheckArgs, environment: Environment) -> Result<CheckCo
 /// `partfs umount`.
 pub(super) fn umount(args: UmountArgs) -> Result<UmountConfig, Refusal> {
     let mountpoint = absolute(&args.mountpoint)?;
-    let UmountArgs { lazy, force, timeout, .. } = args;
-    Ok(UmountConfig { mountpoint, lazy, force, timeout })
+    let UmountArgs { lazy, force, if_dead, no_wait, timeout, .. } = args;
+    Ok(UmountConfig { mountpoint, lazy, force, if_dead, no_wait, timeout })
 }
 
 /// `partfs status`.

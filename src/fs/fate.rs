@@ -39,6 +39,11 @@ pub(super) fn was_killed(thread: u32) -> bool {
     text(thread, "status").is_some_and(|status| is_dying_killed(thread, &status))
 }
 
+/// Whether a thread is on its way out, for whatever reason. Everybody may see that.
+pub(super) fn is_dying(thread: u32) -> bool {
+    text(thread, "status").is_some_and(|status| !has_memory(&status))
+}
+
 fn is_dying_killed(thread: u32, status: &str) -> bool {
     !has_memory(status)
         && text(thread, "stat").is_some_and(|stat| Stat::parse(&stat).is_some_and(Stat::was_killed))

@@ -20,6 +20,21 @@ pub trait Witness: Debug + Send + Sync {
     fn process_of(&self, thread: u32) -> u32;
 }
 
+/// What everybody sees of a thread, so that another process need not be asked: that it is on its way out.
+pub fn is_dying(thread: u32) -> bool {
+    fate::is_dying(thread)
+}
+
+/// Likewise: that a signal waits for it which ends it.
+pub fn is_ended_by_a_signal(thread: u32) -> bool {
+    fate::is_doomed(thread)
+}
+
+/// Likewise: [`Witness::process_of`].
+pub fn process_of_thread(thread: u32) -> u32 {
+    process_of(thread)
+}
+
 /// A process that sees for itself.
 impl Witness for Holders {
     fn holding(&self, pid: u32, ino: InodeNo) -> Holding {

@@ -108,6 +108,8 @@ fn run_helper(helper: &str, at: &Path, list: &str) -> io::Result<OwnedFd> {
     let (ours, theirs) = UnixStream::pair()?;
     let mut command = Command::new(helper);
     command.args(["-o", list, "--"]).arg(at);
+    // The environment may hold keys.
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     // Its standard input, because that needs no descriptor that every other child would inherit, too.
     command.env("_FUSE_COMMFD", "0").stdin(Stdio::from(OwnedFd::from(theirs)));
     let child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;

@@ -5,6 +5,7 @@
 //! anybody, and a command would not return. This process has nothing of the daemon's, and gets its answer, an error, when the daemon ends.
 
 use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
@@ -57,9 +58,13 @@ pub(crate) struct Asker {
 }
 
 impl Asker {
-    /// Starts it, for whatever is mounted at this place, now or later.
-    pub(crate) fn start(place: &Path) -> io::Result<Self> {
+    /// Starts it, for whatever is mounted at this place, now or later; as another user, given by user and group,
+    /// where this one would not be let in.
+    pub(crate) fn start(place: &Path, user: Option<(u32, u32)>) -> io::Result<Self> {
         let mut command = Command::new(background::program());
+        if let Some((user, group)) = user {
+            command.uid(user).gid(group);
+        }
         command.arg(WORD).arg(place);
         // The environment may hold keys.
         command.env_clear().current_dir("/").stderr(Stdio::null());
@@ -68,6 +73,14 @@ impl Asker {
             (Some(questions), Some(answers)) => Ok(Self { child, questions, answers }),
             _ => Err(io::Error::other("it has no pipes")),
         }
+    }
+
+    /// Ends it where it waits for nothing: after an answer. A child that nobody waits for would stay in the table of
+    /// processes.
+    pub(crate) fn end(self) {
+        let Self { mut child, questions, answers } = self;
+        drop((questions, answers));
+        let _ = child.wait();
     }
 
     /// Waits for the answer to one question, about the mount with this number of its device. `None` when the
@@ -81,19 +94,13 @@ impl Asker {
     }
 }
 
-impl Drop for Asker {
-    fn drop(&mut self) {
-        // Not waited for: it may be the one who waits.
-        let _ = self.child.kill();
-        let _ = self.child.try_wait();
-    }
-}
-
 /// Answers each number of a device on standard input with a byte on standard output, until that ends.
 ///
 /// # Errors
 /// When the daemon has gone in the middle of a word, which is no failure of anybody.
 pub fn run(place: &Path) -> io::Result<()> {
+    // Not within reach of the keys of a terminal.
+    let _ = rustix::process::setsid();
     confine();
     let mut device = [0; 8];
     loop {

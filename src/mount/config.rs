@@ -265,6 +265,10 @@ pub struct UmountConfig {
     pub lazy: bool,
     /// Whether the connection is cut where the daemon does not answer.
     pub force: bool,
+    /// Whether nothing but a dead mount is touched.
+    pub if_dead: bool,
+    /// Whether the daemon's end is not waited for.
+    pub no_wait: bool,
     /// How long to wait for the daemon's end; without limit when `None`.
     pub timeout: Option<Duration>,
 }

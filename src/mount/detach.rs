@@ -4,6 +4,8 @@
 use std::io;
 use std::path::Path;
 use std::process::{Command, Stdio};
+use std::thread;
+use std::time::Duration;
 
 use rustix::io::Errno;
 use rustix::mount::UnmountFlags;
@@ -42,6 +44,15 @@ pub(crate) enum DetachError {
 
 /// Unmounts. Blocks while the kernel writes back what it holds.
 pub(crate) fn detach(mountpoint: &Path, how: Detach) -> Result<(), DetachError> {
+    detach_in(mountpoint, how, TRIES)
+}
+
+/// How often a mount that is in use is tried, …
+const TRIES: u32 = 4;
+/// … and when it is tried again.
+const AGAIN: Duration = Duration::from_millis(50);
+
+fn detach_in(mountpoint: &Path, how: Detach, tries: u32) -> Result<(), DetachError> {
     let flags = match how {
         Detach::IfIdle => UnmountFlags::NOFOLLOW,
         Detach::Lazily => UnmountFlags::NOFOLLOW | UnmountFlags::DETACH,
@@ -52,6 +63,11 @@ pub(crate) fn detach(mountpoint: &Path, how: Detach) -> Result<(), DetachError> 
         // The connection is cut by now, and what is left of the mount is of no use.
         Err(Errno::BUSY) if how == Detach::Forced => detach(mountpoint, Detach::Lazily),
         Err(Errno::PERM) if how == Detach::Forced => Err(DetachError::OnlyRoot),
+        Err(Errno::BUSY) if how == Detach::IfIdle && tries > 1 => {
+            // Whoever looks at a mount keeps it busy for a moment: the watchdog, `df`.
+            thread::sleep(AGAIN);
+            detach_in(mountpoint, how, tries - 1)
+        }
         Err(Errno::BUSY) => Err(DetachError::Busy),
         Err(Errno::PERM) => with_helper(mountpoint, how),
         Err(error) => Err(DetachError::System(error.into())),
@@ -76,6 +92,8 @@ fn with_helper(mountpoint: &Path, how: Detach) -> Result<(), DetachError> {
 
 fn run_helper(helper: &str, mountpoint: &Path, how: Detach) -> Result<(), DetachError> {
     let mut command = Command::new(helper);
+    // The environment may hold keys.
+    command.env_clear().envs(std::env::var_os("PATH").map(|path| ("PATH", path)));
     command.arg("-u").args((how == Detach::Lazily).then_some("-z"));
     // `--` because the path is the user's; it is absolute, but that is decided elsewhere.
     command.arg("--").arg(mountpoint).stdin(Stdio::null());

@@ -33,17 +33,50 @@ pub(crate) enum Liveness {
 
 /// Asks in a process of its own: the kernel lets nobody end who waits for an answer, so neither would this process.
 ///
-/// A mount of a user who did not let us in counts as alive, because for us the kernel asks nobody; so does one that
-/// cannot be asked: what is done next has words of its own.
+/// A mount of a user who did not let us in counts as alive, because for us the kernel asks nobody (root asks as that
+/// user); so does one that cannot be asked: what is done next has words of its own.
 pub(crate) fn of(mountpoint: &Path) -> Liveness {
-    let device = mountinfo::at(mountpoint).ok().flatten().and_then(|mount| mount.device);
-    let asker = device.and_then(|device| Some((device, Asker::start(mountpoint).ok()?)));
-    let Some((device, mut asker)) = asker else { return Liveness::Alive };
-    match ask(move || asker.ask(device)) {
+    let Some((device, mut asker)) = asker(mountpoint) else { return Liveness::Alive };
+    let question = move || {
+        let answer = asker.ask(device);
+        asker.end();
+        answer
+    };
+    match ask(question) {
         Some(Some(Answer::Disconnected)) => Liveness::Dead,
         Some(_) => Liveness::Alive,
         None => Liveness::Silent,
     }
+}
+
+/// Waits until a mount answers, or is answered for by the kernel, however long that takes; `meanwhile` is called
+/// now and then, and ends the waiting by an error. One question only: each would leave a process behind.
+pub(crate) fn until_answered(
+    mountpoint: &Path,
+    mut meanwhile: impl FnMut() -> io::Result<()>,
+) -> io::Result<()> {
+    let Some((device, mut asker)) = asker(mountpoint) else { return Ok(()) };
+    let (sender, receiver) = mpsc::sync_channel(1);
+    let waiter = thread::Builder::new().name("ask-mount".into());
+    waiter.spawn(move || {
+        let answer = asker.ask(device);
+        asker.end();
+        let _ = sender.send(answer);
+    })?;
+    while receiver.recv_timeout(PATIENCE) == Err(mpsc::RecvTimeoutError::Timeout) {
+        meanwhile()?;
+    }
+    Ok(())
+}
+
+/// Somebody to ask, and the number of the mount's device.
+fn asker(mountpoint: &Path) -> Option<(u64, Asker)> {
+    let mount = mountinfo::at(mountpoint).ok().flatten()?;
+    let owner = mount.user.zip(mount.group);
+    let owner = owner.filter(|(user, _)| geteuid().is_root() && *user != 0);
+    let as_owner = owner.and_then(|owner| Asker::start(mountpoint, Some(owner)).ok());
+    let asker = as_owner.or_else(|| Asker::start(mountpoint, None).ok());
+    Some((mount.device?, asker?))
 }
 
 /// Why the status of a mount is not known.

@@ -174,7 +174,10 @@ fn run_here(config: &MountConfig) -> Result<Outcome, MountError> {
         metrics.serve(&fs, runtime.handle());
     }
     let device = session.device();
-    let ended = serve::watch(session).map_err(cannot("start a thread"))?;
+    let ended = serve::watch(session).map_err(|error| {
+        let _ = hands.detach(detach::Detach::Lazily);
+        cannot("start a thread")(error)
+    })?;
     info!("{} is mounted at {}", config.shown, mountpoint.display());
     let watchdog = start_watchdog(config, asker, device, runtime.handle());
     let notifier = tell_ready(config, &mountpoint, &hands)?;
@@ -264,7 +267,7 @@ fn notifier(config: &MountConfig) -> systemd::Notifier {
 /// the right to find the mount point.
 fn asker(config: &MountConfig, mountpoint: &Path) -> Option<(Duration, io::Result<Asker>)> {
     let Start::Foreground { watchdog: Some(period), .. } = &config.start else { return None };
-    Some((*period, Asker::start(mountpoint)))
+    Some((*period, Asker::start(mountpoint, None)))
 }
 
 /// Where a service manager wants pings. A daemon that cannot send any works, and is told of by its log.

@@ -42,7 +42,7 @@ fn needed(config: &MountConfig, staging_dir: &Path, journal: Option<&JournalConf
     let mut folders = Folders { write: vec![staging_dir.to_owned()], ..Folders::default() };
     folders.write.extend(journal.map(|journal| journal.dir.clone()));
     // Both are opened anew on SIGHUP, and may be other files of that name then.
-    folders.write.extend(config.log.file.as_deref().and_then(Path::parent).map(Path::to_owned));
+    config.log.file.iter().for_each(|file| folders.write_file(file));
     config.reread.file().iter().for_each(|file| folders.read_file(file));
     for place in &config.ca_places {
         if place.is_dir() {

@@ -29,6 +29,9 @@ const TICK: Duration = Duration::from_millis(500);
 /// Unmounts. Safe to repeat: a second call says that nothing is mounted.
 pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
     let place = mountpoint::locate(&config.mountpoint)?;
+    if config.if_dead {
+        return clear(&place);
+    }
     check_is_ours(&place)?;
     let how = match (config.force, config.lazy) {
         (true, _) => Detach::Forced,
@@ -61,6 +64,9 @@ pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
     };
     take_away(&place, how)?;
     utab::forget(&place);
+    if config.no_wait {
+        return Ok(Outcome::Done);
+    }
     match daemon {
         Some(daemon) => daemon.wait(config.timeout),
         None => Err(MountError::new(
@@ -68,6 +74,19 @@ pub fn run(config: &UmountConfig) -> Result<Outcome, MountError> {
              was stored",
         )),
     }
+}
+
+/// Takes away what a daemon has left that is gone, and nothing else. For who cleans up after it and cannot know
+/// what is there by now.
+fn clear(place: &Path) -> Result<Outcome, MountError> {
+    let mount = mountinfo::at(place)
+        .map_err(|error| MountError::new(format!("/proc/self/mountinfo: {error}")))?;
+    if mount.is_some_and(|mount| mount.is_ours()) && liveness::of(place) == Liveness::Dead {
+        take_away(place, Detach::Lazily)?;
+        utab::forget(place);
+        say(&format!("{} was a dead mount; it is cleared", place.display()));
+    }
+    Ok(Outcome::Done)
 }
 
 fn check_is_ours(place: &Path) -> Result<(), MountError> {

@@ -51,7 +51,7 @@ const FORBIDDEN: &[i64] = &[
     libc::SYS_keyctl,
     // The machine as a whole.
     libc::SYS_kexec_load,
-    #[cfg(not(target_arch = "x86"))]
+    #[cfg(any(target_arch = "x86_64", all(target_arch = "aarch64", target_env = "gnu")))]
     libc::SYS_kexec_file_load,
     libc::SYS_init_module,
     libc::SYS_finit_module,

@@ -12,7 +12,7 @@ use landlock::{
 /// What every daemon reads. Names of hosts, certificates of authorities, time zones, and the modules of the C
 /// library for all this, which are loaded when they are needed; limits of the control group; the state of
 /// its own process. Links in /etc lead to /run.
-const READ: [&str; 16] = [
+const READ: [&str; 18] = [
     "/etc",
     "/usr",
     "/lib",
@@ -20,7 +20,9 @@ const READ: [&str; 16] = [
     "/lib64",
     "/run",
     "/var/run",
+    "/var/lib/ca-certificates",
     "/nix/store",
+    "/gnu/store",
     "/opt/etc/ssl",
     "/var/ssl",
     "/proc",
@@ -29,6 +31,17 @@ const READ: [&str; 16] = [
     "/sys/kernel/mm",
     "/dev/urandom",
     "/dev/random",
+];
+
+/// Files of these folders may be links to others: what they lead to when the daemon starts is read, too.
+const LINKS: [&str; 7] = [
+    "/etc/resolv.conf",
+    "/etc/hosts",
+    "/etc/nsswitch.conf",
+    "/etc/ssl/certs/ca-certificates.crt",
+    "/etc/ssl/ca-bundle.pem",
+    "/etc/ssl/cert.pem",
+    "/etc/pki/tls/certs/ca-bundle.crt",
 ];
 
 /// What it may write to as well.
@@ -51,9 +64,12 @@ pub(crate) struct Folders {
 impl Folders {
     /// Where a file is, and where it really is.
     pub(crate) fn read_file(&mut self, file: &Path) {
-        let real = fs::canonicalize(file).ok();
-        let folders = [Some(file), real.as_deref()].into_iter().flatten().filter_map(Path::parent);
-        self.read.extend(folders.filter(|folder| *folder != Path::new("")).map(Path::to_owned));
+        self.read.extend(folders_of(file));
+    }
+
+    /// Likewise of one that is written, and made anew.
+    pub(crate) fn write_file(&mut self, file: &Path) {
+        self.write.extend(folders_of(file));
     }
 
     /// From now on this thread, and those it will start, open nothing else.
@@ -76,8 +92,11 @@ impl Folders {
             .scope(Scope::Signal)?;
         let mut ruleset = ruleset.create()?;
         let fixed = |paths: &[&str]| paths.iter().map(PathBuf::from).collect::<Vec<_>>();
+        let links = LINKS.iter().filter_map(|link| fs::canonicalize(link).ok());
+        let links: Vec<_> = links.filter_map(|it| it.parent().map(Path::to_owned)).collect();
         let granted = [
             (fixed(&READ), read),
+            (links, read),
             (self.read.clone(), read),
             (fixed(&WRITE), read | AccessFs::WriteFile),
             (self.write.clone(), all & !AccessFs::Execute),
@@ -95,6 +114,12 @@ impl Folders {
         }
         Ok(ruleset.restrict_self()?.ruleset)
     }
+}
+
+fn folders_of(file: &Path) -> Vec<PathBuf> {
+    let real = fs::canonicalize(file).ok();
+    let folders = [Some(file), real.as_deref()].into_iter().flatten().filter_map(Path::parent);
+    folders.filter(|folder| *folder != Path::new("")).map(Path::to_owned).collect()
 }
 
 /// What can be done with a file.

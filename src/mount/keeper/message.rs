@@ -134,8 +134,6 @@ pub(super) struct Asked {
 pub(super) enum Question {
     Holding { pid: u32, ino: u64 },
     WasKilled { thread: u32 },
-    IsDoomed { thread: u32 },
-    ProcessOf { thread: u32 },
 }
 
 /// The answer to the question of that number.
@@ -150,7 +148,6 @@ pub(super) struct Answered {
 pub(super) enum Answer {
     Holding(Holding),
     Yes(bool),
-    Process(u32),
 }
 
 /// Sends one message.

@@ -24,6 +24,7 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{AddressFamily, Shutdown, SocketFlags, SocketType, shutdown, socketpair};
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use tokio::time::Instant;
 use tracing::error;
 
 use self::message::{
@@ -33,7 +34,7 @@ use super::background::program;
 use super::detach::{Detach, DetachError};
 use crate::fs::InodeNo;
 use crate::fs::holders::Holding;
-use crate::fs::witness::Witness;
+use crate::fs::witness::{self, Witness};
 use crate::fuse::device::Device;
 use crate::fuse::session::SessionOptions;
 
@@ -44,6 +45,12 @@ pub const WORD: &str = "keeper";
 
 /// How long a question may take. Reading a few lines of `/proc` takes microseconds.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long it is not asked again when it has not answered.
+const SILENCE: Duration = Duration::from_secs(10);
+
+/// How long the keeper may take to begin.
+const START: Duration = Duration::from_secs(30);
 
 /// How long the end of the daemon waits for that of its keeper.
 const FAREWELL: Timespec = Timespec { tv_sec: 0, tv_nsec: 300_000_000 };
@@ -77,10 +84,12 @@ impl Keeper {
         let process = command.stderr(Stdio::null()).spawn()?;
         drop(command);
         send(&orders, &Plan::new(at, options.clone()), None)?;
+        set_socket_timeout(&orders, Timeout::Recv, Some(START))?;
         receive::<()>(&orders, SHORT)?.ok_or_else(gone)?;
+        set_socket_timeout(&orders, Timeout::Recv, None)?;
         set_socket_timeout(&questions, Timeout::Recv, Some(PATIENCE))?;
         set_socket_timeout(&questions, Timeout::Send, Some(PATIENCE))?;
-        let line = Mutex::new(Line { socket: questions, number: 0 });
+        let line = Mutex::new(Line { socket: questions, number: 0, silent_until: None });
         let witness = Arc::new(FarWitness { line, told: AtomicBool::new(false) });
         Ok(Self { process, orders: Mutex::new(orders), witness })
     }
@@ -133,7 +142,8 @@ fn gone() -> io::Error {
     io::Error::other("the process that keeps the privileges for it has ended")
 }
 
-/// Sees by the eyes of the keeper. When that is gone nothing can be seen.
+/// Sees by the eyes of the keeper what only it can see: who has which file open, and how somebody ended. When that is
+/// gone these cannot be seen.
 #[derive(Debug)]
 struct FarWitness {
     line: Mutex<Line>,
@@ -145,10 +155,21 @@ struct FarWitness {
 struct Line {
     socket: OwnedFd,
     number: u64,
+    /// There was no answer in time: until then nobody else waits for one.
+    silent_until: Option<Instant>,
 }
 
 impl Line {
     fn ask(&mut self, question: Question) -> io::Result<Answer> {
+        if self.silent_until.is_some_and(|until| Instant::now() < until) {
+            return Err(io::Error::other("the process that keeps the privileges does not answer"));
+        }
+        let answer = self.try_ask(question);
+        self.silent_until = answer.is_err().then(|| Instant::now() + SILENCE);
+        answer
+    }
+
+    fn try_ask(&mut self, question: Question) -> io::Result<Answer> {
         self.number += 1;
         send(&self.socket, &Asked { number: self.number, question }, None)?;
         loop {
@@ -189,18 +210,15 @@ impl Witness for FarWitness {
     }
 
     fn was_killed(&self, thread: u32) -> bool {
-        self.is(Question::WasKilled { thread })
+        witness::is_dying(thread) && self.is(Question::WasKilled { thread })
     }
 
     fn is_doomed(&self, thread: u32) -> bool {
-        self.is(Question::IsDoomed { thread })
+        witness::is_ended_by_a_signal(thread) || self.was_killed(thread)
     }
 
     fn process_of(&self, thread: u32) -> u32 {
-        match self.ask(Question::ProcessOf { thread }) {
-            Some(Answer::Process(process)) => process,
-            _ => thread,
-        }
+        witness::process_of_thread(thread)
     }
 }
 

@@ -51,10 +51,24 @@ pub fn run() -> Result<Outcome, MountError> {
     let holders = Arc::new(Holders::new());
     let sees = Arc::clone(&holders);
     let witness = thread::Builder::new().name("witness".into());
-    witness.spawn(move || answer_all(&questions, &*sees)).map_err(failed)?;
+    let answer = move || {
+        // A keeper that does not answer must not look like one that does.
+        let _ends = Ends;
+        answer_all(&questions, &*sees);
+    };
+    witness.spawn(answer).map_err(failed)?;
     obey(&orders, &plan, &holders).map_err(failed)?;
     // The other thread ends with the process.
     Ok(Outcome::Done)
+}
+
+/// Ends the process when it is dropped, by a panic as well.
+struct Ends;
+
+impl Drop for Ends {
+    fn drop(&mut self) {
+        std::process::exit(1);
+    }
 }
 
 /// Until the daemon is gone.
@@ -69,7 +83,11 @@ fn obey(orders: impl AsFd, plan: &Plan, holders: &Holders) -> io::Result<()> {
                 Ok(Device { connection, number }) => {
                     device = Some(number);
                     holders.set_device(number);
-                    send(&orders, &Made::Ok(number), Some(connection.as_fd()))?;
+                    if let Err(error) = send(&orders, &Made::Ok(number), Some(connection.as_fd())) {
+                        // Nobody has ever served it, so nobody has a file in it.
+                        let _ = detach(&at, Detach::Lazily);
+                        return Err(error);
+                    }
                 }
                 Err(error) => send(&orders, &Made::Err(Failure::from(&error)), None)?,
             },
@@ -98,8 +116,6 @@ fn answer_all(questions: impl AsFd, witness: &dyn Witness) {
         let answer = match question {
             Question::Holding { pid, ino } => Answer::Holding(witness.holding(pid, InodeNo(ino))),
             Question::WasKilled { thread } => Answer::Yes(witness.was_killed(thread)),
-            Question::IsDoomed { thread } => Answer::Yes(witness.is_doomed(thread)),
-            Question::ProcessOf { thread } => Answer::Process(witness.process_of(thread)),
         };
         if send(&questions, &Answered { number, answer }, None).is_err() {
             return;

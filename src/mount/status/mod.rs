@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use super::config::StatusConfig;
 use super::liveness::{self, NoStatus};
-use super::{MountError, Outcome, cannot, mountinfo, mountpoint};
+use super::{MountError, Outcome, cannot, mountinfo, mountpoint, say};
 use crate::clock::{Clock, SystemClock};
 use crate::fs::control::status::Status;
 
@@ -36,14 +36,20 @@ pub fn run(config: &StatusConfig) -> Result<Outcome, MountError> {
         return watch::watch(place, config.json);
     }
     let mut result = Ok(Outcome::Done);
-    let mut shown = Vec::new();
+    let mut shown: Vec<(&PathBuf, Status)> = Vec::new();
     for place in &places {
-        match read(place) {
+        match liveness::status_of(place) {
             Ok(status) => shown.push((place, status)),
-            Err(error) if config.mountpoint.is_some() => return Err(error),
             Err(error) => {
-                error.report();
-                result = Err(MountError::already_said());
+                let sentence = sentence(place, &error);
+                if config.mountpoint.is_some() {
+                    return Err(MountError::new(sentence));
+                }
+                say(&sentence);
+                // That others have mounts is no failure.
+                if !is_others(&error) {
+                    result = Err(MountError::already_said());
+                }
             }
         }
     }
@@ -93,9 +99,9 @@ fn places(mountpoint: Option<&Path>) -> Result<Vec<PathBuf>, MountError> {
     }
 }
 
-/// The status of a mount, or a sentence that says why there is none.
-fn read(place: &Path) -> Result<Status, MountError> {
-    liveness::status_of(place).map_err(|error| MountError::new(sentence(place, &error)))
+/// Whether the kernel lets only somebody else look.
+fn is_others(error: &NoStatus) -> bool {
+    matches!(error, NoStatus::Unreadable(error) if error.kind() == io::ErrorKind::PermissionDenied)
 }
 
 fn sentence(place: &Path, error: &NoStatus) -> String {
@@ -110,7 +116,7 @@ fn sentence(place: &Path, error: &NoStatus) -> String {
                 "{at} has no status: it was mounted with control_dir=off, or is covered by another mount"
             )
         }
-        NoStatus::Unreadable(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+        NoStatus::Unreadable(_) if is_others(error) => {
             format!("{at} is another user's mount: its status is for that user and root")
         }
         NoStatus::Unreadable(error) => format!("the status of {at} cannot be read: {error}"),

@@ -82,7 +82,10 @@ impl Progress {
             let total = known.unwrap_or_default().max(file.size);
             // Below a byte a second nothing can be said.
             let fast = rate.filter(|rate| *rate >= 1.0);
-            let left = fast.map(|rate| (total.saturating_sub(stored)) as f64 / rate);
+            // Nor of a file that goes on growing, nobody knows how far.
+            let ends = known.is_some() || file.state != FileState::Open;
+            let left = fast.filter(|_| ends);
+            let left = left.map(|rate| (total.saturating_sub(stored)) as f64 / rate);
             lines.push(Line {
                 name: printable(&file.path),
                 stored,
@@ -151,7 +154,7 @@ mod tests {
             lines[0].to_string()
         };
         assert_eq!(look(1, None), "10.0 MiB / 20.0 MiB, 1/4 parts, open");
-        assert_eq!(look(2, None), "20.0 MiB / 40.0 MiB, 1/4 parts, 10.0 MiB/s, 2 s left");
+        assert_eq!(look(2, None), "20.0 MiB / 40.0 MiB, 1/4 parts, 10.0 MiB/s, open");
         let whole = Some(1000 << 20);
         assert_eq!(look(3, whole), "30.0 MiB / 1000.0 MiB, 1/4 parts, 10.0 MiB/s, 1 min 37 s left");
         assert_eq!(
@@ -179,7 +182,8 @@ mod tests {
     fn what_has_stopped_or_begun_anew_promises_nothing() {
         let mut progress = Progress::default();
         let mut look = |at, stored| {
-            let (lines, _) = progress.look(&[file("f", 1000, stored)], seconds(at), |_| None);
+            let closing = FileStatus { state: FileState::Closing, ..file("f", 1000, stored) };
+            let (lines, _) = progress.look(&[closing], seconds(at), |_| None);
             lines[0].clone()
         };
         for at in 0..3 {

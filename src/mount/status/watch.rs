@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::human::{count, size, time};
+use super::super::human::{count, printable, size, time};
 use super::super::liveness::{self, NoStatus};
 use super::super::{MountError, Outcome, mountinfo};
 use super::{Bars, Line, Progress, sentence, source};
@@ -32,22 +32,22 @@ pub(super) fn watch(place: &Path, json: bool) -> Result<Outcome, MountError> {
             Ok(status) => status,
             Err(NoStatus::Silent) if seen => {
                 let head = format!("{}: the daemon does not answer", place.display());
-                let shown = match &mut bars {
+                let say = || match &mut bars {
                     Some(bars) => {
                         bars.show(&head, &[]);
                         Ok(())
                     }
+                    None if json => writeln!(io::stderr(), "partfs: {head}"),
                     None => print(&head, &[], &[]),
                 };
-                if shown.is_err() {
+                if liveness::until_answered(place, say).is_err() {
                     return Ok(Outcome::Done);
                 }
                 continue;
             }
             Err(error) if seen && watched.has_ended() => {
                 let gone = matches!(&error, NoStatus::Unreadable(error) if liveness::is_disconnected(error));
-                return watched
-                    .end(bars, if gone { sentence(place, &error) } else { String::new() });
+                return watched.end(bars, json, gone.then(|| sentence(place, &error)));
             }
             Err(error) => return Err(MountError::new(sentence(place, &error))),
         };
@@ -104,8 +104,9 @@ impl<'a> Watched<'a> {
     /// What became of a file that is on its way no more. Nothing where it has another name now.
     fn fate(&self, path: &str) -> Option<String> {
         match liveness::told_of(self.place.join(path), "user.partfs.state")? {
-            Ok(state) => Some(format!("{path}: {state}")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Ok(state) => Some(format!("{path}: {}", printable(&state))),
+            // The name in the status has no control characters, so that the file may have another one.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && !path.contains('?') => {
                 Some(format!("{path}: there is no such file any more"))
             }
             Err(_) => None,
@@ -144,15 +145,22 @@ impl<'a> Watched<'a> {
         )
     }
 
-    fn end(&self, bars: Option<Bars>, why: String) -> Result<Outcome, MountError> {
+    fn end(
+        &self,
+        bars: Option<Bars>,
+        json: bool,
+        why: Option<String>,
+    ) -> Result<Outcome, MountError> {
         if let Some(bars) = bars {
             bars.clear();
         }
-        if !why.is_empty() {
+        if let Some(why) = why {
             return Err(MountError::new(why));
         }
         // Who watches a pipe that is closed does not want to know.
-        let _ = writeln!(io::stdout(), "{} is unmounted", self.place.display());
+        if !json {
+            let _ = writeln!(io::stdout(), "{} is unmounted", self.place.display());
+        }
         Ok(Outcome::Done)
     }
 }

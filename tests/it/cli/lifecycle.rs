@@ -181,3 +181,22 @@ fn mounts_are_nosuid_and_nodev() {
     let line = table.lines().rfind(|line| line.contains(&place_text)).unwrap();
     assert!(line.contains("nosuid") && line.contains("nodev"), "{line}");
 }
+
+#[test]
+fn who_cleans_up_after_a_daemon_takes_away_nothing_but_a_dead_mount() {
+    let Some(place) = Place::new() else { return };
+    let clean_up = |at: &std::path::Path| {
+        let ran = run(partfs(["umount", "--if-dead"]).arg(at));
+        assert_eq!(ran.code, Some(0), "{}", ran.stderr);
+        ran.stderr
+    };
+    assert_eq!(clean_up(place.path()), "", "nothing is there");
+    assert_eq!(clean_up(std::path::Path::new("/proc")), "", "another's mount");
+    assert!(fs::exists("/proc/self").unwrap());
+    assert_eq!(mount("mock:", place.path(), &[]).code, Some(0));
+    assert_eq!(clean_up(place.path()), "", "one that works");
+    assert!(place.is_mounted());
+    place.kill_daemon();
+    assert!(clean_up(place.path()).contains("was a dead mount; it is cleared"));
+    assert!(!place.is_mounted());
+}

@@ -64,7 +64,7 @@ fn pings_rest_on_answers_of_the_mount_and_not_on_the_bucket() {
     assert!(!manager.hears(3 * WATCHDOG, "WATCHDOG=1"), "{:?}", manager.heard);
     kill_process(asker, Signal::CONT).unwrap();
     assert!(manager.hears(SOON, "WATCHDOG=1"));
-    // A tool that is lost is replaced, and not taken for the work.
+    // A tool that is lost is not taken for the work: pings say then that the daemon runs, and no more.
     kill_process(asker, Signal::KILL).unwrap();
     for _ in 0..3 {
         assert!(manager.hears(SOON, "WATCHDOG=1"));
