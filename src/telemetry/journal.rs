@@ -11,6 +11,10 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use parking_lot::Mutex;
+use rustix::io::Errno;
+use rustix::net::{SendFlags, SocketAddrUnix, sendto};
+use tokio::time::Instant;
 use tracing::field::{Field, Visit};
 use tracing::{Event, Level, Subscriber};
 use tracing_log::NormalizeEvent;
@@ -20,8 +24,10 @@ use tracing_subscriber::layer::Context;
 /// Where the journal listens.
 pub(super) const SOCKET: &str = "/run/systemd/journal/socket";
 
-/// How long a line may wait for a journal that does not read.
+/// How long a line may wait for a journal that does not read, …
 const PATIENCE: Duration = Duration::from_millis(100);
+/// … and how long no other one waits for it then.
+const STUCK: Duration = Duration::from_secs(10);
 
 /// Bytes of one value, and with it of a datagram: far below what a socket takes (208 KiB by default).
 const VALUE_BYTES: usize = 16 << 10;
@@ -31,6 +37,8 @@ const VALUE_BYTES: usize = 16 << 10;
 pub(super) struct Journal {
     socket: UnixDatagram,
     path: PathBuf,
+    /// It did not read; until then no line waits.
+    stuck_until: Mutex<Option<Instant>>,
 }
 
 impl Journal {
@@ -40,17 +48,36 @@ impl Journal {
         socket.set_write_timeout(Some(PATIENCE))?;
         // The journal ignores what is empty.
         socket.send_to(&[], path)?;
-        Ok(Self { socket, path: path.to_owned() })
+        Ok(Self { socket, path: path.to_owned(), stuck_until: Mutex::new(None) })
     }
 
     fn send(&self, line: &Line) {
-        // By name each time: a journal that was started again is found.
-        match self.socket.send_to(&line.datagram(), &self.path) {
-            Ok(_) => {}
+        match self.try_send(&line.datagram()) {
+            Ok(()) => {}
             // It is there and does not read: nobody waits for a line.
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
             Err(_) => drop(writeln!(io::stderr(), "{}", line.message)),
         }
+    }
+
+    /// By name each time: a journal that was started again is found.
+    fn try_send(&self, datagram: &[u8]) -> io::Result<()> {
+        let address = SocketAddrUnix::new(&self.path)?;
+        let at_once = SendFlags::DONTWAIT | SendFlags::NOSIGNAL;
+        match sendto(&self.socket, datagram, at_once, &address) {
+            Ok(_) => return Ok(()),
+            Err(Errno::AGAIN) if !self.is_stuck() => {}
+            Err(error) => return Err(error.into()),
+        }
+        let sent = self.socket.send_to(datagram, &self.path).map(drop);
+        if sent.is_err() {
+            *self.stuck_until.lock() = Some(Instant::now() + STUCK);
+        }
+        sent
+    }
+
+    fn is_stuck(&self) -> bool {
+        self.stuck_until.lock().is_some_and(|until| Instant::now() < until)
     }
 }
 
@@ -235,9 +262,10 @@ mod tests {
         let path = dir.path().join("socket");
         let _journal = UnixDatagram::bind(&path).unwrap();
         let journal = Journal::reach(&path).unwrap();
-        journal.socket.set_nonblocking(true).unwrap();
         let line = Line { message: "x".repeat(64 << 10), fields: Vec::new() };
-        // More than any queue holds.
+        let began = Instant::now();
+        // More than any queue holds: if each waited, this would take minutes.
         (0..5000).for_each(|_| journal.send(&line));
+        assert!(journal.is_stuck() && began.elapsed() < Duration::from_secs(60));
     }
 }
