@@ -89,7 +89,7 @@ fn state_of(state: &State, upload: Option<&UploadProgress>) -> String {
     }
     let failure = state.writer.as_ref().and_then(|writer| writer.failure());
     if let Some(failure) = failure {
-        return format!("failed: {failure}");
+        return failed(&failure.to_string());
     }
     if is_dirty(state) {
         return match upload {
@@ -100,12 +100,18 @@ fn state_of(state: &State, upload: Option<&UploadProgress>) -> String {
         };
     }
     if let Some(failure) = &state.not_stored {
-        return format!("failed: {failure}");
+        return failed(&failure.to_string());
     }
     if state.attr_pending {
         return "durable, but for attributes".to_owned();
     }
     "durable".to_owned()
+}
+
+/// In one line, without what would move a cursor: some of the words are those of the service.
+fn failed(why: &str) -> String {
+    let why: String = why.chars().map(|c| if c.is_control() { '?' } else { c }).collect();
+    format!("failed: {why}")
 }
 
 #[cfg(test)]
