@@ -2,8 +2,8 @@
 
     compare.py EXPECTED PRINTED
 
-Every line of EXPECTED must be in PRINTED, in this order; others may be between them. Numbers, times and the width of blanks do not
-count, and `…` stands for anything.
+Every line of EXPECTED must be in PRINTED, in this order; others may be between them. Which number stands somewhere does not count,
+but whether it is 0 does; nor do times and the width of blanks, and `…` stands for anything.
 """
 
 import pathlib
@@ -11,13 +11,20 @@ import re
 import sys
 
 
+def plain(line: str) -> str:
+    def number(found: re.Match[str]) -> str:
+        return "0" if float(found[0]) == 0 else "7"
+
+    return re.sub(r"\d+(\.\d+)?", number, " ".join(line.split()))
+
+
 def pattern(line: str) -> re.Pattern[str]:
-    line = re.sub(r"\d+", "0", " ".join(line.split()))
+    line = plain(line)
     return re.compile(".*".join(re.escape(piece) for piece in line.split("…")))
 
 
 def main(expected: str, printed: str) -> int:
-    lines = [re.sub(r"\d+", "0", " ".join(line.split())) for line in pathlib.Path(printed).read_text().splitlines()]
+    lines = [plain(line) for line in pathlib.Path(printed).read_text().splitlines()]
     rest = iter(lines)
     for wanted in pathlib.Path(expected).read_text().splitlines():
         if wanted.strip() and not any(pattern(wanted).fullmatch(line) for line in rest):
