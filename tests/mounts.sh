@@ -42,6 +42,26 @@ tool() {
     echo "$root/bin/$name"
 }
 
+# An archive of a system that has nothing but Debian's smallest selection and these packages (NAME,NAME): the release and
+# the mirror of this machine. Made once. Needs mmdebstrap and the network.
+fresh_system() {
+    local packages=$1 mirror components=main system
+    # shellcheck disable=SC1091
+    source /etc/os-release
+    mirror=$(apt-get indextargets --format '$(ORIGIN) $(CODENAME) $(SITE)' 'Created-By: Packages' |
+        sed -n "s/^\(Debian\|Ubuntu\) $VERSION_CODENAME //p" | sort -u | head -n 1)
+    [[ $ID != ubuntu ]] || components=main,universe
+    system=$target/tools/system-$VERSION_CODENAME-$(sha256sum <<<"$packages" | head -c 8).tar
+    if [[ ! -s $system ]]; then
+        local make=(mmdebstrap --quiet --variant=minbase --components="$components" --include="$packages" "$VERSION_CODENAME" "$work/system.tar" "$mirror")
+        # A mirror may be out of reach for a moment.
+        "${make[@]}" >&2 || "${make[@]}" >&2 || "${make[@]}" >&2
+        mkdir -p "$target/tools"
+        mv "$work/system.tar" "$system"
+    fi
+    echo "$system"
+}
+
 # Mounts the objects of $bucket as this service would show them; further arguments are options.
 mount_mock() {
     local dialect=$1
